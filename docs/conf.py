@@ -1,0 +1,49 @@
+"""Configuration of the documentation."""
+
+import os
+
+import skae
+
+project = "skae"
+author = "The skae developers"
+copyright = "2026, The skae developers"
+version = release = skae.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build"]
+
+# Other projects' inventories come from the network. Without them, references to those
+# projects are plain text.
+intersphinx_mapping = {
+    "numpy": ("https://numpy.org/doc/stable", None),
+    "python": ("https://docs.python.org/3", None),
+    "skorch": ("https://skorch.readthedocs.io/en/stable", None),
+    "sklearn": ("https://scikit-learn.org/stable", None),
+    "torch": ("https://docs.pytorch.org/docs/stable", None),
+}
+if os.environ.get("SKAE_DOCS_ONLINE") == "1":
+    extensions.append("sphinx.ext.intersphinx")
+
+# numpydoc documents the types; methods are listed by the template of a class.
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
+
+html_theme = "pydata_sphinx_theme"
+html_title = "skae"
+
+
+def skip_member(app, what, name, obj, skip, options):
+    """Leave out methods whose inherited docstrings link into scikit-learn's manual."""
+    inherited = name in {"get_metadata_routing", "set_output"}
+    return True if inherited or name.endswith("_request") else None
+
+
+def setup(app):
+    """Connect the functions above."""
+    app.connect("autodoc-skip-member", skip_member)

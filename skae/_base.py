@@ -1,0 +1,630 @@
+"""What all estimators share: the whole contract with scikit-learn."""
+
+import copy
+import inspect
+import math
+import warnings
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from skorch.callbacks import Callback, PrintLog
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import r2_score
+from sklearn.utils import Tags, check_array, check_random_state, gen_batches
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor, nn
+
+from skae import _checks as checks
+from skae._sklearn_compat import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    check_sample_weight,
+    fit_context,
+)
+from skae.losses import LOSSES, row_losses
+from skae.training import (
+    AutoencoderNet,
+    ProgressBar,
+    Rows,
+    Run,
+    is_better,
+    recipe,
+    run,
+    schedule_callbacks,
+    to_tensor,
+)
+
+# Fewer rows cannot tell an improvement from luck.
+_MIN_VALIDATION_ROWS = 5
+# Rows go through the module in batches of about this many bytes of input.
+_INFERENCE_BYTES = 2**24
+
+
+class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Base of the autoencoders.
+
+    A subclass has a constructor with the parameters, and overrides `_module_factory`;
+    also `_start_module` and `_start_is_floor` if its module starts anywhere else than
+    at random.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "loss": [StrOptions(set(LOSSES)), callable],
+        "optimizer": [StrOptions(set(recipe.OPTIMIZERS)), callable],
+        "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "lr_schedule": [
+            StrOptions({"auto", "cosine", "one_cycle"}),
+            HasMethods("on_train_begin"),
+            callable,
+            None,
+        ],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+        "early_stopping": ["boolean"],
+        "n_iter_no_change": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "callbacks": [list, None],
+        "net_params": [dict, None],
+        "device": [str, torch.device],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    # What a subclass decides
+
+    @abstractmethod
+    def _module_factory(self, n_features: int) -> tuple[Any, dict[str, Any]]:
+        """Class (or instance, or callable) of the module, and its arguments."""
+
+    def _start_module(
+        self,
+        module: nn.Module,
+        X: np.ndarray,
+        sample_weight: np.ndarray | None,
+        random_state: np.random.RandomState,
+    ) -> None:
+        """Set the state before the first step, from the training rows."""
+
+    def _start_is_floor(self) -> bool:
+        """Whether the start is kept unless training improves on it significantly."""
+        return False
+
+    def _uses_logits(self) -> bool:
+        """Whether the loss is taken from `decode_logits`, the stable form."""
+        return False
+
+    # Fitting
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: ArrayLike | None = None,
+    ) -> Self:
+        """Train the autoencoder.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows.
+
+        y : None
+            Ignored.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows: in the loss, in the centring and in the start. Weight
+            2 counts as the row twice, weight 0 as the row left out.
+
+        X_val : array-like of shape (n_val, n_features), default=None
+            Validation rows. All rows of `X` then train, whatever
+            `validation_fraction` says. For `X_val` to pass through the steps of a
+            pipeline, name it in the pipeline's `transform_input`.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid, or does not fit `X`. An estimator that was
+            fitted before stays as it was.
+        """
+        with self._unchanged_on_error():
+            warm = self.warm_start and hasattr(self, "net_")
+            X, sample_weight = self._check_rows(X, sample_weight, reset=not warm)
+            if X_val is not None:
+                X_val = self._check_X(X_val, name="X_val", reset=False)
+            if not warm:
+                self._set_random_state()
+            net = self._make_net(X)
+            if warm:
+                self._take_over_state(net)
+            self._fit_net(net, X, sample_weight, X_val, warm)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Train for one pass over the given rows, going on from the present state.
+
+        The first call starts as `fit` does, from the rows of that call. All calls
+        share one optimizer, at a constant learning rate. There are no validation
+        rows: the last state is the one kept.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        y : None
+            Ignored.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the loss, and in the start of the first call.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+        """
+        with self._unchanged_on_error():
+            first = not hasattr(self, "net_")
+            X, sample_weight = self._check_rows(X, sample_weight, reset=first)
+            if first:
+                self._set_random_state()
+                net = self._make_net(X)
+                self._start(net, X, sample_weight)
+                curve: list[float] = []
+            else:
+                net, curve = self.net_, self.loss_curve_
+                net.set_params(lr=self._lr())
+            rows = self._rows(net, X, sample_weight)
+            if first:
+                net.set_loss_unit(rows.X)
+            result = run(net, rows, None, n_epochs=1)
+            self._store(net, result, n_epochs=1)
+            self.loss_curve_ = curve + result.loss_curve
+            self.n_iter_ = self.best_epoch_ = len(self.loss_curve_)
+        return self
+
+    def _fit_net(
+        self,
+        net: AutoencoderNet,
+        X: np.ndarray,
+        sample_weight: np.ndarray | None,
+        X_val: np.ndarray | None,
+        warm: bool,
+    ) -> None:
+        """Hold out, start, train, and decide which state is kept."""
+        floor = self._start_is_floor() and not warm
+        X_train, weight, weight_val = X, sample_weight, None
+        if X_val is None and self.validation_fraction is not None:
+            held_out = self._hold_out(len(X), floor)
+            X_train, X_val = X[~held_out], X[held_out]
+            if sample_weight is not None:
+                weight, weight_val = sample_weight[~held_out], sample_weight[held_out]
+        if self.early_stopping and (X_val is None or len(X_val) == 0):
+            raise ValueError(
+                "early_stopping=True needs validation rows, and there are none: pass "
+                "X_val to fit, or set validation_fraction so that it leaves at least "
+                f"{_MIN_VALIDATION_ROWS} of the {len(X)} rows of X."
+            )
+
+        if floor and X_val is not None and len(X_val) < _MIN_VALIDATION_ROWS:
+            self._start(net, X, sample_weight)
+            self._store(net, Run([], [], best_epoch=0, best_loss=math.nan), n_epochs=0)
+            return
+        if not warm:
+            self._start(net, X_train, weight)
+        train = self._rows(net, X_train, weight)
+        valid = self._rows(net, X_val, weight_val) if X_val is not None and len(X_val) else None
+        net.set_loss_unit(train.X)
+        start_losses = net.row_losses(valid) if valid is not None else None
+        n_epochs = self._n_epochs(net, len(train))
+        result = run(
+            net,
+            train,
+            valid,
+            n_epochs=n_epochs,
+            patience=self._patience(n_epochs),
+            tol=self.tol,
+            callbacks=self._run_callbacks(net, len(train), n_epochs),
+        )
+        if floor and valid is not None:
+            losses = net.row_losses(valid)
+            if not is_better(losses, start_losses, weight_val):
+                result = result._replace(
+                    best_epoch=0, best_loss=result.validation_loss_curve[0]
+                )
+                self._start(net, X, sample_weight)
+        self._store(net, result, n_epochs)
+
+    def _hold_out(self, n_samples: int, floor: bool) -> np.ndarray:
+        """Mask of the validation rows, drawn at random."""
+        n_val = int(self.validation_fraction * n_samples)
+        if n_samples >= 10 and (n_val == 0 or n_val > n_samples - 1):
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} leaves no rows to "
+                f"{'validate on' if n_val == 0 else 'train on'}: X has {n_samples}. "
+                "Choose a fraction in between, or None to train on all rows."
+            )
+        if n_val < _MIN_VALIDATION_ROWS and not floor:
+            n_val = 0
+        held_out = np.zeros(n_samples, dtype=bool)
+        held_out[self._rng.permutation(n_samples)[:n_val]] = True
+        return held_out
+
+    def _set_random_state(self) -> None:
+        if self.random_state is None:
+            # Not numpy's global generator: fitting leaves the caller's draws alone.
+            self._rng = np.random.RandomState(np.random.SeedSequence().generate_state(4))
+        else:
+            self._rng = check_random_state(self.random_state)
+
+    def _seed(self) -> int:
+        return int(self._rng.randint(2**31 - 1))
+
+    def _lr(self) -> float:
+        return recipe.learning_rate(self.optimizer) if self.lr == "auto" else self.lr
+
+    def _make_net(self, X: np.ndarray) -> AutoencoderNet:
+        """Build an initialised net for rows like those of `X`."""
+        checks.check_loss(self.loss)
+        checks.check_optimizer(self.optimizer)
+        if self.optimizer == "lbfgs" and self.weight_decay > 0:
+            raise ValueError(
+                "optimizer='lbfgs' has no weight decay. Set weight_decay=0, or use "
+                f"another optimizer. Got weight_decay={self.weight_decay}."
+            )
+        net_params = dict(self.net_params or {})
+        checks.check_net_params(net_params)
+        device = checks.check_device(self.device)
+        factory, arguments = self._module_factory(X.shape[1])
+        options = recipe.optimizer_options(self.optimizer, device)
+        if self.weight_decay > 0:
+            options["weight_decay"] = self.weight_decay
+        batch_size = self.batch_size
+        if batch_size == "auto":
+            batch_size = recipe.batch_size(self.optimizer, len(X))
+        criterion = LOSSES[self.loss] if isinstance(self.loss, str) else self.loss
+        net = AutoencoderNet(
+            factory,
+            nn.BCEWithLogitsLoss if self._uses_logits() else criterion,
+            from_logits=self._uses_logits(),
+            guard_random_state=getattr(self, "module", None) is not None,
+            seed=self._seed(),
+            optimizer=recipe.OPTIMIZERS.get(self.optimizer, self.optimizer),
+            lr=self._lr(),
+            batch_size=batch_size,
+            iterator_valid__batch_size=recipe.EVALUATION_ROWS,
+            callbacks=self.callbacks,
+            device=str(device),
+            verbose=int(self.verbose >= 2),
+            **{f"module__{name}": value for name, value in arguments.items()},
+            **{f"optimizer__{name}": value for name, value in options.items()},
+        )
+        net.set_params(**net_params)
+        net.initialize()
+        with torch.no_grad(), net.private_random_state_:
+            net.module_.eval()
+            self._n_components = checks.check_module(
+                net.module_, to_tensor(X[:2], device)
+            )
+        return net
+
+    def _start(
+        self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
+    ) -> None:
+        self._start_module(net.module_, X, sample_weight, self._rng)
+
+    def _take_over_state(self, net: AutoencoderNet) -> None:
+        try:
+            net.module_.load_state_dict(self.net_.module_.state_dict())
+        except RuntimeError as error:
+            raise ValueError(
+                "warm_start=True goes on from the fitted module, but the parameters "
+                "now ask for another one: set them as they were, or set "
+                f"warm_start=False. {error}"
+            ) from error
+
+    def _rows(
+        self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
+    ) -> Rows:
+        """Rows on the device, with weights of mean one."""
+        if sample_weight is not None:
+            weight = to_tensor(sample_weight / sample_weight.mean(), net.device)
+        return Rows(
+            to_tensor(X, net.device), None if sample_weight is None else weight
+        )
+
+    def _n_epochs(self, net: AutoencoderNet, n_samples: int) -> int:
+        if self.max_epochs == "auto":
+            return recipe.n_epochs(self.optimizer, n_samples, net.batch_size)
+        return self.max_epochs
+
+    def _patience(self, n_epochs: int) -> int | None:
+        if not self.early_stopping:
+            return None
+        if self.n_iter_no_change == "auto":
+            return recipe.patience(n_epochs)
+        return self.n_iter_no_change
+
+    def _run_callbacks(
+        self, net: AutoencoderNet, n_samples: int, n_epochs: int
+    ) -> list[Callback]:
+        n_steps = n_epochs * math.ceil(n_samples / net.batch_size)
+        schedule = self.lr_schedule
+        if schedule == "auto":
+            schedule = None if self.optimizer == "lbfgs" else "one_cycle"
+        callbacks = schedule_callbacks(schedule, n_steps)
+        if self.verbose == 1:
+            callbacks.append(ProgressBar(type(self).__name__, n_steps))
+        elif self.verbose >= 2:
+            callbacks.append(PrintLog())
+        return callbacks
+
+    def _store(self, net: AutoencoderNet, result: Run, n_epochs: int) -> None:
+        """Set the fitted attributes, and say what did not go as planned."""
+        name = type(self).__name__
+        self.net_ = net
+        self.n_components_ = self._n_components
+        self.loss_curve_ = result.loss_curve
+        self.validation_loss_curve_ = result.validation_loss_curve
+        self.n_iter_ = len(result.loss_curve)
+        self.best_epoch_ = result.best_epoch
+        self.best_loss_ = result.best_loss
+        if result.diverged_at is not None:
+            warnings.warn(
+                f"{name}: the loss was not finite in epoch {result.diverged_at} of "
+                f"{n_epochs}, at lr={net.lr:g}. The state kept is that of epoch "
+                f"{result.best_epoch}. Try lr={net.lr / 10:g}, callbacks=["
+                "skorch.callbacks.GradientNormClipping(1.0)], or columns scaled by "
+                "StandardScaler.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        if result.interrupted:
+            warnings.warn(
+                f"{name}: training was interrupted after {self.n_iter_} of {n_epochs} "
+                f"epochs. The state kept is that of epoch {result.best_epoch}.",
+                stacklevel=3,
+            )
+        if self.verbose:
+            reason = "Stopped early" if result.stopped_early else "Trained"
+            print(
+                f"{name}: {reason} after {self.n_iter_} epochs; the state kept is that "
+                f"of epoch {result.best_epoch}, with loss {result.best_loss:.4g}."
+            )
+
+    @contextmanager
+    def _unchanged_on_error(self) -> Iterator[None]:
+        before = vars(self).copy()
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    # Data
+
+    def _check_X(self, X: Any, *, name: str = "X", reset: bool) -> np.ndarray:
+        X = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], order="C")
+        checks.check_magnitude(X, name)
+        if self.loss == "binary_cross_entropy":
+            checks.check_unit_interval(X, name)
+        return X
+
+    def _check_rows(
+        self, X: Any, sample_weight: Any, *, reset: bool
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Training rows and weights, without the rows that count nothing."""
+        X = self._check_X(X, reset=reset)
+        if sample_weight is None:
+            return X, None
+        sample_weight = check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+        counts = sample_weight > 0
+        if not counts.any():
+            raise ValueError(
+                "sample_weight is zero for every row: at least one row needs a "
+                "positive weight."
+            )
+        return (X, sample_weight) if counts.all() else (X[counts], sample_weight[counts])
+
+    def _apply(
+        self, function: Callable[[nn.Module, Tensor], Tensor], X: np.ndarray
+    ) -> np.ndarray:
+        """Apply a function of the module and rows to `X`, batch by batch.
+
+        Threads may do so at once: nothing about the module is changed.
+        """
+        module = self.net_.module_
+        if module.training:
+            module = copy.deepcopy(module).eval()
+        batch_size = max(1, _INFERENCE_BYTES // (4 * X.shape[1]))
+        with torch.inference_mode():
+            parts = [
+                function(module, to_tensor(X[rows], self.net_.device)).cpu().numpy()
+                for rows in gen_batches(len(X), batch_size)
+            ]
+        return np.concatenate(parts).astype(X.dtype, copy=False)
+
+    def _check_new_X(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return validate_data(
+            self, X, reset=False, dtype=[np.float64, np.float32], order="C"
+        )
+
+    # Using what was fitted
+
+    def transform(self, X: ArrayLike) -> np.ndarray:
+        """Give the codes of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components_)
+            Codes.
+        """
+        return self._apply(lambda module, x: module.encode(x), self._check_new_X(X))
+
+    def inverse_transform(self, X: ArrayLike) -> np.ndarray:
+        """Give the rows that codes stand for.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components_)
+            Codes.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+            Rows, in the units of the training rows.
+        """
+        check_is_fitted(self)
+        Z = check_array(X, dtype=[np.float64, np.float32], order="C")
+        if Z.shape[1] != self.n_components_:
+            raise ValueError(
+                f"inverse_transform needs codes with {self.n_components_} columns, as "
+                f"transform gives them. Got an array with {Z.shape[1]} columns."
+            )
+        return self._apply(lambda module, z: module.decode(z), Z)
+
+    def reconstruct(self, X: ArrayLike) -> np.ndarray:
+        """Encode rows and decode them again.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        X_hat : ndarray of shape (n_samples, n_features)
+            Reconstructions, ``inverse_transform(transform(X))``.
+        """
+        return self._reconstruct(self._check_new_X(X))
+
+    def _reconstruct(self, X: np.ndarray) -> np.ndarray:
+        return self._apply(lambda module, x: module.decode(module.encode(x)), X)
+
+    def reconstruction_error(
+        self, X: ArrayLike, per_feature: bool = False
+    ) -> np.ndarray:
+        """Give the squared error of the reconstructions, whatever the loss.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        per_feature : bool, default=False
+            Whether to give the squared error of each entry, not the mean of each row.
+
+        Returns
+        -------
+        error : ndarray of shape (n_samples,) or (n_samples, n_features)
+            Squared errors, in the squared units of `X`.
+        """
+        X = self._check_new_X(X)
+        error = np.square(X - self._reconstruct(X))
+        return error if per_feature else error.mean(axis=1)
+
+    def score_samples(self, X: ArrayLike) -> np.ndarray:
+        """Give minus the loss of each row: the higher, the more normal a row is.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Minus the loss, averaged over the columns.
+        """
+        X = self._check_new_X(X)
+        return -self._apply(self.net_.row_losses_with, X)
+
+    def score(
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Give the R² of the reconstruction, weighted by the variance of the columns.
+
+        One minus the squared error over the total variance of `X`: comparable with
+        ``PCA(...).explained_variance_ratio_.sum()``, and what
+        :class:`~sklearn.model_selection.GridSearchCV` maximises.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        y : None
+            Ignored.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            At most 1; 0 for the reconstruction of every row by the mean row.
+        """
+        X = self._check_new_X(X)
+        return r2_score(
+            X,
+            self._reconstruct(X),
+            sample_weight=sample_weight,
+            multioutput="variance_weighted",
+        )
+
+    # What scikit-learn asks of an estimator
+
+    @property
+    def module_(self) -> nn.Module:
+        """The trained torch module."""
+        return self.net_.module_
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "net_")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,156 @@
+"""Checks of parameters and data that need more than a type and a range."""
+
+import inspect
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+# Squares of larger numbers overflow float32.
+_MAX_MAGNITUDE = 1e18
+
+
+def check_magnitude(X: np.ndarray, name: str) -> None:
+    """Refuse numbers whose squares float32 cannot hold."""
+    magnitude = max(abs(X.max()), abs(X.min()))
+    if magnitude > _MAX_MAGNITUDE:
+        raise ValueError(
+            f"{name} has values of magnitude up to {magnitude:.3g}; the net computes "
+            f"in float32, where squared errors overflow above {_MAX_MAGNITUDE:g}. "
+            "Scale the columns first, for instance with StandardScaler."
+        )
+
+
+def check_unit_interval(X: np.ndarray, name: str) -> None:
+    """Refuse rows that cross-entropy is not defined for."""
+    low, high = X.min(), X.max()
+    if low < 0 or high > 1:
+        raise ValueError(
+            f"loss='binary_cross_entropy' needs values in [0, 1]; {name} has values "
+            f"from {low:.4g} to {high:.4g}. Scale the columns with MinMaxScaler("
+            "clip=True), or use loss='squared_error'."
+        )
+
+
+def check_device(device: str | torch.device) -> torch.device:
+    """Turn a device parameter into a device that is there."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    available = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        available.append("mps")
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        found = None
+    if found is not None:
+        names = {found.type, str(found)} if found.index is None else {str(found)}
+        if names & {*available, *(name.split(":")[0] for name in available)}:
+            return found
+    raise ValueError(
+        f"device={str(device)!r} is not available. Available here: 'auto', "
+        f"{', '.join(map(repr, available))}."
+    )
+
+
+def check_loss(loss: Any) -> None:
+    """Refuse a callable that is not a loss module."""
+    is_class = inspect.isclass(loss) and issubclass(loss, nn.Module)
+    if not (isinstance(loss, str | nn.Module) or is_class):
+        raise ValueError(
+            f"loss must be a name, a torch loss such as torch.nn.HuberLoss(delta=2.0), "
+            f"or its class. Got {loss!r}."
+        )
+
+
+def check_optimizer(optimizer: Any) -> None:
+    """Refuse a callable that is not an optimizer class."""
+    if not isinstance(optimizer, str) and not (
+        inspect.isclass(optimizer) and issubclass(optimizer, torch.optim.Optimizer)
+    ):
+        raise ValueError(
+            "optimizer must be a name or a class of torch.optim, not an instance: the "
+            "parameters it optimises do not exist yet. Pass its options in net_params, "
+            f"as {{'optimizer__momentum': 0.9}}. Got {optimizer!r}."
+        )
+
+
+def check_net_params(net_params: dict[str, Any]) -> None:
+    """Refuse arguments of the net that the estimator has parameters for."""
+    own = {
+        "batch_size",
+        "callbacks",
+        "device",
+        "lr",
+        "max_epochs",
+        "module",
+        "optimizer",
+        "verbose",
+        "warm_start",
+    }
+    reserved = {"criterion": "loss", "train_split": "validation_fraction"}
+    reserved.update({name: name for name in own})
+    for name in net_params:
+        if name in reserved:
+            raise ValueError(
+                f"net_params may not contain {name!r}: set the estimator's parameter "
+                f"{reserved[name]!r} instead."
+            )
+
+
+def module_arguments(factory: Any, n_features: int, n_components: int) -> dict[str, int]:
+    """Arguments for a user's module class or factory: those that it names."""
+    if isinstance(factory, nn.Module):
+        return {}
+    sizes = {"n_features": n_features, "n_components": n_components}
+    accepted = inspect.signature(factory).parameters
+    return {name: size for name, size in sizes.items() if name in accepted}
+
+
+def check_module(module: Any, x: Tensor) -> int:
+    """Check that a module encodes and decodes rows, and tell its code size.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The module, in evaluation mode.
+
+    x : tensor of shape (n_rows, n_features)
+        A few rows.
+
+    Returns
+    -------
+    n_components : int
+        Width of the codes.
+    """
+    name = type(module).__name__
+    missing = [part for part in ("encode", "decode") if not hasattr(module, part)]
+    if not isinstance(module, nn.Module) or missing:
+        raise ValueError(
+            f"module must be a torch.nn.Module with the methods encode(x) and "
+            f"decode(z); {name} "
+            + (f"lacks {' and '.join(missing)}." if missing else "is no nn.Module.")
+        )
+    shape = tuple(x.shape)
+    step, given = "encode", shape
+    try:
+        z = module.encode(x)
+        step, given = "decode", tuple(z.shape)
+        x_hat = module.decode(z)
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise ValueError(
+            f"{name}.{step} failed on an input of shape {given}: {error}. X has "
+            f"{shape[1]} columns: the module must take rows of that width."
+        ) from error
+    if z.ndim != 2 or len(z) != len(x):
+        raise ValueError(
+            f"{name}.encode must map rows of shape {shape} to codes of shape "
+            f"({shape[0]}, n_components). It gave {tuple(z.shape)}."
+        )
+    if x_hat.shape != x.shape:
+        raise ValueError(
+            f"{name}.decode must map codes of shape {tuple(z.shape)} back to rows of "
+            f"shape {shape}. It gave {tuple(x_hat.shape)}."
+        )
+    return z.shape[1]

@@ -1,0 +1,38 @@
+"""Reconstruction losses."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+LOSSES: dict[str, type[nn.Module]] = {
+    "absolute_error": nn.L1Loss,
+    "binary_cross_entropy": nn.BCELoss,
+    "huber": nn.HuberLoss,
+    "squared_error": nn.MSELoss,
+}
+
+
+def row_losses(criterion: nn.Module, x_hat: Tensor, x: Tensor) -> Tensor:
+    """Give the loss of each row, averaged over the columns.
+
+    Parameters
+    ----------
+    criterion : torch.nn.Module
+        A loss of torch, or one that follows its convention of a `reduction`
+        attribute. Any other criterion is taken for a mean over rows and called on
+        one row at a time.
+
+    x_hat, x : tensors of shape (batch, ...)
+        Reconstruction and target.
+
+    Returns
+    -------
+    losses : tensor of shape (batch,)
+    """
+    if hasattr(criterion, "reduction"):
+        criterion = copy.copy(criterion)
+        criterion.reduction = "none"
+        return criterion(x_hat, x).flatten(1).mean(1)
+    rows = zip(x_hat.split(1), x.split(1), strict=True)
+    return torch.stack([criterion(row_hat, row) for row_hat, row in rows])

@@ -1,0 +1,164 @@
+"""Fully connected autoencoder."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from skae.modules._layers import TiedLinear, dense_layers, tied_layers
+
+
+class DenseAutoencoder(nn.Module):
+    r"""Fully connected, symmetric autoencoder with a linear path beside it.
+
+    With :math:`\tilde x = (x - \mu) / s`, the code and the reconstruction are
+
+    .. math::
+
+        z = s \, (W \tilde x + f(\tilde x)), \qquad
+        \hat x = \mu + s \, (V z / s + g(z / s)),
+
+    where :math:`f` and :math:`g` are multi-layer perceptrons, :math:`W` and :math:`V`
+    the linear path, :math:`\mu` (`mean`) and :math:`s` (`scale`) buffers. The module
+    takes rows and gives reconstructions in the units of the data; so are its codes,
+    as those of PCA.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of columns of the input.
+
+    n_components : int
+        Number of entries of a code. It may exceed `n_features`.
+
+    hidden_layer_sizes : sequence of int, default=(100, 100)
+        Widths of the encoder's hidden layers, from input to code; the decoder has
+        them in reverse. ``()`` gives a linear autoencoder, without a separate path.
+
+    activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "tanh"}, \
+            default="gelu"
+        Function applied after each hidden layer.
+
+    tied_weights : bool, default=False
+        Whether the decoder's layers use the transposes of the encoder's weights,
+        with biases of their own.
+
+    linear_path : bool, default=True
+        Whether to have :math:`W` and :math:`V`. Without hidden layers, the only layer
+        plays their part.
+
+    binary_output : bool, default=False
+        Whether the reconstruction ends in a sigmoid, for data in [0, 1];
+        `decode_logits` then gives the reconstruction before the sigmoid. Such a
+        module is not meant to be standardised.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skae.modules import DenseAutoencoder
+    >>> module = DenseAutoencoder(n_features=8, n_components=2)
+    >>> x = torch.zeros(5, 8)
+    >>> module.encode(x).shape, module(x).shape
+    (torch.Size([5, 2]), torch.Size([5, 8]))
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        n_features: int,
+        n_components: int,
+        *,
+        hidden_layer_sizes: Sequence[int] = (100, 100),
+        activation: str = "gelu",
+        tied_weights: bool = False,
+        linear_path: bool = True,
+        binary_output: bool = False,
+    ) -> None:
+        super().__init__()
+        widths = [n_features, *hidden_layer_sizes, n_components]
+        self.encoder = dense_layers(widths, activation)
+        self.decoder = (
+            tied_layers(self.encoder, activation)
+            if tied_weights
+            else dense_layers(widths[::-1], activation)
+        )
+        self.linear_encoder: nn.Linear | None = None
+        self.linear_decoder: nn.Module | None = None
+        if linear_path and len(hidden_layer_sizes) > 0:
+            self.linear_encoder = nn.Linear(n_features, n_components, bias=False)
+            self.linear_decoder = (
+                TiedLinear(self.linear_encoder, bias=False)
+                if tied_weights
+                else nn.Linear(n_components, n_features, bias=False)
+            )
+        self.binary_output = binary_output
+        self.register_buffer("mean", torch.zeros(n_features))
+        self.register_buffer("scale", torch.ones(()))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Map rows (batch, n_features) to codes (batch, n_components)."""
+        x = (x - self.mean) / self.scale
+        z = self.encoder(x)
+        if self.linear_encoder is not None:
+            z = z + self.linear_encoder(x)
+        return z * self.scale
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Map codes (batch, n_components) to rows (batch, n_features)."""
+        x_hat = self.decode_logits(z)
+        return torch.sigmoid(x_hat) if self.binary_output else x_hat
+
+    def decode_logits(self, z: Tensor) -> Tensor:
+        """Map codes to rows, before the sigmoid if there is one."""
+        z = z / self.scale
+        x_hat = self.decoder(z)
+        if self.linear_decoder is not None:
+            x_hat = x_hat + self.linear_decoder(z)
+        return torch.addcmul(self.mean, x_hat, self.scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reconstruct rows (batch, n_features)."""
+        return self.decode(self.encode(x))
+
+    @torch.no_grad()
+    def standardize(self, mean: Tensor, scale: Tensor) -> None:
+        """Set the centre (n_features,) and the scale (scalar) of the input."""
+        self.mean.copy_(mean)
+        self.scale.copy_(scale)
+
+    @torch.no_grad()
+    def start_linear(self, encoder_weight: Tensor, decoder_weight: Tensor) -> None:
+        """Make the module linear: ``z = W x`` and ``x_hat = V z`` of centred rows.
+
+        The nonlinear layers stay in place, silent: their last layers are zero, and
+        training can start from there.
+
+        Parameters
+        ----------
+        encoder_weight : tensor of shape (n_components, n_features)
+            W.
+
+        decoder_weight : tensor of shape (n_features, n_components)
+            V. With tied weights it is ignored: V is the transpose of W.
+        """
+        if self.linear_encoder is None:
+            if len(self.encoder) > 1:
+                raise ValueError(
+                    "start_linear needs the linear path: build the module with "
+                    "linear_path=True."
+                )
+            linear_encoder, linear_decoder = self.encoder[-1], self.decoder[-1]
+        else:
+            linear_encoder, linear_decoder = self.linear_encoder, self.linear_decoder
+            self.encoder[-1].weight.zero_()
+            if not isinstance(self.decoder[-1], TiedLinear):
+                self.decoder[-1].weight.zero_()
+        # Tied layers are silent only if no bias wakes them on the way to the output.
+        for layer in (self.encoder[-1], *self.decoder):
+            if getattr(layer, "bias", None) is not None:
+                layer.bias.zero_()
+        linear_encoder.weight.copy_(encoder_weight)
+        if not isinstance(linear_decoder, TiedLinear):
+            linear_decoder.weight.copy_(decoder_weight)

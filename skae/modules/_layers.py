@@ -1,0 +1,61 @@
+"""Small layers shared by the architectures."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "identity": nn.Identity,
+    "logistic": nn.Sigmoid,
+    "relu": nn.ReLU,
+    "selu": nn.SELU,
+    "tanh": nn.Tanh,
+}
+
+
+class TiedLinear(nn.Module):
+    """Linear layer whose weight is the transpose of another layer's weight.
+
+    There is one weight tensor for the two layers; the bias is this layer's own.
+
+    Parameters
+    ----------
+    source : torch.nn.Linear
+        The layer to share the weight of, from ``a`` to ``b`` features. This layer
+        maps ``b`` to ``a`` features.
+
+    bias : bool, default=True
+        Whether to add a bias of its own.
+    """
+
+    def __init__(self, source: nn.Linear, bias: bool = True) -> None:
+        super().__init__()
+        # In a tuple, the source is not registered as a submodule: its weight then
+        # has one name in ``state_dict`` and is listed once by ``parameters``.
+        self._source = (source,)
+        if bias:
+            self.bias = nn.Parameter(torch.zeros(source.in_features))
+        else:
+            self.register_parameter("bias", None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.linear(x, self._source[0].weight.t(), self.bias)
+
+
+def dense_layers(widths: list[int], activation: str) -> nn.Sequential:
+    """Linear layers of the given widths with an activation between each two."""
+    layers: list[nn.Module] = []
+    for d_in, d_out in zip(widths[:-1], widths[1:], strict=True):
+        layers += [nn.Linear(d_in, d_out), ACTIVATIONS[activation]()]
+    return nn.Sequential(*layers[:-1])
+
+
+def tied_layers(encoder: nn.Sequential, activation: str) -> nn.Sequential:
+    """Mirror image of `encoder` whose layers use the transposes of its weights."""
+    layers: list[nn.Module] = []
+    for layer in reversed(encoder):
+        if isinstance(layer, nn.Linear):
+            layers += [TiedLinear(layer), ACTIVATIONS[activation]()]
+    return nn.Sequential(*layers[:-1])

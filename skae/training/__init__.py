@@ -1,0 +1,27 @@
+"""The engine that trains every estimator's module."""
+
+from skae.training import _recipe as recipe
+from skae.training._batches import Rows
+from skae.training._callbacks import ProgressBar
+from skae.training._net import AutoencoderNet
+from skae.training._random import PrivateRandomState
+from skae.training._run import Run, run, to_tensor
+from skae.training._schedule import schedule_callbacks
+from skae.training._selection import is_better
+from skae.training._start import LinearStart, centre_and_scale, pca_start
+
+__all__ = [
+    "AutoencoderNet",
+    "LinearStart",
+    "PrivateRandomState",
+    "ProgressBar",
+    "Rows",
+    "Run",
+    "centre_and_scale",
+    "is_better",
+    "pca_start",
+    "recipe",
+    "run",
+    "schedule_callbacks",
+    "to_tensor",
+]

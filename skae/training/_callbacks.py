@@ -1,0 +1,156 @@
+"""Callbacks of the engine."""
+
+import math
+import sys
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, LRScheduler
+from tqdm.auto import tqdm
+
+
+class KeepState(Callback):
+    """Decide which state of the module is kept, and when to stop.
+
+    With validation rows, the state kept is the one with the lowest validation loss,
+    the state before the first step included. Without, it is the last one. Training
+    stops when a loss is not finite; then the last finite state is kept at least.
+
+    Parameters
+    ----------
+    start_loss : float or None
+        Validation loss before the first step; None if there are no validation rows.
+
+    patience : int, default=None
+        Epochs without improvement after which training stops; None: never.
+
+    tol : float, default=1e-4
+        What counts as an improvement for `patience`: a validation loss lower than the
+        best one by this fraction of it.
+
+    Attributes
+    ----------
+    best_epoch_ : int
+        Epochs trained at the state kept, in this call.
+
+    best_loss_ : float
+        Its validation loss, or training loss without validation rows.
+
+    diverged_at_ : int or None
+        Epoch in which a loss was not finite.
+
+    stopped_early_ : bool
+        Whether the patience ran out.
+    """
+
+    def __init__(
+        self,
+        start_loss: float | None,
+        patience: int | None = None,
+        tol: float = 1e-4,
+    ) -> None:
+        self.start_loss = start_loss
+        self.patience = patience
+        self.tol = tol
+
+    def _save(self, net: NeuralNet, loss: float) -> None:
+        self.best_epoch_ = self.epoch_
+        self.best_loss_ = loss
+        self.state_ = {
+            name: value.detach().clone()
+            for name, value in net.module_.state_dict().items()
+        }
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        self.epoch_ = 0
+        self.lowest_ = math.inf if self.start_loss is None else self.start_loss
+        self.epochs_without_improvement_ = 0
+        self.diverged_at_: int | None = None
+        self.stopped_early_ = False
+        self._save(net, self.lowest_)
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        self.epoch_ += 1
+        record = net.history[-1]
+        losses = [record["train_loss"], record.get("valid_loss", 0.0)]
+        if not all(map(math.isfinite, losses)) or not self._parameters_are_finite(net):
+            self.diverged_at_ = self.epoch_
+            raise KeyboardInterrupt  # how skorch's callbacks end training
+        if self.start_loss is None:
+            self._save(net, record["train_loss"])
+            return
+        loss = record["valid_loss"]
+        if loss < self.best_loss_:
+            self._save(net, loss)
+        if loss < self.lowest_ * (1 - self.tol):
+            self.lowest_ = loss
+            self.epochs_without_improvement_ = 0
+        else:
+            self.epochs_without_improvement_ += 1
+        if self.epochs_without_improvement_ == self.patience:
+            self.stopped_early_ = True
+            raise KeyboardInterrupt
+
+    @staticmethod
+    def _parameters_are_finite(net: NeuralNet) -> bool:
+        norms = torch._foreach_norm(list(net.module_.parameters()))
+        return bool(torch.stack(norms).isfinite().all())
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        if self.start_loss is not None or self.diverged_at_ is not None:
+            net.module_.load_state_dict(self.state_)
+        del self.state_
+
+
+class ScheduleLearningRate(LRScheduler):
+    """skorch's scheduler callback, for nets with more than one optimizer."""
+
+    def _get_scheduler(self, net: NeuralNet, policy: Any, **kwargs: Any) -> Any:
+        self.others_ = [
+            policy(getattr(net, f"{name}_")) for name in net._optimizers[1:]
+        ]
+        return super()._get_scheduler(net, policy, **kwargs)
+
+    def _step(self, net: NeuralNet, lr_scheduler: Any, score: Any = None) -> None:
+        for scheduler in (lr_scheduler, *self.others_):
+            super()._step(net, scheduler, score=score)
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        del self.others_
+
+
+class ProgressBar(Callback):
+    """Bar with the steps done, the time left and the losses of the last epoch.
+
+    Parameters
+    ----------
+    description : str
+        Shown in front of the bar.
+
+    n_steps : int
+        Steps of the whole training.
+    """
+
+    def __init__(self, description: str, n_steps: int) -> None:
+        self.description = description
+        self.n_steps = n_steps
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        self.bar_ = tqdm(
+            total=self.n_steps, desc=self.description, unit="step", file=sys.stdout
+        )
+
+    def on_batch_end(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
+        if training:
+            self.bar_.update()
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        losses = {"loss": net.history[-1, "train_loss"]}
+        if "valid_loss" in net.history[-1]:
+            losses["validation_loss"] = net.history[-1, "valid_loss"]
+        self.bar_.set_postfix(losses)
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        self.bar_.close()
+        del self.bar_

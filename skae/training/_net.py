@@ -1,0 +1,287 @@
+"""The engine: one training loop for every estimator."""
+
+import copy
+import math
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EpochTimer, LRScheduler
+from skorch.dataset import unpack_data
+from skorch.utils import to_tensor
+from torch import Tensor, nn
+
+from skae.losses import row_losses
+from skae.training._batches import Rows, make_batches
+from skae.training._recipe import EVALUATION_ROWS
+from skae.training._random import PrivateRandomState
+
+
+class AutoencoderNet(NeuralNet):
+    """skorch net that trains a module to reconstruct its input.
+
+    A training step is ``x_hat = module(x); loss = criterion(x_hat, x)``. All that
+    skorch documents for :class:`skorch.NeuralNet` holds, with these differences, made
+    for speed on data in memory: batches are slices of one tensor on the device, the
+    losses of batches are read off the device only if there are callbacks that may
+    look at them, and there are no default callbacks but a timer.
+
+    Parameters
+    ----------
+    module : torch.nn.Module, class or callable
+        As in skorch, but an instance is copied, not trained itself. It has `encode`
+        and `decode`.
+
+    criterion : torch.nn.Module class or instance, default=torch.nn.MSELoss
+        Called with reconstructions and rows.
+
+    seed : int, default=0
+        Start of the stream that orders and noise are drawn from.
+
+    loss_unit : float, default=1.0
+        Gradients are those of the loss divided by this number; the losses reported
+        are not divided. With the loss of a trivial reconstruction, the optimisers'
+        constants (epsilon, clipping) do not depend on the units of the data.
+
+    from_logits : bool, default=False
+        Whether the criterion takes the output of `decode_logits`, not of `decode`.
+
+    guard_random_state : bool, default=False
+        Whether training steps run with torch's global generators in a private state:
+        needed for modules that draw from them, such as dropout.
+
+    **kwargs : dict
+        Further parameters of :class:`skorch.NeuralNet`.
+    """
+
+    def __init__(
+        self,
+        module: Any,
+        criterion: Any = nn.MSELoss,
+        *,
+        seed: int = 0,
+        loss_unit: float = 1.0,
+        from_logits: bool = False,
+        guard_random_state: bool = False,
+        iterator_train: Any = make_batches,
+        iterator_train__shuffle: bool = True,
+        iterator_valid: Any = make_batches,
+        dataset: Any = Rows,
+        train_split: Any = None,
+        verbose: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        self.seed = seed
+        self.loss_unit = loss_unit
+        self.from_logits = from_logits
+        self.guard_random_state = guard_random_state
+        super().__init__(
+            module,
+            criterion,
+            iterator_train=iterator_train,
+            iterator_train__shuffle=iterator_train__shuffle,
+            iterator_valid=iterator_valid,
+            dataset=dataset,
+            train_split=train_split,
+            verbose=verbose,
+            **kwargs,
+        )
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Callback]]:
+        return [("epoch_timer", EpochTimer())]
+
+    # Random numbers
+
+    def reseed(self, seed: int) -> None:
+        """Start a new stream of random numbers."""
+        device = torch.device(self.device)
+        self.seed = seed
+        self.generator_ = torch.Generator(device).manual_seed(seed)
+        self.private_random_state_ = PrivateRandomState(seed, device)
+
+    def _guarded(self) -> AbstractContextManager[None]:
+        return self.private_random_state_ if self.guard_random_state else nullcontext()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A CUDA generator cannot be opened on a machine without CUDA.
+        state = super().__getstate__()
+        state.pop("generator_", None)
+        state.pop("private_random_state_", None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if self.initialized_:
+            self.reseed(self.seed)
+
+    # Initialisation
+
+    def initialize(self) -> "AutoencoderNet":
+        self.reseed(self.seed)
+        return super().initialize()
+
+    def initialize_module(self) -> "AutoencoderNet":
+        with self.private_random_state_:
+            super().initialize_module()
+        if self.module_ is self.module:
+            self.module_ = copy.deepcopy(self.module)
+        return self
+
+    def initialize_optimizer(self, triggered_directly: Any = None) -> "AutoencoderNet":
+        if self.optimizer is not getattr(torch.optim, "Muon", None):
+            return super().initialize_optimizer(triggered_directly)
+        # Muon is for matrices; everything else goes to AdamW, with steps of the same
+        # root mean square (Liu et al. 2025, Muon is scalable for LLM training, 2.2).
+        named = list(self.get_all_learnable_params())
+        matrices = [(name, p) for name, p in named if p.ndim == 2]
+        others = [(name, p) for name, p in named if p.ndim != 2]
+        groups, options = self.get_params_for_optimizer("optimizer", matrices)
+        self.optimizer_ = torch.optim.Muon(
+            *groups, **{"adjust_lr_fn": "match_rms_adamw", **options}
+        )
+        if others:
+            groups, _ = self.get_params_for_optimizer("optimizer_vectors", others)
+            self.optimizer_vectors_ = torch.optim.AdamW(
+                *groups, lr=self.lr, weight_decay=options["weight_decay"]
+            )
+        return self
+
+    def initialize_criterion(self) -> "AutoencoderNet":
+        super().initialize_criterion()
+        if self.criterion_ is self.criterion:
+            self.criterion_ = copy.deepcopy(self.criterion)
+        return self
+
+    def initialize_history(self) -> "AutoencoderNet":
+        super().initialize_history()
+        self.lowest_losses_: dict[str, float] = {}
+        self.interrupted_ = False
+        return self
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        if training and "generator" not in self.get_params_for("iterator_train"):
+            self.iterator_train__generator = self.generator_
+            try:
+                return super().get_iterator(dataset, training=True)
+            finally:
+                del self.iterator_train__generator
+        return super().get_iterator(dataset, training=training)
+
+    def on_train_end(
+        self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any
+    ) -> None:
+        for _, callback in self.callbacks_:
+            if isinstance(callback, LRScheduler):
+                # It holds the optimizer, which pickle would then save a second time,
+                # out of reach of skorch's care for machines without CUDA.
+                callback.lr_scheduler_ = None
+
+    # Steps
+
+    def _set_training(self, training: bool = True) -> None:
+        # Walking over all submodules at each step takes as long as a small layer.
+        if self.module_.training != training:
+            super()._set_training(training)
+
+    def get_loss(
+        self,
+        y_pred: Tensor,
+        y_true: Tensor | None,
+        X: Any = None,
+        training: bool = False,
+    ) -> Tensor:
+        """Mean loss of reconstructions `y_pred` of rows `X` with weights `y_true`."""
+        if y_true is None:
+            return self.criterion_(y_pred, X)
+        return (row_losses(self.criterion_, y_pred, X) * y_true).mean()
+
+    def _reconstruct_for_loss(self, x: Tensor) -> Tensor:
+        if self.from_logits:
+            return self.module_.decode_logits(self.module_.encode(x))
+        return self.infer(x)
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
+        self._set_training(True)
+        x, weight = unpack_data(batch)
+        x = to_tensor(x, device=self.device)
+        with self._guarded():
+            x_hat = self._reconstruct_for_loss(x)
+            loss = self.get_loss(x_hat, weight, X=x, training=True)
+            (loss / self.loss_unit).backward()
+        return {"loss": loss, "y_pred": x_hat}
+
+    def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
+        self._set_training(False)
+        x, weight = unpack_data(batch)
+        x = to_tensor(x, device=self.device)
+        with torch.no_grad():
+            x_hat = self._reconstruct_for_loss(x)
+            loss = self.get_loss(x_hat, weight, X=x, training=False)
+            y_pred = torch.sigmoid(x_hat) if self.from_logits else x_hat
+        return {"loss": loss, "y_pred": y_pred}
+
+    def _step_optimizer(self, step_fn: Any) -> None:
+        # The optimiser sees the loss that its gradients are of: line searches need it.
+        super()._step_optimizer(lambda: step_fn().detach() / self.loss_unit)
+
+    def row_losses_with(self, module: nn.Module, x: Tensor) -> Tensor:
+        """Loss of each row of `x`, reconstructed by a module in evaluation mode."""
+        z = module.encode(x)
+        x_hat = module.decode_logits(z) if self.from_logits else module.decode(z)
+        return row_losses(self.criterion_, x_hat, x)
+
+    def row_losses(self, rows: Rows) -> np.ndarray:
+        """Loss of each row, in float64."""
+        self._set_training(False)
+        with torch.no_grad():
+            losses = [
+                self.row_losses_with(self.module_, x)
+                for x in rows.X.split(EVALUATION_ROWS)
+            ]
+        return torch.cat(losses).double().cpu().numpy()
+
+    def set_loss_unit(self, X: Tensor) -> None:
+        """Take for unit the loss of the mean row as every row's reconstruction."""
+        if self.from_logits:
+            return
+        rows = X[:: max(1, len(X) // 1000)]  # about 1,000 rows tell it well enough
+        with torch.no_grad():
+            mean = rows.mean(0, keepdim=True).expand_as(rows)
+            loss = float(self.criterion_(mean, rows))
+        self.loss_unit = loss if math.isfinite(loss) and loss > 0 else 1.0
+
+    # Epochs
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+    ) -> None:
+        if iterator is None:
+            return
+        record_batches = bool(self.callbacks)
+        total: Any = 0.0
+        n_rows = n_batches = 0
+        try:
+            for batch in iterator:
+                self.notify("on_batch_begin", batch=batch, training=training)
+                step = step_fn(batch, **fit_params)
+                size = len(batch[0])
+                total = total + step["loss"].detach() * size
+                n_rows += size
+                n_batches += 1
+                if record_batches:
+                    self.history.record_batch(f"{prefix}_loss", step["loss"].item())
+                    self.history.record_batch(f"{prefix}_batch_size", size)
+                self.notify("on_batch_end", batch=batch, training=training, **step)
+        except KeyboardInterrupt:
+            # skorch's callbacks stop training by the same exception, between epochs.
+            self.interrupted_ = True
+            raise
+        loss = float(total) / n_rows
+        lowest = self.lowest_losses_.get(prefix, math.inf)
+        self.lowest_losses_[prefix] = min(loss, lowest)
+        self.history.record(f"{prefix}_batch_count", n_batches)
+        self.history.record(f"{prefix}_loss", loss)
+        self.history.record(f"{prefix}_loss_best", loss < lowest)

@@ -1,0 +1,61 @@
+"""Random numbers that leave the caller's generators alone."""
+
+import threading
+from types import TracebackType
+
+import torch
+
+# The global generators are one for the process: only one block may borrow them.
+_global_generators = threading.RLock()
+
+
+class PrivateRandomState:
+    """Context in which torch's global generators continue a stream of their own.
+
+    For code that draws from the global generators and cannot be told otherwise: the
+    initialisation of layers, dropout in a user's module. On exit the caller's states
+    are back; on the next entry the private stream goes on where it stopped.
+
+    Parameters
+    ----------
+    seed : int
+        Start of the stream.
+
+    device : torch.device
+        Device whose generator is replaced, beside the CPU's.
+    """
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self._seed: int | None = seed
+        self._cuda = [device] if device.type == "cuda" else []
+        self._own: list[torch.Tensor] = []
+
+    def _states(self) -> list[torch.Tensor]:
+        cuda = [torch.cuda.get_rng_state(device) for device in self._cuda]
+        return [torch.get_rng_state(), *cuda]
+
+    def _set_states(self, states: list[torch.Tensor]) -> None:
+        torch.set_rng_state(states[0])
+        for device, state in zip(self._cuda, states[1:], strict=True):
+            torch.cuda.set_rng_state(state, device)
+
+    def __enter__(self) -> None:
+        _global_generators.acquire()
+        self._callers = self._states()
+        if self._own:
+            self._set_states(self._own)
+        else:
+            torch.random.default_generator.manual_seed(self._seed)
+            for device in self._cuda:
+                with torch.cuda.device(device):
+                    torch.cuda.manual_seed(self._seed)
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._own = self._states()
+        self._set_states(self._callers)
+        _global_generators.release()

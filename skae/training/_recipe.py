@@ -1,0 +1,63 @@
+"""What "auto" stands for: optimizers, learning rates, batches and lengths.
+
+The numbers were chosen on held-out rows of some forty tables.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "lbfgs": torch.optim.LBFGS,
+    "sgd": torch.optim.SGD,
+}
+if hasattr(torch.optim, "Muon"):  # since torch 2.9
+    OPTIMIZERS["muon"] = torch.optim.Muon
+
+_LEARNING_RATES = {"lbfgs": 1.0, "muon": 1e-2, "sgd": 0.1}
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "adam": {"fused": True},
+    "adamw": {"fused": True},
+    "lbfgs": {"line_search_fn": "strong_wolfe"},
+    "sgd": {"fused": True, "momentum": 0.9, "nesterov": True},
+}
+# Smaller batches of validation rows would only take longer.
+EVALUATION_ROWS = 4096
+_N_STEPS = 2000
+_N_LBFGS_EPOCHS = 100
+
+
+def learning_rate(optimizer: Any) -> float:
+    """Learning rate of an optimizer, by name; 3e-3 for a class."""
+    return _LEARNING_RATES.get(optimizer, 3e-3) if isinstance(optimizer, str) else 3e-3
+
+
+def optimizer_options(optimizer: Any, device: torch.device) -> dict[str, Any]:
+    """Constructor arguments of an optimizer given by name."""
+    options = dict(_OPTIONS.get(optimizer, {})) if isinstance(optimizer, str) else {}
+    if device.type not in {"cpu", "cuda"}:
+        options.pop("fused", None)
+    return options
+
+
+def batch_size(optimizer: Any, n_samples: int) -> int:
+    """A tenth of the rows, between 16 and 256; all of them for L-BFGS."""
+    if optimizer == "lbfgs":
+        return n_samples
+    return int(np.clip(n_samples // 10, 16, 256))
+
+
+def n_epochs(optimizer: Any, n_samples: int, batch_size: int) -> int:
+    """As many epochs as make about 2,000 steps; 100 for L-BFGS."""
+    if optimizer == "lbfgs":
+        return _N_LBFGS_EPOCHS
+    return max(1, round(_N_STEPS * batch_size / n_samples))
+
+
+def patience(n_epochs: int) -> int:
+    """A third of the epochs: enough for the plateaus of a schedule."""
+    return max(1, math.ceil(n_epochs / 3))

@@ -1,0 +1,131 @@
+"""One run of training: from a started net to the state that is kept."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback
+from skorch.helper import predefined_split
+
+from skae.training._batches import Rows
+from skae.training._callbacks import KeepState
+from skae.training._net import AutoencoderNet
+
+class Run(NamedTuple):
+    """What happened in a run.
+
+    Attributes
+    ----------
+    loss_curve : list of float
+        Mean training loss of each epoch.
+
+    validation_loss_curve : list of float
+        Validation loss before the first step and after each epoch; empty without
+        validation rows.
+
+    best_epoch : int
+        Epochs trained at the state kept.
+
+    best_loss : float
+        Its validation loss, or training loss without validation rows.
+
+    diverged_at : int or None
+        Epoch in which a loss was not finite.
+
+    interrupted : bool
+        Whether the user interrupted the run.
+
+    stopped_early : bool
+        Whether there was no improvement for as long as allowed.
+    """
+
+    loss_curve: list[float]
+    validation_loss_curve: list[float]
+    best_epoch: int
+    best_loss: float
+    diverged_at: int | None = None
+    interrupted: bool = False
+    stopped_early: bool = False
+
+
+def to_tensor(X: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
+    """Rows as a float32 tensor, without a copy where none is needed."""
+    rows = np.ascontiguousarray(X, dtype=np.float32)
+    if not rows.flags.writeable:  # which torch cannot express
+        rows = rows.copy()
+    return torch.from_numpy(rows).to(device)
+
+
+def run(
+    net: AutoencoderNet,
+    train: Rows,
+    valid: Rows | None,
+    *,
+    n_epochs: int,
+    patience: int | None = None,
+    tol: float = 0.0,
+    callbacks: Sequence[Callback] = (),
+) -> Run:
+    """Train an initialised net and leave it in the state that is kept.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+        Initialised net; its module is in the state to start from.
+
+    train, valid : Rows
+        Training and validation rows, tensors on the net's device.
+
+    n_epochs : int
+        Epochs to train for at most.
+
+    patience : int, default=None
+        Epochs without improvement of the validation loss to stop after.
+
+    tol : float, default=0
+        Smallest relative improvement that counts for `patience`.
+
+    callbacks : sequence of skorch callbacks, default=()
+        Callbacks for this run only, called before the net's own.
+
+    Returns
+    -------
+    run : Run
+    """
+    start_loss = None
+    if valid is not None:
+        weight = None if valid.y is None else valid.y.cpu().numpy()
+        start_loss = float(np.average(net.row_losses(valid), weights=weight))
+    keep = KeepState(start_loss, patience, tol)
+    n_before = len(net.history)
+    net.max_epochs = n_epochs
+    net.interrupted_ = False
+    net.train_split = None if valid is None else predefined_split(valid)
+    own_callbacks = net.callbacks_
+    net.callbacks_ = [
+        (f"run_{i}", callback.initialize())
+        for i, callback in enumerate((keep, *callbacks))
+    ] + own_callbacks
+    try:
+        net.partial_fit(train.X, train.y)
+    finally:
+        # The net is kept and pickled: without the data and what served this run.
+        net.train_split = None
+        net.callbacks_ = own_callbacks
+        net._set_training(False)
+    # An epoch that was interrupted has no loss.
+    epochs = [row for row in net.history[n_before:] if "train_loss" in row]
+    return Run(
+        loss_curve=[row["train_loss"] for row in epochs],
+        validation_loss_curve=(
+            []
+            if start_loss is None
+            else [start_loss, *(row["valid_loss"] for row in epochs if "valid_loss" in row)]
+        ),
+        best_epoch=keep.best_epoch_,
+        best_loss=keep.best_loss_,
+        diverged_at=keep.diverged_at_,
+        interrupted=net.interrupted_,
+        stopped_early=keep.stopped_early_,
+    )

@@ -1,0 +1,59 @@
+"""Learning-rate schedules."""
+
+import math
+from functools import partial
+from typing import Any
+
+from skorch.callbacks import Callback
+from torch.optim import lr_scheduler
+
+from skae.training._callbacks import ScheduleLearningRate
+
+
+def one_cycle(step: int, n_steps: int, warm_up: float = 0.1) -> float:
+    """Factor of the learning rate at a step: up from 1/25 and down to 0, by cosines.
+
+    The policy of Smith and Topin (2018), without a cycle of the momentum.
+
+    Parameters
+    ----------
+    step : int
+        Steps done.
+
+    n_steps : int
+        Steps of the whole training.
+
+    warm_up : float, default=0.1
+        Share of the steps that the rate rises for.
+    """
+    peak = warm_up * n_steps
+    if step < peak:
+        low, high, phase = 1 / 25, 1.0, 1 - step / peak
+    else:
+        low, high, phase = 0.0, 1.0, (step - peak) / (n_steps - peak)
+    return low + (high - low) * (1 + math.cos(math.pi * min(phase, 1.0))) / 2
+
+
+def schedule_callbacks(schedule: Any, n_steps: int) -> list[Callback]:
+    """Callbacks that carry out a schedule.
+
+    Parameters
+    ----------
+    schedule : None, {"one_cycle", "cosine"}, torch scheduler class or skorch callback
+        A class, or a callable that takes an optimizer, is stepped after each epoch.
+
+    n_steps : int
+        Steps of the whole training.
+    """
+    if schedule is None:
+        return []
+    if isinstance(schedule, Callback):
+        return [schedule]
+    if not isinstance(schedule, str):
+        return [ScheduleLearningRate(schedule, event_name=None)]
+    if schedule == "one_cycle":
+        factor = partial(one_cycle, n_steps=n_steps)
+        policy: Any = partial(lr_scheduler.LambdaLR, lr_lambda=factor)
+    else:
+        policy = partial(lr_scheduler.CosineAnnealingLR, T_max=n_steps)
+    return [ScheduleLearningRate(policy, event_name=None, step_every="batch")]

@@ -1,0 +1,43 @@
+"""Whether training has improved on the start."""
+
+import numpy as np
+from scipy import stats
+
+
+def is_better(
+    losses: np.ndarray,
+    start_losses: np.ndarray,
+    sample_weight: np.ndarray | None = None,
+    level: float = 0.05,
+) -> bool:
+    """Decide from validation rows whether the trained state beats the start.
+
+    It does if its mean loss is lower, and if a one-sided paired t-test on the
+    logarithms of the rows' losses is significant. On the losses themselves, one
+    heavy-tailed row would hide an improvement of all others.
+
+    Parameters
+    ----------
+    losses, start_losses : ndarrays of shape (n_samples,)
+        Loss of each validation row, trained and before the first step.
+
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weights of the rows in the mean.
+
+    level : float, default=0.05
+        Significance level.
+
+    Returns
+    -------
+    better : bool
+    """
+    mean = np.average(losses, weights=sample_weight)
+    start_mean = np.average(start_losses, weights=sample_weight)
+    if not mean < start_mean:
+        return False
+    # Rows reconstructed to rounding error are equal, whatever is left of it.
+    floor = start_mean * 1e-12
+    gain = np.log(np.maximum(start_losses, floor)) - np.log(np.maximum(losses, floor))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        test = stats.ttest_1samp(gain, 0.0, alternative="greater")
+    return bool(test.pvalue < level)
