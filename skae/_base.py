@@ -50,6 +50,9 @@ from skae.training import (
 _MIN_VALIDATION_ROWS = 5
 # Rows go through the module in batches of about this many bytes of input.
 _INFERENCE_BYTES = 2**24
+# Smaller batches are filled up: matrix products of a few rows are rounded differently,
+# and a row's code would depend on the rows beside it.
+_INFERENCE_ROWS = 16
 
 
 class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -228,11 +231,10 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             X_train, X_val = X[~held_out], X[held_out]
             if sample_weight is not None:
                 weight, weight_val = sample_weight[~held_out], sample_weight[held_out]
-        if self.early_stopping and (X_val is None or len(X_val) == 0):
+        elif X_val is None and self.early_stopping:
             raise ValueError(
-                "early_stopping=True needs validation rows, and there are none: pass "
-                "X_val to fit, or set validation_fraction so that it leaves at least "
-                f"{_MIN_VALIDATION_ROWS} of the {len(X)} rows of X."
+                "early_stopping=True needs validation rows, and validation_fraction "
+                "is None: set it, or pass X_val to fit."
             )
 
         if floor and X_val is not None and len(X_val) < _MIN_VALIDATION_ROWS:
@@ -468,12 +470,15 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         module = self.net_.module_
         if module.training:
             module = copy.deepcopy(module).eval()
-        batch_size = max(1, _INFERENCE_BYTES // (4 * X.shape[1]))
+        batch_size = max(_INFERENCE_ROWS, _INFERENCE_BYTES // (4 * X.shape[1]))
+        parts = []
         with torch.inference_mode():
-            parts = [
-                function(module, to_tensor(X[rows], self.net_.device)).cpu().numpy()
-                for rows in gen_batches(len(X), batch_size)
-            ]
+            for rows in gen_batches(len(X), batch_size):
+                x = to_tensor(X[rows], self.net_.device)
+                n_rows = len(x)
+                if n_rows < _INFERENCE_ROWS:
+                    x = torch.cat([x, x[-1:].expand(_INFERENCE_ROWS - n_rows, -1)])
+                parts.append(function(module, x)[:n_rows].cpu().numpy())
         return np.concatenate(parts).astype(X.dtype, copy=False)
 
     def _check_new_X(self, X: Any) -> np.ndarray:

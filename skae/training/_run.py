@@ -11,6 +11,7 @@ from skorch.helper import predefined_split
 from skae.training._batches import Rows
 from skae.training._callbacks import KeepState
 from skae.training._net import AutoencoderNet
+from skae.training._threads import threads_for
 
 class Run(NamedTuple):
     """What happened in a run.
@@ -108,7 +109,9 @@ def run(
         for i, callback in enumerate((keep, *callbacks))
     ] + own_callbacks
     try:
-        net.partial_fit(train.X, train.y)
+        n_parameters = sum(p.numel() for p in net.module_.parameters())
+        with threads_for(n_parameters, net.batch_size):
+            net.partial_fit(train.X, train.y)
     finally:
         # The net is kept and pickled: without the data and what served this run.
         net.train_split = None
