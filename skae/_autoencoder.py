@@ -5,17 +5,108 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import nn
 
 from skae import _checks as checks
 from skae._base import BaseAutoencoder
+from skae._docs import shared_docs
 from skae._sklearn_compat import Interval, StrOptions
 from skae.modules import DenseAutoencoder
 from skae.modules._layers import ACTIVATIONS
 from skae.training import centre_and_scale, pca_start
 
 
+@shared_docs
 class AutoencoderTransformer(BaseAutoencoder):
+    """Dense autoencoder, used like :class:`~sklearn.decomposition.PCA`.
+
+    The encoder maps a row to a code of `n_components` numbers, the decoder maps it
+    back, and both are trained so that the reconstruction is near the row. By default
+    they start as PCA: a linear path lies beside the nonlinear layers, and before the
+    first step these are silent. What training adds is kept if rows held out from it
+    are reconstructed better, and PCA of all rows is kept otherwise. So on a table too
+    small to hold rows out, or with nothing nonlinear in it, this is PCA.
+
+    Like PCA, it minimises the squared error in the units of `X`: standardise the
+    columns if their scales are not comparable.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Size of the code. It may exceed the number of columns.
+
+    hidden_layer_sizes : int or sequence of int, default=(100, 100)
+        Widths of the encoder's hidden layers, from input to code; the decoder has
+        them in reverse. ``()`` gives the linear autoencoder.
+
+    activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "tanh"}, \
+            default="gelu"
+        Activation of the hidden layers.
+
+    tied_weights : bool, default=False
+        Whether the decoder's layers use the transposes of the encoder's weights: half
+        the parameters, in trials at a slightly higher error.
+
+    loss : {"squared_error", "absolute_error", "huber", "binary_cross_entropy"}, \
+            torch loss instance or class, default="squared_error"
+        What training minimises. "binary_cross_entropy" is for values in [0, 1]; the
+        decoder then ends in a sigmoid, there is no centring, and the start is random.
+
+    init : {"auto", "pca", "random"}, default="auto"
+        State before the first step: "pca", or "random" for the textbook autoencoder
+        with no linear path. "auto" is "pca" where that is possible: with the built-in
+        module, any loss but "binary_cross_entropy", and not with tied weights and
+        "logistic" together.
+
+    module : torch.nn.Module, class or callable, default=None
+        A network to train in place of the built-in one: it has ``encode(x)`` and
+        ``decode(z)``, and takes and gives rows in the units of `X`. An instance is
+        copied. A class or another callable is called with those of `n_features` and
+        `n_components` that its signature names. `hidden_layer_sizes`, `activation`
+        and `tied_weights` are then ignored.
+
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    See Also
+    --------
+    sklearn.decomposition.PCA : The linear floor.
+
+    Notes
+    -----
+    Inputs are cast to float32, in which the net computes; the output has the dtype of
+    the input. Codes have the units of `X`, as those of PCA.
+
+    With more components than PCA has, ``n_components > min(X.shape)``, the start
+    spreads the axes of PCA over all components by a random rotation.
+
+    References
+    ----------
+    .. [1] L. N. Smith and N. Topin, "Super-convergence: very fast training of neural
+       networks using large learning rates", 2018, arXiv:1708.07120.
+
+    .. [2] G. E. Hinton and R. R. Salakhutdinov, "Reducing the dimensionality of data
+       with neural networks", Science 313, 2006. The deep autoencoder; it also starts
+       from a trained state, though not from PCA.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from skae import AutoencoderTransformer
+    >>> X = load_digits().data / 16
+    >>> autoencoder = AutoencoderTransformer(8, max_epochs=30, random_state=0)
+    >>> codes = autoencoder.fit_transform(X)
+    >>> codes.shape
+    (1797, 8)
+    >>> autoencoder.inverse_transform(codes).shape
+    (1797, 64)
+    >>> autoencoder.score(X) > PCA(8).fit(X).explained_variance_ratio_.sum() + 0.1
+    True
+    """
+
     def __init__(
         self,
         n_components: int = 2,
@@ -69,7 +160,10 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseAutoencoder._parameter_constraints,
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": [
+            "array-like",
+            Interval(Integral, 1, None, closed="left"),
+        ],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "tied_weights": ["boolean"],
         "init": [StrOptions({"auto", "pca", "random"})],
@@ -79,7 +173,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     def _hidden_widths(self) -> list[int]:
         sizes = self.hidden_layer_sizes
         widths = [sizes] if isinstance(sizes, Integral) else list(sizes)
-        if not all(isinstance(width, Integral) and width > 0 for width in widths):
+        if not all(isinstance(width, Integral) and int(width) > 0 for width in widths):
             raise ValueError(
                 "hidden_layer_sizes must be positive integers, the encoder's widths "
                 f"from input to code. Got {sizes!r}."
@@ -87,7 +181,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         return [int(width) for width in widths]
 
     def _obstacle_to_pca(self) -> str | None:
-        """What keeps the module from starting at PCA."""
+        """Tell what keeps the module from starting at PCA."""
         if self.module is not None:
             return "module is given"
         if self.loss == "binary_cross_entropy":
@@ -125,7 +219,7 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     def _start_module(
         self,
-        module: nn.Module,
+        module: Any,
         X: np.ndarray,
         sample_weight: np.ndarray | None,
         random_state: np.random.RandomState,

@@ -1,7 +1,6 @@
 """What all estimators share: the whole contract with scikit-learn."""
 
 import copy
-import inspect
 import math
 import warnings
 from abc import abstractmethod
@@ -13,7 +12,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from skorch.callbacks import Callback, PrintLog
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -23,6 +21,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.utils import Tags, check_array, check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
+from skorch.callbacks import Callback, PrintLog
 from torch import Tensor, nn
 
 from skae import _checks as checks
@@ -33,7 +32,7 @@ from skae._sklearn_compat import (
     check_sample_weight,
     fit_context,
 )
-from skae.losses import LOSSES, row_losses
+from skae.losses import LOSSES
 from skae.training import (
     AutoencoderNet,
     ProgressBar,
@@ -50,9 +49,9 @@ from skae.training import (
 _MIN_VALIDATION_ROWS = 5
 # Rows go through the module in batches of about this many bytes of input.
 _INFERENCE_BYTES = 2**24
-# Smaller batches are filled up: matrix products of a few rows are rounded differently,
-# and a row's code would depend on the rows beside it.
-_INFERENCE_ROWS = 16
+# Batches are filled up to multiples of this many rows. Matrix products treat odd rows
+# apart, with other rounding, and a row's code would depend on the rows beside it.
+_BLOCK = 16
 
 
 class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -75,8 +74,14 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             callable,
             None,
         ],
-        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "max_epochs": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "batch_size": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "early_stopping": ["boolean"],
         "n_iter_no_change": [
@@ -92,6 +97,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         "verbose": ["verbose"],
     }
 
+    loss_curve_: list[float]
+    validation_loss_curve_: list[float]
+
     # What a subclass decides
 
     @abstractmethod
@@ -100,7 +108,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def _start_module(
         self,
-        module: nn.Module,
+        module: Any,
         X: np.ndarray,
         sample_weight: np.ndarray | None,
         random_state: np.random.RandomState,
@@ -202,13 +210,13 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 self._set_random_state()
                 net = self._make_net(X)
                 self._start(net, X, sample_weight)
-                curve: list[float] = []
+                curve = []
             else:
                 net, curve = self.net_, self.loss_curve_
                 net.set_params(lr=self._lr())
             rows = self._rows(net, X, sample_weight)
             if first:
-                net.set_loss_unit(rows.X)
+                net.set_loss_unit(rows)
             result = run(net, rows, None, n_epochs=1)
             self._store(net, result, n_epochs=1)
             self.loss_curve_ = curve + result.loss_curve
@@ -244,8 +252,12 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         if not warm:
             self._start(net, X_train, weight)
         train = self._rows(net, X_train, weight)
-        valid = self._rows(net, X_val, weight_val) if X_val is not None and len(X_val) else None
-        net.set_loss_unit(train.X)
+        valid = (
+            self._rows(net, X_val, weight_val)
+            if X_val is not None and len(X_val)
+            else None
+        )
+        net.set_loss_unit(train)
         start_losses = net.row_losses(valid) if valid is not None else None
         n_epochs = self._n_epochs(net, len(train))
         result = run(
@@ -257,7 +269,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             tol=self.tol,
             callbacks=self._run_callbacks(net, len(train), n_epochs),
         )
-        if floor and valid is not None:
+        if floor and valid is not None and start_losses is not None:
             losses = net.row_losses(valid)
             if not is_better(losses, start_losses, weight_val):
                 result = result._replace(
@@ -284,7 +296,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _set_random_state(self) -> None:
         if self.random_state is None:
             # Not numpy's global generator: fitting leaves the caller's draws alone.
-            self._rng = np.random.RandomState(np.random.SeedSequence().generate_state(4))
+            self._rng = np.random.RandomState(
+                np.random.SeedSequence().generate_state(4)
+            )
         else:
             self._rng = check_random_state(self.random_state)
 
@@ -323,15 +337,16 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             optimizer=recipe.OPTIMIZERS.get(self.optimizer, self.optimizer),
             lr=self._lr(),
             batch_size=batch_size,
-            iterator_valid__batch_size=recipe.EVALUATION_ROWS,
             callbacks=self.callbacks,
             device=str(device),
             verbose=int(self.verbose >= 2),
-            **{f"module__{name}": value for name, value in arguments.items()},
-            **{f"optimizer__{name}": value for name, value in options.items()},
-        )
-        net.set_params(**net_params)
-        net.initialize()
+            **{
+                "iterator_valid__batch_size": recipe.EVALUATION_ROWS,
+                **{f"module__{name}": value for name, value in arguments.items()},
+                **{f"optimizer__{name}": value for name, value in options.items()},
+                **net_params,
+            },
+        ).initialize()
         with torch.no_grad(), net.private_random_state_:
             net.module_.eval()
             self._n_components = checks.check_module(
@@ -360,9 +375,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """Rows on the device, with weights of mean one."""
         if sample_weight is not None:
             weight = to_tensor(sample_weight / sample_weight.mean(), net.device)
-        return Rows(
-            to_tensor(X, net.device), None if sample_weight is None else weight
-        )
+        return Rows(to_tensor(X, net.device), None if sample_weight is None else weight)
 
     def _n_epochs(self, net: AutoencoderNet, n_samples: int) -> int:
         if self.max_epochs == "auto":
@@ -429,14 +442,16 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         try:
             yield
         except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__.clear()
+            self.__dict__.update(before)
             raise
 
     # Data
 
     def _check_X(self, X: Any, *, name: str = "X", reset: bool) -> np.ndarray:
-        X = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], order="C")
+        X = validate_data(
+            self, X, reset=reset, dtype=[np.float64, np.float32], order="C"
+        )
         checks.check_magnitude(X, name)
         if self.loss == "binary_cross_entropy":
             checks.check_unit_interval(X, name)
@@ -458,10 +473,12 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 "sample_weight is zero for every row: at least one row needs a "
                 "positive weight."
             )
-        return (X, sample_weight) if counts.all() else (X[counts], sample_weight[counts])
+        return (
+            (X, sample_weight) if counts.all() else (X[counts], sample_weight[counts])
+        )
 
     def _apply(
-        self, function: Callable[[nn.Module, Tensor], Tensor], X: np.ndarray
+        self, function: Callable[[Any, Tensor], Tensor], X: np.ndarray
     ) -> np.ndarray:
         """Apply a function of the module and rows to `X`, batch by batch.
 
@@ -470,14 +487,14 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         module = self.net_.module_
         if module.training:
             module = copy.deepcopy(module).eval()
-        batch_size = max(_INFERENCE_ROWS, _INFERENCE_BYTES // (4 * X.shape[1]))
+        batch_size = _BLOCK * max(1, _INFERENCE_BYTES // (4 * X.shape[1] * _BLOCK))
         parts = []
         with torch.inference_mode():
             for rows in gen_batches(len(X), batch_size):
                 x = to_tensor(X[rows], self.net_.device)
                 n_rows = len(x)
-                if n_rows < _INFERENCE_ROWS:
-                    x = torch.cat([x, x[-1:].expand(_INFERENCE_ROWS - n_rows, -1)])
+                if n_rows % _BLOCK:
+                    x = torch.cat([x, x[-1:].expand(-n_rows % _BLOCK, -1)])
                 parts.append(function(module, x)[:n_rows].cpu().numpy())
         return np.concatenate(parts).astype(X.dtype, copy=False)
 

@@ -99,12 +99,17 @@ def check_net_params(net_params: dict[str, Any]) -> None:
             )
 
 
-def module_arguments(factory: Any, n_features: int, n_components: int) -> dict[str, int]:
+def module_arguments(
+    factory: Any, n_features: int, n_components: int
+) -> dict[str, int]:
     """Arguments for a user's module class or factory: those that it names."""
     if isinstance(factory, nn.Module):
         return {}
     sizes = {"n_features": n_features, "n_components": n_components}
-    accepted = inspect.signature(factory).parameters
+    try:
+        accepted = inspect.signature(factory).parameters
+    except ValueError:  # a builtin has no signature
+        return {}
     return {name: size for name, size in sizes.items() if name in accepted}
 
 
@@ -126,16 +131,20 @@ def check_module(module: Any, x: Tensor) -> int:
     """
     name = type(module).__name__
     missing = [part for part in ("encode", "decode") if not hasattr(module, part)]
-    if not isinstance(module, nn.Module) or missing:
+    if missing:
         raise ValueError(
-            f"module must be a torch.nn.Module with the methods encode(x) and "
-            f"decode(z); {name} "
-            + (f"lacks {' and '.join(missing)}." if missing else "is no nn.Module.")
+            "module must be a torch.nn.Module with the methods encode(x) and "
+            f"decode(z); {name} lacks {' and '.join(missing)}."
         )
     shape = tuple(x.shape)
     step, given = "encode", shape
     try:
         z = module.encode(x)
+        if z.ndim != 2 or len(z) != len(x):
+            raise ValueError(
+                f"It must give codes of shape ({shape[0]}, n_components), and gave "
+                f"{tuple(z.shape)}"
+            )
         step, given = "decode", tuple(z.shape)
         x_hat = module.decode(z)
     except (RuntimeError, ValueError, IndexError) as error:
@@ -143,11 +152,6 @@ def check_module(module: Any, x: Tensor) -> int:
             f"{name}.{step} failed on an input of shape {given}: {error}. X has "
             f"{shape[1]} columns: the module must take rows of that width."
         ) from error
-    if z.ndim != 2 or len(z) != len(x):
-        raise ValueError(
-            f"{name}.encode must map rows of shape {shape} to codes of shape "
-            f"({shape[0]}, n_components). It gave {tuple(z.shape)}."
-        )
     if x_hat.shape != x.shape:
         raise ValueError(
             f"{name}.decode must map codes of shape {tuple(z.shape)} back to rows of "

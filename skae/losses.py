@@ -32,7 +32,7 @@ def row_losses(criterion: nn.Module, x_hat: Tensor, x: Tensor) -> Tensor:
     """
     if hasattr(criterion, "reduction"):
         criterion = copy.copy(criterion)
-        criterion.reduction = "none"
+        criterion.reduction = "none"  # type: ignore[assignment]
         return criterion(x_hat, x).flatten(1).mean(1)
     rows = zip(x_hat.split(1), x.split(1), strict=True)
     return torch.stack([criterion(row_hat, row) for row_hat, row in rows])

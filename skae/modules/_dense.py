@@ -1,6 +1,7 @@
 """Fully connected autoencoder."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -149,15 +150,16 @@ class DenseAutoencoder(nn.Module):
                     "start_linear needs the linear path: build the module with "
                     "linear_path=True."
                 )
-            linear_encoder, linear_decoder = self.encoder[-1], self.decoder[-1]
+            linear_encoder: Any = self.encoder[-1]
+            linear_decoder: Any = self.decoder[-1]
         else:
             linear_encoder, linear_decoder = self.linear_encoder, self.linear_decoder
-            self.encoder[-1].weight.zero_()
-            if not isinstance(self.decoder[-1], TiedLinear):
-                self.decoder[-1].weight.zero_()
+            for layer in (self.encoder[-1], self.decoder[-1]):
+                if isinstance(layer, nn.Linear):
+                    layer.weight.zero_()
         # Tied layers are silent only if no bias wakes them on the way to the output.
         for layer in (self.encoder[-1], *self.decoder):
-            if getattr(layer, "bias", None) is not None:
+            if isinstance(layer, nn.Linear | TiedLinear):
                 layer.bias.zero_()
         linear_encoder.weight.copy_(encoder_weight)
         if not isinstance(linear_decoder, TiedLinear):

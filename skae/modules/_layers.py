@@ -1,5 +1,7 @@
 """Small layers shared by the architectures."""
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -47,7 +49,7 @@ class TiedLinear(nn.Module):
 def dense_layers(widths: list[int], activation: str) -> nn.Sequential:
     """Linear layers of the given widths with an activation between each two."""
     layers: list[nn.Module] = []
-    for d_in, d_out in zip(widths[:-1], widths[1:], strict=True):
+    for d_in, d_out in itertools.pairwise(widths):
         layers += [nn.Linear(d_in, d_out), ACTIVATIONS[activation]()]
     return nn.Sequential(*layers[:-1])
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from skae.losses import row_losses
 from skae.training._batches import Rows, make_batches
-from skae.training._recipe import EVALUATION_ROWS
 from skae.training._random import PrivateRandomState
+from skae.training._recipe import EVALUATION_ROWS
 
 
 class AutoencoderNet(NeuralNet):
@@ -89,6 +89,9 @@ class AutoencoderNet(NeuralNet):
             **kwargs,
         )
 
+    module_: Any
+    criterion_: Any
+
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
         return [("epoch_timer", EpochTimer())]
@@ -126,6 +129,11 @@ class AutoencoderNet(NeuralNet):
     def initialize_module(self) -> "AutoencoderNet":
         with self.private_random_state_:
             super().initialize_module()
+        if not isinstance(self.module_, nn.Module):
+            raise ValueError(
+                "module must be, or give, a torch.nn.Module with the methods encode(x) "
+                f"and decode(z). Got {type(self.module_).__name__}."
+            )
         if self.module_ is self.module:
             self.module_ = copy.deepcopy(self.module)
         return self
@@ -140,12 +148,13 @@ class AutoencoderNet(NeuralNet):
         others = [(name, p) for name, p in named if p.ndim != 2]
         groups, options = self.get_params_for_optimizer("optimizer", matrices)
         self.optimizer_ = torch.optim.Muon(
-            *groups, **{"adjust_lr_fn": "match_rms_adamw", **options}
+            *groups,
+            **{"weight_decay": 0.0, "adjust_lr_fn": "match_rms_adamw", **options},
         )
         if others:
             groups, _ = self.get_params_for_optimizer("optimizer_vectors", others)
             self.optimizer_vectors_ = torch.optim.AdamW(
-                *groups, lr=self.lr, weight_decay=options["weight_decay"]
+                groups[0], lr=self.lr, weight_decay=options.get("weight_decay", 0.0)
             )
         return self
 
@@ -227,7 +236,7 @@ class AutoencoderNet(NeuralNet):
         # The optimiser sees the loss that its gradients are of: line searches need it.
         super()._step_optimizer(lambda: step_fn().detach() / self.loss_unit)
 
-    def row_losses_with(self, module: nn.Module, x: Tensor) -> Tensor:
+    def row_losses_with(self, module: Any, x: Tensor) -> Tensor:
         """Loss of each row of `x`, reconstructed by a module in evaluation mode."""
         z = module.encode(x)
         x_hat = module.decode_logits(z) if self.from_logits else module.decode(z)
@@ -243,20 +252,28 @@ class AutoencoderNet(NeuralNet):
             ]
         return torch.cat(losses).double().cpu().numpy()
 
-    def set_loss_unit(self, X: Tensor) -> None:
+    def set_loss_unit(self, rows: Rows) -> None:
         """Take for unit the loss of the mean row as every row's reconstruction."""
         if self.from_logits:
             return
-        rows = X[:: max(1, len(X) // 1000)]  # about 1,000 rows tell it well enough
+        few = slice(None, None, max(1, len(rows) // 1000))  # tell it well enough
+        x = rows.X[few]
+        weight = torch.ones(len(x), device=x.device) if rows.y is None else rows.y[few]
+        weight = weight / weight.sum()
         with torch.no_grad():
-            mean = rows.mean(0, keepdim=True).expand_as(rows)
-            loss = float(self.criterion_(mean, rows))
+            mean = (weight @ x).expand_as(x)
+            loss = float(weight @ row_losses(self.criterion_, mean, x))
         self.loss_unit = loss if math.isfinite(loss) and loss > 0 else 1.0
 
     # Epochs
 
     def run_single_epoch(
-        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+        self,
+        iterator: Any,
+        training: bool,
+        prefix: str,
+        step_fn: Any,
+        **fit_params: Any,
     ) -> None:
         if iterator is None:
             return

@@ -26,7 +26,7 @@ class PrivateRandomState:
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
-        self._seed: int | None = seed
+        self._seed = seed
         self._cuda = [device] if device.type == "cuda" else []
         self._own: list[torch.Tensor] = []
 
@@ -45,7 +45,7 @@ class PrivateRandomState:
         if self._own:
             self._set_states(self._own)
         else:
-            torch.random.default_generator.manual_seed(self._seed)
+            torch.default_generator.manual_seed(self._seed)
             for device in self._cuda:
                 with torch.cuda.device(device):
                     torch.cuda.manual_seed(self._seed)

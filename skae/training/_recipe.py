@@ -32,12 +32,12 @@ _N_LBFGS_EPOCHS = 100
 
 
 def learning_rate(optimizer: Any) -> float:
-    """Learning rate of an optimizer, by name; 3e-3 for a class."""
+    """Give the learning rate of an optimizer named; 3e-3 for a class."""
     return _LEARNING_RATES.get(optimizer, 3e-3) if isinstance(optimizer, str) else 3e-3
 
 
 def optimizer_options(optimizer: Any, device: torch.device) -> dict[str, Any]:
-    """Constructor arguments of an optimizer given by name."""
+    """Give the constructor arguments of an optimizer named."""
     options = dict(_OPTIONS.get(optimizer, {})) if isinstance(optimizer, str) else {}
     if device.type not in {"cpu", "cuda"}:
         options.pop("fused", None)
@@ -45,19 +45,19 @@ def optimizer_options(optimizer: Any, device: torch.device) -> dict[str, Any]:
 
 
 def batch_size(optimizer: Any, n_samples: int) -> int:
-    """A tenth of the rows, between 16 and 256; all of them for L-BFGS."""
+    """Take a tenth of the rows, between 16 and 256; all of them for L-BFGS."""
     if optimizer == "lbfgs":
         return n_samples
     return int(np.clip(n_samples // 10, 16, 256))
 
 
 def n_epochs(optimizer: Any, n_samples: int, batch_size: int) -> int:
-    """As many epochs as make about 2,000 steps; 100 for L-BFGS."""
+    """Train for as many epochs as make about 2,000 steps; 100 for L-BFGS."""
     if optimizer == "lbfgs":
         return _N_LBFGS_EPOCHS
     return max(1, round(_N_STEPS * batch_size / n_samples))
 
 
 def patience(n_epochs: int) -> int:
-    """A third of the epochs: enough for the plateaus of a schedule."""
+    """Wait for a third of the epochs: enough for the plateaus of a schedule."""
     return max(1, math.ceil(n_epochs / 3))

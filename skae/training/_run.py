@@ -13,6 +13,7 @@ from skae.training._callbacks import KeepState
 from skae.training._net import AutoencoderNet
 from skae.training._threads import threads_for
 
+
 class Run(NamedTuple):
     """What happened in a run.
 
@@ -124,7 +125,10 @@ def run(
         validation_loss_curve=(
             []
             if start_loss is None
-            else [start_loss, *(row["valid_loss"] for row in epochs if "valid_loss" in row)]
+            else [
+                start_loss,
+                *(row["valid_loss"] for row in epochs if "valid_loss" in row),
+            ]
         ),
         best_epoch=keep.best_epoch_,
         best_loss=keep.best_loss_,

@@ -1,0 +1,124 @@
+"""The paragraphs that the docstrings of all estimators share."""
+
+import textwrap
+from typing import TypeVar
+
+_Estimator = TypeVar("_Estimator", bound=type)
+
+_PARAMETERS = """
+optimizer : {"adam", "adamw", "lbfgs", "muon", "sgd"} or torch.optim.Optimizer \
+class, default="adam"
+    What minimises the loss. "lbfgs" takes all rows at each step: good for small
+    tables. "muon" (matrices; the rest by AdamW) needs torch 2.9. "sgd" has
+    Nesterov's momentum of 0.9. Options go into `net_params`, as
+    ``{"optimizer__betas": (0.9, 0.99)}``.
+
+lr : float or "auto", default="auto"
+    Learning rate, the highest one of the schedule. The loss is measured in units of
+    the loss of the mean row, so no rate depends on the units of `X`. "auto" is 3e-3
+    (0.1 for "sgd", 0.01 for "muon", 1 for "lbfgs").
+
+weight_decay : float, default=0
+    Weight decay of the optimizer: an L2 penalty for "adam" and "sgd", decoupled for
+    "adamw" and "muon".
+
+lr_schedule : {"auto", "one_cycle", "cosine"}, None, torch scheduler class or \
+skorch.callbacks.LRScheduler, default="auto"
+    How the learning rate changes: "one_cycle" rises for a tenth of the steps and
+    falls to zero [1]_; "cosine" falls to zero; None keeps it. A class of
+    ``torch.optim.lr_scheduler``, or a callable that makes one from an optimizer, is
+    stepped after each epoch. "auto" is "one_cycle", and None for "lbfgs".
+
+max_epochs : int or "auto", default="auto"
+    Passes over the training rows. "auto" makes about 2,000 steps, whatever the
+    number of rows (100 epochs for "lbfgs").
+
+batch_size : int or "auto", default="auto"
+    Rows in a step. "auto" is a tenth of the rows, between 16 and 256 (all rows for
+    "lbfgs").
+
+validation_fraction : float or None, default=0.1
+    Share of the rows, drawn at random, that the state to keep is chosen by. None:
+    all rows train, and the last state is kept, better than the start or not.
+
+early_stopping : bool, default=False
+    Whether to stop when the validation loss has not improved for
+    `n_iter_no_change` epochs. The state kept is chosen in the same way.
+
+n_iter_no_change : int or "auto", default="auto"
+    Epochs to wait for an improvement. "auto" is a third of `max_epochs`. Only used
+    with ``early_stopping=True``.
+
+tol : float, default=1e-4
+    Smallest improvement that counts for `n_iter_no_change`, as a fraction of the
+    best validation loss.
+
+callbacks : list of skorch callbacks, default=None
+    Callbacks for the net, as :class:`skorch.NeuralNet` takes them.
+
+net_params : dict, default=None
+    Any further arguments of :class:`skorch.NeuralNet`, such as
+    ``{"compile": True}`` or ``{"iterator_train__num_workers": 2}``.
+
+device : str or torch.device, default="auto"
+    Where to compute: "cpu", "cuda", "cuda:1", "mps". "auto" is "cuda" where there
+    is one, else "cpu".
+
+warm_start : bool, default=False
+    Whether `fit` goes on from the state of the earlier fit, with a new optimizer.
+
+random_state : int, RandomState instance or None, default=None
+    Determines the validation rows, the initial weights and the order of the rows.
+    The same int gives the same result bit by bit on the same machine. No global
+    generator is drawn from: None, too, takes its seed from the operating system.
+
+verbose : int, default=0
+    1 shows a progress bar with the losses and the time left; 2 prints a line for
+    each epoch.
+"""
+
+_ATTRIBUTES = """
+net_ : skorch.NeuralNet
+    The trained net; its `history` has a row for each epoch of the last fit.
+
+module_ : torch.nn.Module
+    The trained module of the net, in evaluation mode. It takes and gives rows in
+    the units of `X`.
+
+n_components_ : int
+    Size of the code.
+
+n_iter_ : int
+    Epochs trained.
+
+loss_curve_ : list of float, of length n_iter_
+    Mean training loss in each epoch, averaged over rows and columns.
+
+validation_loss_curve_ : list of float
+    Validation loss before the first step (entry 0) and after each epoch. Empty
+    without validation rows.
+
+best_epoch_ : int
+    Epochs trained at the state that was kept; 0 is the start.
+
+best_loss_ : float
+    Validation loss at `best_epoch_`; without validation rows, training loss.
+
+n_features_in_ : int
+    Number of columns of `X` in `fit`.
+
+feature_names_in_ : ndarray of shape (n_features_in_,)
+    Names of the columns, if they all are strings.
+"""
+
+
+def shared_docs(estimator: _Estimator) -> _Estimator:
+    """Fill the shared parameters and attributes into a class docstring."""
+    if estimator.__doc__ is not None:  # as it is under python -OO
+        for mark, text in (
+            ("{parameters}", _PARAMETERS),
+            ("{attributes}", _ATTRIBUTES),
+        ):
+            block = textwrap.indent(text.strip(), " " * 4).strip()
+            estimator.__doc__ = estimator.__doc__.replace(mark, block)
+    return estimator

@@ -1,0 +1,28 @@
+"""Set-up that has to come before scikit-learn is imported."""
+
+import os
+
+# Without it, scikit-learn skips its check with array API dispatch.
+os.environ["SCIPY_ARRAY_API"] = "1"
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """Images of digits in [0, 1], in two parts."""
+    X = load_digits().data / 16
+    order = np.random.RandomState(0).permutation(len(X))
+    return X[order[:1000]], X[order[1000:]]
+
+
+@pytest.fixture
+def curved():
+    """Rows near a curve: 200 x 6, one nonlinear degree of freedom."""
+    rng = np.random.RandomState(0)
+    t = rng.uniform(-2, 2, size=(200, 1))
+    return np.hstack([np.sin(t * f) for f in (1, 2, 3)] * 2) + 0.05 * rng.normal(
+        size=(200, 6)
+    )

@@ -1,0 +1,19 @@
+"""The public estimators, found by themselves, and small settings of each."""
+
+import inspect
+
+from sklearn.base import BaseEstimator
+
+import skae
+
+ESTIMATORS = [
+    value
+    for name in skae.__all__
+    if inspect.isclass(value := getattr(skae, name))
+    and issubclass(value, BaseEstimator)
+]
+
+
+def quick(estimator, **params):
+    """Give an instance of an estimator that trains for a moment."""
+    return estimator(**{"max_epochs": 3, "random_state": 0, **params})

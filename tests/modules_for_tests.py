@@ -1,0 +1,46 @@
+"""Users' own modules, good and bad."""
+
+import torch
+from torch import nn
+
+
+class Own(nn.Module):
+    """The least that is accepted, with dropout, which draws at random."""
+
+    def __init__(self, n_features, n_components):
+        super().__init__()
+        self.to_code = nn.Linear(n_features, n_components)
+        self.to_row = nn.Linear(n_components, n_features)
+        self.dropout = nn.Dropout(0.2)
+
+    def encode(self, x):
+        return self.to_code(self.dropout(x))
+
+    def decode(self, z):
+        return self.to_row(z)
+
+    def forward(self, x):
+        return self.decode(self.encode(x))
+
+
+class NoDecoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(6, 2)
+
+    def encode(self, x):
+        return self.layer(x)
+
+
+class WrongRows(Own):
+    def decode(self, z):
+        return torch.cat([super().decode(z)] * 2, dim=1)
+
+
+class WrongCodes(Own):
+    def encode(self, x):
+        return super().encode(x)[:, :, None]
+
+
+def own_for_six():
+    return Own(6, 3)

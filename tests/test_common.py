@@ -1,0 +1,326 @@
+"""What every public estimator has to do."""
+
+import copy
+import io
+import pickle
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from estimators import ESTIMATORS, quick
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from modules_for_tests import Own
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import (
+    check_dict_unchanged,
+    check_estimators_dtypes,
+    check_estimators_pickle,
+    check_fit_idempotent,
+    check_param_validation,
+    check_transformer_preserve_dtypes,
+    parametrize_with_checks,
+)
+
+from skae import AutoencoderTransformer
+
+
+def expected_failures(estimator):
+    """Give the checks that mini-batches fail: with default settings, none."""
+    params = estimator.get_params()
+    stochastic = (
+        params.get("init") == "random"
+        or params["validation_fraction"] is None
+        or params.get("module") is not None
+    )
+    if not stochastic:
+        return {}
+    return {
+        "check_sample_weight_equivalence_on_dense_data": (
+            "mini-batches, as in scikit-learn's issue 16298; test_sample_weight.py has "
+            "the exact test at full batch"
+        )
+    }
+
+
+@parametrize_with_checks(
+    [
+        *(estimator() for estimator in ESTIMATORS),
+        AutoencoderTransformer(tied_weights=True),
+        AutoencoderTransformer(hidden_layer_sizes=(20, 10)),
+        AutoencoderTransformer(hidden_layer_sizes=()),
+        AutoencoderTransformer(early_stopping=True),
+        AutoencoderTransformer(validation_fraction=None, max_epochs=5),
+        AutoencoderTransformer(init="random", max_epochs=5),
+        AutoencoderTransformer(module=Own, max_epochs=5),
+    ],
+    expected_failed_checks=expected_failures,
+)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        check_estimators_dtypes,
+        check_estimators_pickle,
+        check_transformer_preserve_dtypes,
+        check_dict_unchanged,
+        check_fit_idempotent,
+    ],
+)
+def test_scikit_learn_checks_with_cross_entropy(check, monkeypatch):
+    # These checks draw rows from anywhere; cross-entropy wants them in [0, 1].
+    class OnUnitInterval(AutoencoderTransformer):
+        def _check_X(self, X, **options):
+            X = np.asarray(X, dtype=getattr(X, "dtype", float))
+            return super()._check_X(1 / (1 + np.exp(-X.clip(-50, 50))), **options)
+
+    check(
+        "AutoencoderTransformer",
+        OnUnitInterval(loss="binary_cross_entropy", max_epochs=3),
+    )
+
+
+every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
+
+
+@every_estimator
+def test_parameters_are_all_checked(estimator):
+    # Fails for a parameter that has no constraint.
+    check_param_validation(estimator.__name__, estimator())
+
+
+@every_estimator
+def test_same_random_state_gives_the_same_bits(estimator, curved):
+    first = quick(estimator).fit(curved)
+    torch.rand(3)
+    np.random.rand(3)
+    assert_array_equal(first.transform(curved), quick(estimator).fit_transform(curved))
+    assert_array_equal(first.transform(curved), first.fit(curved).transform(curved))
+    other = quick(estimator, random_state=1, init="random").fit(curved)
+    assert np.abs(other.transform(curved) - first.transform(curved)).max() > 1e-3
+
+
+@every_estimator
+def test_random_state_none_differs_and_instances_advance(estimator, curved):
+    fits = [quick(estimator, init="random", random_state=None) for _ in range(2)]
+    codes = [fit.fit_transform(curved) for fit in fits]
+    assert np.abs(codes[0] - codes[1]).max() > 1e-3
+    rng = np.random.RandomState(0)
+    codes = [
+        quick(estimator, init="random", random_state=rng).fit_transform(curved)
+        for _ in range(2)
+    ]
+    assert np.abs(codes[0] - codes[1]).max() > 1e-3
+
+
+@every_estimator
+@pytest.mark.parametrize("module", [None, Own])
+@pytest.mark.parametrize("random_state", [None, 0])
+def test_callers_random_states_are_untouched(estimator, module, random_state, curved):
+    torch.manual_seed(5)
+    np.random.seed(5)
+    random.seed(5)
+
+    def states():
+        numpy_state = np.random.get_state()
+        return (
+            torch.get_rng_state().tolist(),
+            [*numpy_state[1].tolist(), *numpy_state[2:]],
+            random.getstate(),
+        )
+
+    before = states()
+    model = quick(estimator, module=module, random_state=random_state).fit(curved)
+    model.partial_fit(curved)
+    pickle.loads(pickle.dumps(model)).transform(curved)
+    assert states() == before
+
+
+@every_estimator
+@pytest.mark.parametrize("module", [None, Own])
+def test_fits_in_threads_do_not_disturb_each_other(estimator, module, curved):
+    def fit(seed):
+        model = quick(estimator, module=module, init="auto", random_state=seed)
+        return model.set_params(max_epochs=20).fit_transform(curved)
+
+    threads = torch.get_num_threads()
+    alone = [fit(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(fit, range(4)))
+    for a, b in zip(alone, together, strict=True):
+        assert_array_equal(a, b)
+    assert torch.get_num_threads() == threads
+
+
+@every_estimator
+def test_threads_can_transform_with_one_estimator(estimator, curved):
+    model = quick(estimator).fit(curved)
+    expected = model.transform(curved)
+    model.module_.train()  # as a user might leave it
+    with ThreadPoolExecutor(4) as pool:
+        for codes in pool.map(lambda _: model.transform(curved), range(20)):
+            assert_array_equal(codes, expected)
+    assert model.module_.training
+
+
+@every_estimator
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_output_has_the_dtype_of_the_input(estimator, dtype, curved):
+    X = curved.astype(dtype)
+    model = quick(estimator).fit(X)
+    codes = model.transform(X)
+    assert codes.dtype == model.inverse_transform(codes).dtype == dtype
+    assert model.reconstruct(X).dtype == model.score_samples(X).dtype == dtype
+
+
+@every_estimator
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.int64])
+def test_tables_of_integers_and_booleans(estimator, dtype, curved):
+    X = (curved > 0).astype(dtype)
+    model = quick(estimator).fit(X)
+    assert model.transform(X).dtype == np.float64
+    assert model.score(X) > 0.3
+
+
+@every_estimator
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_rows_are_transformed_one_by_one(estimator, data):
+    n_features = data.draw(st.integers(1, 12), label="n_features")
+    n_rows = data.draw(st.integers(1, 70), label="n_rows")
+    n_components = data.draw(st.integers(1, 15), label="n_components")
+    dtype = data.draw(st.sampled_from([np.float32, np.float64]), label="dtype")
+    rng = np.random.RandomState(data.draw(st.integers(0, 99), label="seed"))
+    X = rng.normal(size=(n_rows, n_features)).astype(dtype)
+    model = quick(estimator, n_components=n_components, max_epochs=1).fit(X)
+    codes = model.transform(X)
+    assert codes.shape == (n_rows, n_components)
+    assert np.isfinite(codes).all()
+    assert model.reconstruct(X).shape == X.shape
+    order = rng.permutation(n_rows)
+    rounding = {"rtol": 1e-6, "atol": 1e-6}
+    assert_allclose(model.transform(X[order]), codes[order], **rounding)
+    row = rng.randint(n_rows)
+    assert_allclose(model.transform(X[[row]]), codes[[row]], **rounding)
+
+
+@every_estimator
+def test_methods_agree(estimator, curved):
+    model = quick(estimator).fit(curved)
+    codes = model.transform(curved)
+    rows = model.reconstruct(curved)
+    assert_allclose(model.inverse_transform(codes), rows, atol=1e-5)
+    error = model.reconstruction_error(curved, per_feature=True)
+    assert_allclose(error, (curved - rows) ** 2)
+    assert_allclose(model.reconstruction_error(curved), error.mean(axis=1))
+    assert_allclose(model.score_samples(curved), -error.mean(axis=1), rtol=1e-4)
+    total = ((curved - curved.mean(axis=0)) ** 2).sum()
+    assert_allclose(model.score(curved), 1 - error.sum() / total)
+    weight = np.arange(len(curved))
+    assert model.score(curved, sample_weight=weight) != model.score(curved)
+
+
+@every_estimator
+@pytest.mark.parametrize(
+    "copied",
+    [
+        copy.deepcopy,
+        lambda model: pickle.loads(pickle.dumps(model)),
+        lambda model: joblib.load(dump(model)),
+    ],
+)
+def test_copies_of_a_fitted_estimator(estimator, copied, curved):
+    model = quick(estimator).fit(curved)
+    twin = copied(model)
+    assert_array_equal(twin.transform(curved), model.transform(curved))
+    assert len(twin.net_.history) == len(model.net_.history) == 3
+    twin.partial_fit(curved)  # trains on, and leaves the original alone
+    assert np.abs(twin.transform(curved) - model.transform(curved)).max() > 0
+
+
+def dump(model):
+    file = io.BytesIO()
+    joblib.dump(model, file)
+    file.seek(0)
+    return file
+
+
+@every_estimator
+def test_a_saved_model_holds_no_rows(estimator, curved):
+    # Ten times the rows in a file of about the same size.
+    rows = np.tile(curved, (50, 1))
+    sizes = [len(pickle.dumps(quick(estimator).fit(X))) for X in (curved, rows)]
+    assert sizes[1] < sizes[0] + curved.nbytes
+
+
+@every_estimator
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_frames_in_and_out(estimator, frame, curved):
+    names = [f"column {i}" for i in range(6)]
+    X = frame(curved, **{"columns" if frame is pd.DataFrame else "schema": names})
+    library = "pandas" if frame is pd.DataFrame else "polars"
+    model = quick(estimator).set_output(transform=library)
+    codes = model.fit_transform(X)
+    assert isinstance(codes, frame)
+    assert list(codes.columns) == list(model.get_feature_names_out())
+    assert codes.columns[0] == f"{estimator.__name__.lower()}0"
+    assert list(model.feature_names_in_) == names
+    assert model.n_features_in_ == 6
+
+
+@every_estimator
+def test_grid_search_is_the_same_with_more_jobs(estimator, digits):
+    X = digits[0][:300]
+    pipeline = make_pipeline(StandardScaler(), quick(estimator))
+    name = estimator.__name__.lower()
+    grid = {
+        f"{name}__n_components": [2, 5],
+        f"{name}__lr": [1e-3, 1e-2],
+        f"{name}__batch_size": [32],
+    }
+    scores = []
+    for n_jobs in (1, 2):
+        search = GridSearchCV(pipeline, grid, cv=2, n_jobs=n_jobs).fit(X)
+        scores.append(search.cv_results_["mean_test_score"])
+        assert search.best_params_[f"{name}__n_components"] == 5
+    assert_array_equal(scores[0], scores[1])
+
+
+@every_estimator
+def test_clone_keeps_parameters_and_drops_the_fit(estimator, curved):
+    model = quick(estimator, n_components=3, lr=0.01).fit(curved)
+    twin = clone(model)
+    assert not hasattr(twin, "net_")
+    assert twin.get_params() == model.get_params()
+
+
+@every_estimator
+def test_silence_and_progress(estimator, curved, capsys):
+    quick(estimator).fit(curved)
+    assert capsys.readouterr() == ("", "")
+    quick(estimator, verbose=1).fit(curved)
+    shown = capsys.readouterr()
+    assert "validation_loss=" in shown.out and "100%" in shown.out
+    assert f"{estimator.__name__}: Trained after 3 epochs" in shown.out
+    assert shown.err == ""
+    quick(estimator, verbose=2).fit(curved)
+    assert "valid_loss" in capsys.readouterr().out
+
+
+@every_estimator
+def test_docstring_describes_every_parameter(estimator):
+    for name in estimator().get_params():
+        assert f"\n    {name} : " in estimator.__doc__, name
+    assert "{" + "parameters}" not in estimator.__doc__

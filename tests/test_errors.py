@@ -1,0 +1,207 @@
+"""Errors say what was got, what is allowed, and what to do; nothing is lost."""
+
+import numpy as np
+import pytest
+import torch
+from modules_for_tests import NoDecoder, Own, WrongCodes, WrongRows
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from skorch.callbacks import Callback
+
+from skae import AutoencoderTransformer
+
+
+class CtrlCInFourthEpoch(Callback):
+    def on_batch_end(self, net, training, **kwargs):
+        if training and len(net.history) == 4:
+            raise KeyboardInterrupt
+
+
+class ErrorOnFirstBatch(Callback):
+    def on_batch_begin(self, net, **kwargs):
+        raise RuntimeError("on purpose")
+
+
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({"n_components": 0}, r"'n_components'.*range \[1, inf\).*Got 0"),
+        ({"n_components": 2.5}, r"'n_components'.*Got 2.5"),
+        ({"hidden_layer_sizes": (10, -1)}, r"positive integers.*Got \(10, -1\)"),
+        ({"hidden_layer_sizes": (10, 1.5)}, r"positive integers.*Got \(10, 1.5\)"),
+        ({"activation": "swish"}, r"'activation'.*'gelu'.*Got 'swish'"),
+        ({"loss": "mse"}, r"'loss'.*'squared_error'.*Got 'mse'"),
+        ({"loss": len}, r"loss must be a name, a torch loss.*Got <built-in function"),
+        ({"init": "svd"}, r"'init'.*'pca'.*Got 'svd'"),
+        ({"optimizer": "rmsprop"}, r"'optimizer'.*'adam'.*Got 'rmsprop'"),
+        ({"optimizer": len}, r"class of torch.optim, not an instance"),
+        ({"lr": 0}, r"'lr'.*\(0.0, inf\).*Got 0"),
+        ({"lr": "fast"}, r"'lr'.*'auto'.*Got 'fast'"),
+        ({"weight_decay": -1}, r"'weight_decay'.*Got -1"),
+        ({"optimizer": "lbfgs", "weight_decay": 0.1}, r"no weight decay.*Got.*0.1"),
+        ({"lr_schedule": "linear"}, r"'lr_schedule'.*'one_cycle'.*Got 'linear'"),
+        ({"max_epochs": 0}, r"'max_epochs'.*Got 0"),
+        ({"batch_size": 0}, r"'batch_size'.*Got 0"),
+        ({"validation_fraction": 1.5}, r"'validation_fraction'.*Got 1.5"),
+        ({"validation_fraction": 0.001}, r"0.001 leaves no rows to validate on.*200"),
+        (
+            {"early_stopping": True, "validation_fraction": None},
+            r"needs validation rows.*set it, or pass X_val",
+        ),
+        ({"n_iter_no_change": 0}, r"'n_iter_no_change'.*Got 0"),
+        ({"tol": -1.0}, r"'tol'.*Got -1.0"),
+        ({"callbacks": "EarlyStopping"}, r"'callbacks'.*Got 'EarlyStopping'"),
+        ({"net_params": {"lr": 1}}, r"'lr': set the estimator's parameter 'lr'"),
+        ({"net_params": {"criterion": 1}}, r"'criterion'.*parameter 'loss'"),
+        ({"net_params": {"nonsense": 1}}, r"unexpected argument\(s\) nonsense"),
+        ({"device": "cuda:99"}, r"'cuda:99' is not available.*'cpu'"),
+        ({"device": "gpu"}, r"'gpu' is not available.*'cpu'"),
+        ({"random_state": "x"}, r"'random_state'.*Got 'x'"),
+        ({"verbose": -1}, r"'verbose'.*Got -1"),
+        ({"module": NoDecoder}, r"encode\(x\) and decode\(z\); NoDecoder lacks decode"),
+        ({"module": NoDecoder()}, r"NoDecoder lacks decode"),
+        ({"module": dict}, r"a torch.nn.Module.*Got dict"),
+        ({"module": Own(4, 2)}, r"Own.encode failed on an input of shape \(2, 6\)"),
+        ({"module": WrongRows}, r"\(2, 2\) back to rows of shape \(2, 6\).*\(2, 12\)"),
+        ({"module": WrongCodes}, r"codes of shape \(2, n_comp.*gave \(2, 2, 1\)"),
+        (
+            {"module": Own, "init": "pca"},
+            r"init='pca' is not possible.*module is given",
+        ),
+        (
+            {"tied_weights": True, "activation": "logistic", "init": "pca"},
+            r"never silent",
+        ),
+        (
+            {"loss": "binary_cross_entropy"},
+            r"values in \[0, 1\]; X has values from -1\.\d+ to 1\.\d+.*MinMaxScaler",
+        ),
+    ],
+)
+def test_parameters(params, message, curved):
+    with pytest.raises((ValueError, TypeError), match=message):
+        AutoencoderTransformer(**params).fit(curved)
+
+
+@pytest.mark.parametrize(
+    "X, message",
+    [
+        (np.ones(5), "Expected 2D array, got 1D"),
+        (np.ones((5, 2, 2)), "dim 3"),
+        (np.ones((0, 3)), "0 sample"),
+        (np.ones((3, 0)), "0 feature"),
+        (np.full((5, 2), np.nan), "NaN"),
+        (np.full((5, 2), np.inf), "infinity"),
+        (np.ones((5, 2), complex), "Complex"),
+        (np.array([["a", "b"]] * 5), "could not convert|dtype"),
+        (np.array([[object(), 1]] * 5, object), "float"),
+        (np.full((5, 2), 1e30), r"up to 1e\+30.*float32.*StandardScaler"),
+    ],
+)
+def test_rows(X, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        AutoencoderTransformer().fit(X)
+
+
+def test_new_rows_and_codes(curved):
+    model = AutoencoderTransformer(3, max_epochs=1).fit(curved)
+    with pytest.raises(ValueError, match=r"5 features.*expecting 6"):
+        model.transform(curved[:, :5])
+    with pytest.raises(
+        ValueError, match=r"with 3 columns.*Got an array with 2 columns"
+    ):
+        model.inverse_transform(curved[:, :2])
+    with pytest.raises(ValueError, match=r"5 features.*expecting 6"):
+        model.fit(curved, X_val=curved[:, :5])
+    with pytest.raises(ValueError, match="NaN"):
+        model.transform(np.full((2, 6), np.nan))
+
+
+def test_columns_of_frames(curved):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(curved, columns=list("abcdef"))
+    model = AutoencoderTransformer(max_epochs=1).fit(frame)
+    with pytest.raises(ValueError, match="same order"):
+        model.transform(frame[list("fedcba")])
+    with pytest.raises(ValueError, match="seen at fit time, yet now missing:\n- f"):
+        model.transform(frame[list("abcde")])
+    with pytest.raises(ValueError, match="unseen at fit time:\n- g"):
+        model.transform(frame.assign(g=1.0))
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["transform", "inverse_transform", "reconstruct", "score", "score_samples"],
+)
+def test_not_fitted(method, curved):
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        getattr(AutoencoderTransformer(), method)(curved)
+
+
+@pytest.mark.parametrize("validation_fraction", [0.1, None])
+def test_divergence_keeps_a_finite_state_and_warns(validation_fraction, curved):
+    model = AutoencoderTransformer(
+        init="random",
+        optimizer="sgd",
+        lr=1e6,
+        lr_schedule=None,
+        max_epochs=20,
+        batch_size=200,
+        validation_fraction=validation_fraction,
+        random_state=0,
+    )
+    with pytest.warns(
+        ConvergenceWarning, match=r"epoch \d+ of 20, at lr=1e\+06.*Try lr"
+    ):
+        model.fit(curved)
+    assert model.n_iter_ < 20
+    assert np.isfinite(model.transform(curved)).all()
+
+
+@pytest.mark.parametrize("validation_fraction", [0.1, None])
+def test_interruption_keeps_the_best_state_and_warns(validation_fraction, curved):
+    model = AutoencoderTransformer(
+        init="random",
+        max_epochs=50,
+        callbacks=[CtrlCInFourthEpoch()],
+        validation_fraction=validation_fraction,
+        random_state=0,
+    )
+    with pytest.warns(UserWarning, match="interrupted after 3 of 50 epochs"):
+        model.fit(curved)
+    assert model.n_iter_ == len(model.loss_curve_) == 3
+    assert np.isfinite(model.transform(curved)).all()
+
+
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_a_failed_fit_leaves_the_earlier_one(warm_start, curved):
+    model = AutoencoderTransformer(warm_start=warm_start, max_epochs=2, random_state=0)
+    codes = model.fit(curved).transform(curved)
+    for bad in [
+        {"lr": -1.0},
+        {"hidden_layer_sizes": (3, 0)},
+        {"callbacks": [ErrorOnFirstBatch]},
+    ]:
+        good = {name: model.get_params()[name] for name in bad}
+        with pytest.raises(Exception, match=r"lr|positive|on purpose"):
+            model.set_params(**bad).fit(curved)
+        model.set_params(**good)
+        np.testing.assert_array_equal(model.transform(curved), codes)
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(np.full((20, 4), np.nan))
+    np.testing.assert_array_equal(model.transform(curved), codes)
+    if warm_start:
+        with pytest.raises(ValueError, match="warm_start=True goes on from the fitted"):
+            model.set_params(hidden_layer_sizes=(7,)).fit(curved)
+        np.testing.assert_array_equal(model.transform(curved), codes)
+
+
+def test_pca_start_with_cross_entropy(curved):
+    model = AutoencoderTransformer(loss="binary_cross_entropy", init="pca")
+    with pytest.raises(ValueError, match="init='pca' is not possible here: loss='bin"):
+        model.fit(curved > 0)
+
+
+def test_optimizer_instances_are_refused(curved):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1)
+    with pytest.raises((ValueError, TypeError), match="optimizer"):
+        AutoencoderTransformer(optimizer=optimizer).fit(curved)
