@@ -162,6 +162,9 @@ class AutoencoderNet(NeuralNet):
         super().initialize_criterion()
         if self.criterion_ is self.criterion:
             self.criterion_ = copy.deepcopy(self.criterion)
+        if hasattr(self.criterion_, "reduction"):
+            # Sums would grow with the batch.
+            self.criterion_.reduction = "mean"
         return self
 
     def initialize_history(self) -> "AutoencoderNet":

@@ -105,6 +105,12 @@ def run(
     net.interrupted_ = False
     net.train_split = None if valid is None else predefined_split(valid)
     own_callbacks = net.callbacks_
+    groups = [
+        group
+        for name in net._optimizers
+        for group in getattr(net, f"{name}_").param_groups
+    ]
+    rates = [group["lr"] for group in groups]
     net.callbacks_ = [
         (f"run_{i}", callback.initialize())
         for i, callback in enumerate((keep, *callbacks))
@@ -114,7 +120,10 @@ def run(
         with threads_for(n_parameters, net.batch_size):
             net.partial_fit(train.X, train.y)
     finally:
-        # The net is kept and pickled: without the data and what served this run.
+        # The net is kept and pickled: without the data and what served this run. A
+        # schedule leaves a rate of zero, at which nobody could train on.
+        for group, rate in zip(groups, rates, strict=True):
+            group["lr"] = rate
         net.train_split = None
         net.callbacks_ = own_callbacks
         net._set_training(False)

@@ -1,0 +1,160 @@
+"""`net_` is a real skorch net, and what skorch documents works."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from skorch import NeuralNet
+from skorch.callbacks import (
+    BatchScoring,
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    EpochScoring,
+    GradientNormClipping,
+    LRScheduler,
+)
+from torch.utils.data import DataLoader
+
+from skae import AutoencoderTransformer
+
+
+def fit(X, **params):
+    params = {"random_state": 0, "max_epochs": 4, **params}
+    return AutoencoderTransformer(2, **params).fit(X)
+
+
+def test_history_and_prediction(curved):
+    model = fit(curved)
+    net = model.net_
+    assert isinstance(net, NeuralNet)
+    assert net.history[:, "train_loss"] == model.loss_curve_
+    assert net.history[:, "valid_loss"] == model.validation_loss_curve_[1:]
+    assert net.history[-1, "epoch"] == 4 and net.history[-1, "dur"] > 0
+    X = curved.astype(np.float32)
+    assert_allclose(net.predict(X), model.reconstruct(X), atol=1e-6)
+    assert net.module_ is model.module_ and not net.module_.training
+
+
+def test_saved_parameters(curved, tmp_path):
+    model = fit(curved)
+    other = fit(curved, init="auto", random_state=1)
+    model.net_.save_params(tmp_path / "module.pt", tmp_path / "optimizer.pt")
+    other.net_.load_params(tmp_path / "module.pt", tmp_path / "optimizer.pt")
+    assert_array_equal(other.transform(curved), model.transform(curved))
+    state = other.net_.optimizer_.state_dict()["state"]
+    assert len(state) == len(list(model.module_.parameters()))
+
+
+def negative_error(net, X, y):
+    rows = X.X.numpy() if hasattr(X, "X") else np.asarray(X)
+    return -float(np.mean((net.predict(rows) - rows) ** 2))
+
+
+def test_epoch_scoring_and_checkpoint(curved, tmp_path):
+    callbacks = [
+        EpochScoring(negative_error, name="own", lower_is_better=False),
+        Checkpoint(dirname=tmp_path, monitor="valid_loss_best"),
+    ]
+    model = fit(curved, callbacks=callbacks)
+    history = model.net_.history
+    assert_allclose(history[:, "own"], -np.array(history[:, "valid_loss"]), rtol=1e-4)
+    assert any(history[:, "own_best"])
+    assert (tmp_path / "params.pt").exists()
+    assert (tmp_path / "optimizer.pt").exists()
+
+
+def test_losses_of_batches_are_there_for_callbacks(curved):
+    class Recorder(Callback):
+        seen = ()
+
+        def on_batch_end(self, net, training, loss, **kwargs):
+            if training:
+                Recorder.seen += (net.history[-1, "batches", -1, "train_loss"],)
+                assert Recorder.seen[-1] == pytest.approx(loss.item())
+
+    model = fit(curved, callbacks=[Recorder()])
+    assert len(Recorder.seen) == sum(model.net_.history[:, "train_batch_count"])
+    scoring = BatchScoring(lambda net, X, y: 1.0, name="ones", use_caching=False)
+    model = fit(curved, callbacks=[scoring])
+    assert model.net_.history[:, "ones"] == [1.0] * 4
+
+
+def test_gradient_clipping_and_early_stopping(curved):
+    class Norm(Callback):
+        largest = 0.0
+
+        def on_grad_computed(self, net, named_parameters, **kwargs):
+            norms = [p.grad.norm() for _, p in named_parameters]
+            Norm.largest = max(Norm.largest, float(torch.stack(norms).norm()))
+
+    clip = GradientNormClipping(gradient_clip_value=0.01)
+    fit(curved, callbacks=[clip, ("norm", Norm())], init="random")
+    assert Norm.largest == pytest.approx(0.01, rel=1e-2)
+    stop = EarlyStopping(patience=2, threshold=10.0, threshold_mode="abs", sink=str)
+    model = fit(curved, callbacks=[stop], max_epochs=50, init="random")
+    assert model.n_iter_ < 10  # and no warning of an interruption
+
+
+class Rates(Callback):
+    """Notes the learning rate of each step."""
+
+    def __init__(self):
+        self.seen_ = []
+
+    def on_batch_begin(self, net, training, **kwargs):
+        if training:
+            self.seen_.append(net.optimizer_.param_groups[0]["lr"])
+
+
+@pytest.mark.parametrize(
+    "schedule, last",
+    [
+        (None, 3e-3),
+        ("one_cycle", 0.0),
+        ("cosine", 0.0),
+        (LRScheduler("StepLR", step_size=1, gamma=0.5), 3e-3 / 8),
+        (torch.optim.lr_scheduler.ConstantLR, 1e-3),
+        (torch.optim.lr_scheduler.ReduceLROnPlateau, 3e-3),
+    ],
+)
+def test_schedules(schedule, last, curved):
+    rates = Rates()
+    model = fit(curved, lr_schedule=schedule, callbacks=[rates])
+    assert rates.seen_[-1] == pytest.approx(last, abs=1e-4)
+    # The rate is as it was for those who train on.
+    assert model.net_.optimizer_.param_groups[0]["lr"] == 3e-3
+
+
+def test_one_cycle_rises_and_falls(curved):
+    rates = Rates()
+    fit(curved, callbacks=[rates], max_epochs=20, lr=0.1)
+    seen = rates.seen_
+    peak = int(np.argmax(seen))
+    assert peak == pytest.approx(0.1 * len(seen), abs=1)
+    assert seen[peak] == pytest.approx(0.1)
+    assert seen[0] == pytest.approx(0.1 / 25)
+    assert np.all(np.diff(seen[peak:]) < 0)
+
+
+@pytest.mark.parametrize(
+    "net_params",
+    [{"iterator_train": DataLoader}, {"iterator_train__drop_last": True}],
+)
+def test_loaders_of_torch(net_params, curved):
+    model = fit(curved, net_params=net_params, batch_size=50)
+    again = fit(curved, net_params=net_params, batch_size=50)
+    assert_array_equal(model.transform(curved), again.transform(curved))
+    n_batches = 3 if "iterator_train__drop_last" in net_params else 4
+    assert model.net_.history[-1, "train_batch_count"] == n_batches
+    weight = np.arange(200.0)
+    weighted = AutoencoderTransformer(2, net_params=net_params, max_epochs=2)
+    weighted.fit(curved, sample_weight=weight)
+
+
+def test_the_net_can_go_on_by_itself(curved):
+    model = fit(curved)
+    before = model.transform(curved)
+    model.net_.partial_fit(curved.astype(np.float32))
+    assert np.abs(model.transform(curved) - before).max() > 0
+    assert len(model.net_.history) == 8
