@@ -46,7 +46,7 @@ from skae.training import (
 )
 
 # Fewer rows cannot tell an improvement from luck.
-_MIN_VALIDATION_ROWS = 5
+_MIN_VALIDATION_ROWS = 10
 # Rows go through the module in batches of about this many bytes of input.
 _INFERENCE_BYTES = 2**24
 # Batches are filled up to multiples of this many rows. Matrix products treat odd rows
@@ -58,7 +58,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     """Base of the autoencoders.
 
     A subclass has a constructor with the parameters, and overrides `_module_factory`;
-    also `_start_module` and `_start_is_floor` if its module starts anywhere else than
+    also `_start` and `_start_is_floor` if its module starts anywhere else than
     at random.
     """
 
@@ -106,12 +106,12 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _module_factory(self, n_features: int) -> tuple[Any, dict[str, Any]]:
         """Class (or instance, or callable) of the module, and its arguments."""
 
-    def _start_module(
-        self,
-        module: Any,
-        X: np.ndarray,
-        sample_weight: np.ndarray | None,
-        random_state: np.random.RandomState,
+    def _noise(self) -> nn.Module | None:
+        """Noise on the encoder's input in training."""
+        return None
+
+    def _start(
+        self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
     ) -> None:
         """Set the state before the first step, from the training rows."""
 
@@ -331,6 +331,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         net = AutoencoderNet(
             factory,
             nn.BCEWithLogitsLoss if self._uses_logits() else criterion,
+            noise=self._noise(),
             from_logits=self._uses_logits(),
             guard_random_state=getattr(self, "module", None) is not None,
             seed=self._seed(),
@@ -353,11 +354,6 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 net.module_, to_tensor(X[:2], device)
             )
         return net
-
-    def _start(
-        self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
-    ) -> None:
-        self._start_module(net.module_, X, sample_weight, self._rng)
 
     def _take_over_state(self, net: AutoencoderNet) -> None:
         try:

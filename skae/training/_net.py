@@ -22,10 +22,10 @@ from skae.training._recipe import EVALUATION_ROWS
 class AutoencoderNet(NeuralNet):
     """skorch net that trains a module to reconstruct its input.
 
-    A training step is ``x_hat = module(x); loss = criterion(x_hat, x)``. All that
-    skorch documents for :class:`skorch.NeuralNet` holds, with these differences, made
-    for speed on data in memory: batches are slices of one tensor on the device, the
-    losses of batches are read off the device only if there are callbacks that may
+    A training step is ``x_hat = module(noise(x)); loss = criterion(x_hat, x)``. All
+    that skorch documents for :class:`skorch.NeuralNet` holds, with these differences,
+    made for speed on data in memory: batches are slices of one tensor on the device,
+    the losses of batches are read off the device only if there are callbacks that may
     look at them, and there are no default callbacks but a timer.
 
     Parameters
@@ -39,6 +39,11 @@ class AutoencoderNet(NeuralNet):
 
     seed : int, default=0
         Start of the stream that orders and noise are drawn from.
+
+    noise : torch.nn.Module, default=None
+        Corrupts the rows that the encoder is given in training, as
+        ``noise(x, generator=generator)``; the loss is against the clean rows. It is
+        copied, and the copy, `noise_`, is at work.
 
     loss_unit : float, default=1.0
         Gradients are those of the loss divided by this number; the losses reported
@@ -61,6 +66,7 @@ class AutoencoderNet(NeuralNet):
         module: Any,
         criterion: Any = nn.MSELoss,
         *,
+        noise: nn.Module | None = None,
         seed: int = 0,
         loss_unit: float = 1.0,
         from_logits: bool = False,
@@ -73,6 +79,7 @@ class AutoencoderNet(NeuralNet):
         verbose: int = 0,
         **kwargs: Any,
     ) -> None:
+        self.noise = noise
         self.seed = seed
         self.loss_unit = loss_unit
         self.from_logits = from_logits
@@ -90,6 +97,7 @@ class AutoencoderNet(NeuralNet):
         )
 
     module_: Any
+    noise_: Any
     criterion_: Any
 
     @property
@@ -136,6 +144,7 @@ class AutoencoderNet(NeuralNet):
             )
         if self.module_ is self.module:
             self.module_ = copy.deepcopy(self.module)
+        self.noise_ = copy.deepcopy(self.noise)
         return self
 
     def initialize_optimizer(self, triggered_directly: Any = None) -> "AutoencoderNet":
@@ -220,7 +229,8 @@ class AutoencoderNet(NeuralNet):
         x, weight = unpack_data(batch)
         x = to_tensor(x, device=self.device)
         with self._guarded():
-            x_hat = self._reconstruct_for_loss(x)
+            noisy = x if self.noise_ is None else self.noise_(x, self.generator_)
+            x_hat = self._reconstruct_for_loss(noisy)
             loss = self.get_loss(x_hat, weight, X=x, training=True)
             (loss / self.loss_unit).backward()
         return {"loss": loss, "y_pred": x_hat}

@@ -8,7 +8,7 @@ def is_better(
     losses: np.ndarray,
     start_losses: np.ndarray,
     sample_weight: np.ndarray | None = None,
-    level: float = 0.05,
+    level: float = 0.005,
 ) -> bool:
     """Decide from validation rows whether the trained state beats the start.
 
@@ -24,8 +24,9 @@ def is_better(
     sample_weight : ndarray of shape (n_samples,), default=None
         Weights of the rows in the mean.
 
-    level : float, default=0.05
-        Significance level.
+    level : float, default=0.005
+        Significance level. The state was chosen among many on the same rows, so the
+        usual one would let too much luck pass.
 
     Returns
     -------

@@ -1,5 +1,6 @@
 """Closed-form starts: the weights of the linear path before the first step."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,9 @@ class LinearStart(NamedTuple):
     scale : float
         Root of the mean variance over the columns; 1 where that is 0.
 
+    residual : float
+        Root mean squared error of the reconstruction, over rows and columns.
+
     encoder_weight : ndarray of shape (n_components, n_features)
         W.
 
@@ -26,6 +30,7 @@ class LinearStart(NamedTuple):
 
     mean: np.ndarray
     scale: float
+    residual: float
     encoder_weight: np.ndarray
     decoder_weight: np.ndarray
 
@@ -90,8 +95,13 @@ def pca_start(
     pca = PCA(n_axes, random_state=random_state.randint(2**31 - 1))
     # The variance explained is a division by zero for one row; it is not used.
     with np.errstate(divide="ignore", invalid="ignore"):
-        axes = pca.fit(rows).components_
+        pca.fit(rows)
+    axes = pca.components_
+    explained = np.square(pca.singular_values_).sum() / (
+        len(X) if sample_weight is None else 2 * sample_weight.sum()
+    )
+    residual = math.sqrt(max(0.0, scale**2 - explained / X.shape[1]))
     if n_axes == n_components:
-        return LinearStart(mean, scale, axes, axes.T)
+        return LinearStart(mean, scale, residual, axes, axes.T)
     spread, _ = np.linalg.qr(random_state.normal(size=(n_components, n_axes)))
-    return LinearStart(mean, scale, spread @ axes, axes.T @ spread.T)
+    return LinearStart(mean, scale, residual, spread @ axes, axes.T @ spread.T)
