@@ -232,7 +232,9 @@ class AutoencoderTransformer(BaseAutoencoder):
         }
 
     def _noise(self) -> nn.Module | None:
-        return GaussianNoise(0.0) if self._start_is_floor() else None
+        # L-BFGS needs the same loss each time it asks for it.
+        noisy = self._start_is_floor() and self.optimizer != "lbfgs"
+        return GaussianNoise(0.0) if noisy else None
 
     def _start(
         self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
@@ -246,7 +248,8 @@ class AutoencoderTransformer(BaseAutoencoder):
                 torch.as_tensor(start.encoder_weight),
                 torch.as_tensor(start.decoder_weight),
             )
-            net.noise_.std = _NOISE * start.residual
+            if net.noise_ is not None:
+                net.noise_.std = _NOISE * start.residual
         elif self.module is None and not self._uses_logits():
             mean, scale = centre_and_scale(X, sample_weight)
             net.module_.standardize(torch.as_tensor(mean), torch.tensor(scale))

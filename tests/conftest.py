@@ -20,9 +20,9 @@ def digits():
 
 @pytest.fixture
 def curved():
-    """Rows near a curve: 200 x 6, one nonlinear degree of freedom."""
+    """Rows near a curve: 400 x 6, one nonlinear degree of freedom."""
     rng = np.random.RandomState(0)
-    t = rng.uniform(-2, 2, size=(200, 1))
+    t = rng.uniform(-2, 2, size=(400, 1))
     return np.hstack([np.sin(t * f) for f in (1, 2, 3)] * 2) + 0.05 * rng.normal(
-        size=(200, 6)
+        size=(400, 6)
     )

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from skorch.callbacks import Callback
 from torch import nn
 
 from skae import AutoencoderTransformer
@@ -31,9 +32,13 @@ def fit(X, **params):
 @pytest.mark.parametrize("tied_weights", [False, True])
 def test_every_activation_learns(activation, tied_weights, curved):
     model = fit(
-        curved, n_components=1, activation=activation, tied_weights=tied_weights
+        curved,
+        n_components=1,
+        activation=activation,
+        tied_weights=tied_weights,
+        init="random",
     )
-    assert model.loss_curve_[-1] < model.loss_curve_[0]
+    assert model.loss_curve_[-1] < 0.8 * model.loss_curve_[0]
 
 
 @pytest.mark.parametrize("tied_weights", [False, True])
@@ -130,7 +135,7 @@ def test_a_loss_of_ones_own(curved):
     cube = (np.abs(curved - model.reconstruct(curved)) ** 3).mean(axis=1)
     assert_allclose(model.score_samples(curved), -cube, rtol=1e-3)
     weighted = AutoencoderTransformer(loss=MeanCube(), max_epochs=2)
-    weighted.fit(curved, sample_weight=np.arange(200.0))
+    weighted.fit(curved, sample_weight=np.arange(400.0))
 
 
 def test_cross_entropy_for_values_in_the_unit_interval(digits):
@@ -152,7 +157,7 @@ def test_modules_of_ones_own(module, curved):
     before = pickle.dumps(module)
     model = fit(curved, n_components=3, module=module, max_epochs=100)
     assert model.n_components_ == 3
-    assert model.transform(curved).shape == (200, 3)
+    assert model.transform(curved).shape == (400, 3)
     assert model.get_feature_names_out().shape == (3,)
     assert model.score(curved) > 0.5
     assert pickle.dumps(module) == before  # an instance is not trained itself
@@ -294,10 +299,16 @@ def test_every_optimizer_learns(optimizer, init, curved):
 def test_muon_takes_every_parameter(curved):
     if not hasattr(torch.optim, "Muon"):
         pytest.skip("torch has no Muon before version 2.9")
-    model = fit(curved, optimizer="muon", init="random", max_epochs=1)
-    start = fit(curved, optimizer="muon", init="random", max_epochs=1, lr=1e-30)
-    rates = [group["lr"] for group in model.net_.optimizer_vectors_.param_groups]
-    assert rates[0] < 1e-2  # the schedule reaches both optimizers
+
+    class Rates(Callback):
+        def on_batch_end(self, net, **kwargs):
+            self.last_ = net.optimizer_vectors_.param_groups[0]["lr"]
+
+    rates = Rates()
+    params = {"optimizer": "muon", "init": "random", "max_epochs": 1}
+    model = fit(curved, callbacks=[rates], **params)
+    start = fit(curved, lr=1e-30, **params)
+    assert rates.last_ == pytest.approx(0, abs=1e-9)  # the schedule reaches them all
     for one, other in zip(
         model.module_.parameters(), start.module_.parameters(), strict=True
     ):

@@ -42,7 +42,7 @@ class ErrorOnFirstBatch(Callback):
         ({"max_epochs": 0}, r"'max_epochs'.*Got 0"),
         ({"batch_size": 0}, r"'batch_size'.*Got 0"),
         ({"validation_fraction": 1.5}, r"'validation_fraction'.*Got 1.5"),
-        ({"validation_fraction": 0.001}, r"0.001 leaves no rows to validate on.*200"),
+        ({"validation_fraction": 0.001}, r"0.001 leaves no rows to validate on.*400"),
         (
             {"early_stopping": True, "validation_fraction": None},
             r"needs validation rows.*set it, or pass X_val",
@@ -143,7 +143,7 @@ def test_divergence_keeps_a_finite_state_and_warns(validation_fraction, curved):
         lr=1e6,
         lr_schedule=None,
         max_epochs=20,
-        batch_size=200,
+        batch_size=400,
         validation_fraction=validation_fraction,
         random_state=0,
     )

@@ -13,15 +13,13 @@ def weight(curved):
     return np.random.RandomState(3).randint(0, 4, size=len(curved)).astype(float)
 
 
-# Not Adam from PCA: the gradient is zero there, and Adam divides rounding by rounding.
-@pytest.mark.parametrize(
-    "init, optimizer", [("pca", "sgd"), ("random", "sgd"), ("random", "adam")]
-)
-def test_exact_at_full_batch(init, optimizer, curved, weight):
+# From random weights: from PCA, there is noise, drawn for each row.
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_exact_at_full_batch(optimizer, curved, weight):
     def fit(X, sample_weight=None):
         return AutoencoderTransformer(
             2,
-            init=init,
+            init="random",
             optimizer=optimizer,
             batch_size=10_000,
             max_epochs=5,
@@ -36,7 +34,7 @@ def test_exact_at_full_batch(init, optimizer, curved, weight):
     )
     assert_allclose(weighted.loss_curve_, repeated.loss_curve_, rtol=1e-4)
     without = fit(curved)
-    assert np.abs(without.transform(curved) - weighted.transform(curved)).max() > 3e-3
+    assert np.abs(without.transform(curved) - weighted.transform(curved)).max() > 5e-4
 
 
 def test_same_on_average_with_mini_batches(curved):
@@ -73,7 +71,7 @@ def test_start_is_weighted_pca(curved, weight):
     assert_allclose(model.transform(curved), pca.transform(curved), atol=1e-5)
 
 
-@pytest.mark.parametrize("bad", [[-1.0] + [1.0] * 199, [0.0] * 200, [1.0] * 3])
+@pytest.mark.parametrize("bad", [[-1.0] + [1.0] * 399, [0.0] * 400, [1.0] * 3])
 def test_bad_weights(curved, bad):
     with pytest.raises(
         ValueError, match=r"[Nn]egative|zero for every|non-zero|inconsistent|shape"

@@ -145,9 +145,9 @@ def test_loaders_of_torch(net_params, curved):
     model = fit(curved, net_params=net_params, batch_size=50)
     again = fit(curved, net_params=net_params, batch_size=50)
     assert_array_equal(model.transform(curved), again.transform(curved))
-    n_batches = 3 if "iterator_train__drop_last" in net_params else 4
+    n_batches = 7 if "iterator_train__drop_last" in net_params else 8
     assert model.net_.history[-1, "train_batch_count"] == n_batches
-    weight = np.arange(200.0)
+    weight = np.arange(400.0)
     weighted = AutoencoderTransformer(2, net_params=net_params, max_epochs=2)
     weighted.fit(curved, sample_weight=weight)
 
