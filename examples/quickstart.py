@@ -101,20 +101,18 @@ points = make_pipeline(*frozen, tsne).fit_transform(X_test)
 figure = plt.figure(figsize=(11, 6.5), layout="constrained")
 top, bottom = figure.subfigures(2, 1, height_ratios=[1.1, 1])
 
-scaled = pipelines["skae"][0].transform(X_test)
-rows = {"inputs": scaled, **reconstructions}
 side = int(np.sqrt(X.shape[1]))
-for i, (name, images) in enumerate(rows.items()):
+for i, (name, images) in enumerate({"inputs": X_test, **reconstructions}.items()):
     for j in range(12):
         ax = top.add_subplot(3, 12, 12 * i + j + 1, xticks=[], yticks=[])
-        ax.imshow(images[j].reshape(side, side), cmap="gray_r", vmin=0, vmax=1)
+        ax.imshow(images[j].reshape(side, side), cmap="gray_r", vmin=0, vmax=X.max())
         if j == 0:
             ax.set_ylabel(name)
 
 loss_ax, map_ax = bottom.subplots(1, 2)
 autoencoder = pipelines["skae"][1]
 epochs = np.arange(autoencoder.n_iter_ + 1)
-loss_ax.plot(epochs[1:], autoencoder.loss_curve_, label="training")
+loss_ax.plot(epochs[1:], autoencoder.loss_curve_, label="training, with noise")
 loss_ax.plot(epochs, autoencoder.validation_loss_curve_, label="validation")
 loss_ax.axhline(
     autoencoder.validation_loss_curve_[0], color="0.6", linestyle=":", label="PCA"

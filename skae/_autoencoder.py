@@ -117,7 +117,8 @@ class AutoencoderTransformer(BaseAutoencoder):
     (1797, 8)
     >>> autoencoder.inverse_transform(codes).shape
     (1797, 64)
-    >>> autoencoder.score(X) > PCA(8).fit(X).explained_variance_ratio_.sum() + 0.1
+    >>> pca = PCA(8).fit(X)
+    >>> print(autoencoder.score(X) > pca.explained_variance_ratio_.sum() + 0.1)
     True
     """
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 
 # A step of fewer operations takes longer on several threads than on one.
-_SMALL_STEP = 1e8
+_SMALL_STEP = 5e8
 
 _lock = threading.Lock()
 _fits_on_one_thread = 0
