@@ -90,8 +90,9 @@ class AutoencoderTransformer(BaseAutoencoder):
     with the noise; everything else is without.
 
     The state trained is kept if the validation loss is lower than PCA's and a one-sided
-    paired t-test on the logarithms of the rows' losses is significant at 0.5 %. Fewer
-    than 10 validation rows cannot tell, and PCA is kept.
+    paired t-test on the logarithms of the rows' losses is significant at 0.5 %, and if
+    it is lower than that of PCA of all rows. Fewer than 10 validation rows cannot tell,
+    and PCA is kept.
 
     With more components than PCA has, ``n_components > min(X.shape)``, the start
     spreads the axes of PCA over all components by a random rotation.

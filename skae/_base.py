@@ -271,11 +271,20 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         )
         if floor and valid is not None and start_losses is not None:
             losses = net.row_losses(valid)
-            if not is_better(losses, start_losses, weight_val):
+            trained = copy.deepcopy(net.module_.state_dict())
+            # The start from all rows is what is kept otherwise. It has seen the rows
+            # held out, but a row like no other may be among them, and the state trained
+            # has not learned it.
+            self._start(net, X, sample_weight)
+            otherwise = net.row_losses(valid)
+            if is_better(losses, start_losses, weight_val) and np.average(
+                losses, weights=weight_val
+            ) < np.average(otherwise, weights=weight_val):
+                net.module_.load_state_dict(trained)
+            else:
                 result = result._replace(
                     best_epoch=0, best_loss=result.validation_loss_curve[0]
                 )
-                self._start(net, X, sample_weight)
         self._store(net, result, n_epochs)
 
     def _hold_out(self, n_samples: int, floor: bool) -> np.ndarray:
