@@ -67,7 +67,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         ``decode(z)``, and takes and gives rows in the units of `X`. An instance is
         copied. A class or another callable is called with those of `n_features` and
         `n_components` that its signature names. `hidden_layer_sizes`, `activation`
-        and `tied_weights` are then ignored.
+        and `tied_weights` are then ignored, and so is `n_components` if no signature
+        names it.
 
     {parameters}
 
@@ -243,15 +244,17 @@ class AutoencoderTransformer(BaseAutoencoder):
     ) -> None:
         if self._start_is_floor():
             start = pca_start(X, self.n_components, sample_weight, self._rng)
-            net.module_.standardize(
+            net.plain_module_.standardize(
                 torch.as_tensor(start.mean), torch.tensor(start.scale)
             )
-            net.module_.start_linear(
+            net.plain_module_.start_linear(
                 torch.as_tensor(start.encoder_weight),
                 torch.as_tensor(start.decoder_weight),
             )
             if net.noise_ is not None:
-                net.noise_.std = _NOISE * start.residual
+                net.noise_.std.fill_(_NOISE * start.residual)
+            checks.check_offset(start.mean, start.scale)
         elif self.module is None and not self._uses_logits():
             mean, scale = centre_and_scale(X, sample_weight)
-            net.module_.standardize(torch.as_tensor(mean), torch.tensor(scale))
+            net.plain_module_.standardize(torch.as_tensor(mean), torch.tensor(scale))
+            checks.check_offset(mean, scale)

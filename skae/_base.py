@@ -38,17 +38,18 @@ from skae.training import (
     ProgressBar,
     Rows,
     Run,
+    float_tensor,
     is_better,
     recipe,
     run,
     schedule_callbacks,
-    to_tensor,
 )
 
-# Fewer rows cannot tell an improvement from luck.
+# Fewer rows cannot tell an improvement on the start from luck.
 _MIN_VALIDATION_ROWS = 10
-# Rows go through the module in batches of about this many bytes of input.
+# Rows go through the module in batches of at most so many bytes and rows.
 _INFERENCE_BYTES = 2**24
+_INFERENCE_ROWS = 4096
 # Batches are filled up to multiples of this many rows. Matrix products treat odd rows
 # apart, with other rounding, and a row's code would depend on the rows beside it.
 _BLOCK = 16
@@ -97,6 +98,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         "verbose": ["verbose"],
     }
 
+    best_epoch_: int
     loss_curve_: list[float]
     validation_loss_curve_: list[float]
 
@@ -174,7 +176,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             net = self._make_net(X)
             if warm:
                 self._take_over_state(net)
-            self._fit_net(net, X, sample_weight, X_val, warm)
+            self._report(*self._fit_net(net, X, sample_weight, X_val, warm))
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -184,8 +186,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """Train for one pass over the given rows, going on from the present state.
 
         The first call starts as `fit` does, from the rows of that call. All calls
-        share one optimizer, at a constant learning rate. There are no validation
-        rows: the last state is the one kept.
+        share one optimizer, at a constant learning rate; of the parameters, only a
+        number set for `lr` is looked at again. There are no validation rows: the last
+        state is the one kept.
 
         Parameters
         ----------
@@ -213,14 +216,18 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 curve = []
             else:
                 net, curve = self.net_, self.loss_curve_
-                net.set_params(lr=self._lr())
+                if self.lr != "auto":
+                    net.set_lr(self.lr)
             rows = self._rows(net, X, sample_weight)
             if first:
                 net.set_loss_unit(rows)
+            epochs_before = 0 if first else self.best_epoch_
             result = run(net, rows, None, n_epochs=1)
-            self._store(net, result, n_epochs=1)
+            self._store(net, result)
             self.loss_curve_ = curve + result.loss_curve
-            self.n_iter_ = self.best_epoch_ = len(self.loss_curve_)
+            self.n_iter_ = len(self.loss_curve_)
+            self.best_epoch_ = epochs_before + result.best_epoch
+            self._report(result, 1)
         return self
 
     def _fit_net(
@@ -230,35 +237,31 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         sample_weight: np.ndarray | None,
         X_val: np.ndarray | None,
         warm: bool,
-    ) -> None:
+    ) -> tuple[Run, int]:
         """Hold out, start, train, and decide which state is kept."""
-        floor = self._start_is_floor() and not warm
-        X_train, weight, weight_val = X, sample_weight, None
-        if X_val is None and self.validation_fraction is not None:
-            held_out = self._hold_out(len(X), floor)
-            X_train, X_val = X[~held_out], X[held_out]
-            if sample_weight is not None:
-                weight, weight_val = sample_weight[~held_out], sample_weight[held_out]
-        elif X_val is None and self.early_stopping:
+        floor = self._start_is_floor()
+        X_train, weight, X_val, weight_val = self._split(X, sample_weight, X_val, floor)
+        too_few = floor and X_val is None and self.validation_fraction is not None
+        if self.early_stopping and X_val is None and not too_few:
             raise ValueError(
-                "early_stopping=True needs validation rows, and validation_fraction "
-                "is None: set it, or pass X_val to fit."
+                "early_stopping=True needs validation rows, and there are none: pass "
+                "X_val to fit, or set validation_fraction so that it leaves some of "
+                f"the {len(X)} rows of X."
             )
 
-        if floor and X_val is not None and len(X_val) < _MIN_VALIDATION_ROWS:
-            self._start(net, X, sample_weight)
-            self._store(net, Run([], [], best_epoch=0, best_loss=math.nan), n_epochs=0)
-            return
         if not warm:
             self._start(net, X_train, weight)
         train = self._rows(net, X_train, weight)
-        valid = (
-            self._rows(net, X_val, weight_val)
-            if X_val is not None and len(X_val)
-            else None
-        )
         net.set_loss_unit(train)
-        start_losses = net.row_losses(valid) if valid is not None else None
+        if too_few:
+            loss = float(np.average(net.row_losses(train), weights=weight))
+            result = Run([], [], best_epoch=0, best_loss=loss)
+            self._store(net, result)
+            return result, 0
+
+        valid = None if X_val is None else self._rows(net, X_val, weight_val)
+        start = copy.deepcopy(net.plain_module_.state_dict())
+        start_losses = None if valid is None else net.row_losses(valid)
         n_epochs = self._n_epochs(net, len(train))
         result = run(
             net,
@@ -271,35 +274,75 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         )
         if floor and valid is not None and start_losses is not None:
             losses = net.row_losses(valid)
-            trained = copy.deepcopy(net.module_.state_dict())
-            # The start from all rows is what is kept otherwise. It has seen the rows
-            # held out, but a row like no other may be among them, and the state trained
-            # has not learned it.
-            self._start(net, X, sample_weight)
-            otherwise = net.row_losses(valid)
-            if is_better(losses, start_losses, weight_val) and np.average(
-                losses, weights=weight_val
-            ) < np.average(otherwise, weights=weight_val):
-                net.module_.load_state_dict(trained)
+            trained = copy.deepcopy(net.plain_module_.state_dict())
+            # What is kept otherwise: the state taken over, or the start from all rows.
+            # That has seen the rows held out, but a row like no other may be among
+            # them, and the state trained has not learned it.
+            if warm:
+                net.plain_module_.load_state_dict(start)
             else:
+                self._start(net, X, sample_weight)
+            otherwise = np.average(net.row_losses(valid), weights=weight_val)
+            better = is_better(losses, start_losses, weight_val)
+            if better and np.average(losses, weights=weight_val) < otherwise:
+                net.plain_module_.load_state_dict(trained)
+            else:
+                net.forget_optimizer_state()
                 result = result._replace(
                     best_epoch=0, best_loss=result.validation_loss_curve[0]
                 )
-        self._store(net, result, n_epochs)
+        self._store(net, result)
+        return result, n_epochs
+
+    def _split(
+        self,
+        X: np.ndarray,
+        sample_weight: np.ndarray | None,
+        X_val: np.ndarray | None,
+        floor: bool,
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+        """Training rows and weights, validation rows and weights."""
+        if X_val is not None:
+            if floor and len(X_val) < _MIN_VALIDATION_ROWS:
+                raise ValueError(
+                    f"X_val has {len(X_val)} rows; at least {_MIN_VALIDATION_ROWS} are "
+                    "needed to tell an improvement on the start from luck. Pass more, "
+                    "or set init='random'."
+                )
+            return X, sample_weight, X_val, None
+        if self.validation_fraction is None:
+            return X, sample_weight, None, None
+        held_out = self._hold_out(len(X), floor)
+        if not held_out.any():
+            return X, sample_weight, None, None
+        if sample_weight is None:
+            return X[~held_out], None, X[held_out], None
+        return (
+            X[~held_out],
+            sample_weight[~held_out],
+            X[held_out],
+            sample_weight[held_out],
+        )
 
     def _hold_out(self, n_samples: int, floor: bool) -> np.ndarray:
-        """Mask of the validation rows, drawn at random."""
+        """Mask of the validation rows, drawn at random: the same for as many rows.
+
+        So a fit that goes on from an earlier one holds out what that one did.
+        """
         n_val = int(self.validation_fraction * n_samples)
-        if n_samples >= 10 and (n_val == 0 or n_val > n_samples - 1):
+        needed = _MIN_VALIDATION_ROWS if floor else 1
+        # A tenth of the rows is enough of a larger table: there the fraction is wrong.
+        if n_val < needed <= n_samples // 10:
             raise ValueError(
-                f"validation_fraction={self.validation_fraction} leaves no rows to "
-                f"{'validate on' if n_val == 0 else 'train on'}: X has {n_samples}. "
-                "Choose a fraction in between, or None to train on all rows."
+                f"validation_fraction={self.validation_fraction} leaves {n_val} of the "
+                f"{n_samples} rows of X to validate on, and at least {needed} are "
+                f"needed: set it to {needed / n_samples:.2g} or more, or to None to "
+                "train on all rows."
             )
-        if n_val < _MIN_VALIDATION_ROWS and not floor:
-            n_val = 0
         held_out = np.zeros(n_samples, dtype=bool)
-        held_out[self._rng.permutation(n_samples)[:n_val]] = True
+        if n_val >= needed:
+            order = np.random.RandomState(self._split_seed).permutation(n_samples)
+            held_out[order[:n_val]] = True
         return held_out
 
     def _set_random_state(self) -> None:
@@ -310,6 +353,11 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             )
         else:
             self._rng = check_random_state(self.random_state)
+        self._split_seed = self._seed()
+
+    def _own_module(self) -> bool:
+        """Whether the module is the user's, of which nothing is known."""
+        return getattr(self, "module", None) is not None
 
     def _seed(self) -> int:
         return int(self._rng.randint(2**31 - 1))
@@ -321,6 +369,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """Build an initialised net for rows like those of `X`."""
         checks.check_loss(self.loss)
         checks.check_optimizer(self.optimizer)
+        checks.check_schedule(self.lr_schedule)
         if self.optimizer == "lbfgs" and self.weight_decay > 0:
             raise ValueError(
                 "optimizer='lbfgs' has no weight decay. Set weight_decay=0, or use "
@@ -342,7 +391,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             nn.BCEWithLogitsLoss if self._uses_logits() else criterion,
             noise=self._noise(),
             from_logits=self._uses_logits(),
-            guard_random_state=getattr(self, "module", None) is not None,
+            guard_random_state=self._own_module(),
             seed=self._seed(),
             optimizer=recipe.OPTIMIZERS.get(self.optimizer, self.optimizer),
             lr=self._lr(),
@@ -359,14 +408,18 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         ).initialize()
         with torch.no_grad(), net.private_random_state_:
             net.module_.eval()
-            self._n_components = checks.check_module(
-                net.module_, to_tensor(X[:2], device)
+            self.n_components_ = checks.check_module(
+                net.plain_module_,
+                float_tensor(X[:2], device, copy=True),
+                unit_interval=self.loss == "binary_cross_entropy",
             )
         return net
 
     def _take_over_state(self, net: AutoencoderNet) -> None:
         try:
-            net.module_.load_state_dict(self.net_.module_.state_dict())
+            net.plain_module_.load_state_dict(self.net_.plain_module_.state_dict())
+            if net.noise_ is not None:
+                net.noise_.load_state_dict(self.net_.noise_.state_dict())
         except RuntimeError as error:
             raise ValueError(
                 "warm_start=True goes on from the fitted module, but the parameters "
@@ -378,9 +431,12 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
     ) -> Rows:
         """Rows on the device, with weights of mean one."""
-        if sample_weight is not None:
-            weight = to_tensor(sample_weight / sample_weight.mean(), net.device)
-        return Rows(to_tensor(X, net.device), None if sample_weight is None else weight)
+        rows = float_tensor(X, net.device, copy=self._own_module())
+        if sample_weight is None:
+            return Rows(rows)
+        return Rows(
+            rows, float_tensor(sample_weight / sample_weight.mean(), net.device)
+        )
 
     def _n_epochs(self, net: AutoencoderNet, n_samples: int) -> int:
         if self.max_epochs == "auto":
@@ -408,41 +464,49 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             callbacks.append(PrintLog())
         return callbacks
 
-    def _store(self, net: AutoencoderNet, result: Run, n_epochs: int) -> None:
-        """Set the fitted attributes, and say what did not go as planned."""
-        name = type(self).__name__
+    def _store(self, net: AutoencoderNet, result: Run) -> None:
+        """Set the fitted attributes."""
         self.net_ = net
-        self.n_components_ = self._n_components
         self.loss_curve_ = result.loss_curve
         self.validation_loss_curve_ = result.validation_loss_curve
         self.n_iter_ = len(result.loss_curve)
         self.best_epoch_ = result.best_epoch
         self.best_loss_ = result.best_loss
+
+    def _report(self, result: Run, n_epochs: int) -> None:
+        """Say what did not go as planned. Called from `fit`, for the stack level."""
+        name = type(self).__name__
+        lr, kept = self.net_.lr, result.best_epoch
         if result.diverged_at is not None:
             warnings.warn(
                 f"{name}: the loss was not finite in epoch {result.diverged_at} of "
-                f"{n_epochs}, at lr={net.lr:g}. The state kept is that of epoch "
-                f"{result.best_epoch}. Try lr={net.lr / 10:g}, callbacks=["
-                "skorch.callbacks.GradientNormClipping(1.0)], or columns scaled by "
-                "StandardScaler.",
+                f"{n_epochs}, at lr={lr:g}. The state kept is that of epoch {kept}. "
+                f"Try lr={lr / 10:g}, callbacks=[skorch.callbacks."
+                "GradientNormClipping(1.0)], or columns scaled by StandardScaler.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         if result.interrupted:
             warnings.warn(
-                f"{name}: training was interrupted after {self.n_iter_} of {n_epochs} "
-                f"epochs. The state kept is that of epoch {result.best_epoch}.",
-                stacklevel=3,
+                f"{name}: training was interrupted after {len(result.loss_curve)} of "
+                f"{n_epochs} epochs. The state kept is that of epoch {kept}.",
+                stacklevel=4,
             )
-        if self.verbose:
-            reason = "Stopped early" if result.stopped_early else "Trained"
+        if self.verbose and n_epochs == 0:
             print(
-                f"{name}: {reason} after {self.n_iter_} epochs; the state kept is that "
-                f"of epoch {result.best_epoch}, with loss {result.best_loss:.4g}."
+                f"{name}: too few rows to hold {_MIN_VALIDATION_ROWS} out; the start "
+                f"is kept, with loss {result.best_loss:.4g}."
+            )
+        elif self.verbose:
+            done = "Stopped early" if result.stopped_early else "Trained"
+            print(
+                f"{name}: {done} after {len(result.loss_curve)} epochs; the state kept "
+                f"is that of epoch {kept}, with loss {result.best_loss:.4g}."
             )
 
     @contextmanager
     def _unchanged_on_error(self) -> Iterator[None]:
+        # A net that `partial_fit` has begun to train on goes on as it is.
         before = vars(self).copy()
         try:
             yield
@@ -489,14 +553,15 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
         Threads may do so at once: nothing about the module is changed.
         """
-        module = self.net_.module_
+        module = self.net_.plain_module_
         if module.training:
             module = copy.deepcopy(module).eval()
-        batch_size = _BLOCK * max(1, _INFERENCE_BYTES // (4 * X.shape[1] * _BLOCK))
+        batch_size = min(_INFERENCE_ROWS, _INFERENCE_BYTES // (4 * X.shape[1]))
+        batch_size = max(_BLOCK, batch_size - batch_size % _BLOCK)
         parts = []
         with torch.inference_mode():
             for rows in gen_batches(len(X), batch_size):
-                x = to_tensor(X[rows], self.net_.device)
+                x = float_tensor(X[rows], self.net_.device, copy=self._own_module())
                 n_rows = len(x)
                 if n_rows % _BLOCK:
                     x = torch.cat([x, x[-1:].expand(-n_rows % _BLOCK, -1)])
@@ -505,9 +570,11 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def _check_new_X(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
-        return validate_data(
+        X = validate_data(
             self, X, reset=False, dtype=[np.float64, np.float32], order="C"
         )
+        checks.check_magnitude(X, "X")
+        return X
 
     # Using what was fitted
 
@@ -602,6 +669,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             Minus the loss, averaged over the columns.
         """
         X = self._check_new_X(X)
+        if self.loss == "binary_cross_entropy":
+            checks.check_unit_interval(X, "X")
         return -self._apply(self.net_.row_losses_with, X)
 
     def score(
@@ -642,7 +711,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     @property
     def module_(self) -> nn.Module:
         """The trained torch module."""
-        return self.net_.module_
+        return self.net_.plain_module_
 
     @property
     def _n_features_out(self) -> int:

@@ -1,10 +1,12 @@
 """Checks of parameters and data that need more than a type and a range."""
 
 import inspect
+import warnings
 from typing import Any
 
 import numpy as np
 import torch
+from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
 
 # Squares of larger numbers overflow float32.
@@ -33,11 +35,27 @@ def check_unit_interval(X: np.ndarray, name: str) -> None:
         )
 
 
+def check_offset(mean: np.ndarray, scale: float) -> None:
+    """Warn of columns so far from zero that float32 loses what varies in them."""
+    offset = np.abs(mean).max()
+    if offset * np.finfo(np.float32).eps > 1e-3 * scale:
+        warnings.warn(
+            f"X has a column with mean {offset:.3g} where columns vary by about "
+            f"{scale:.3g}: float32, in which the net computes, keeps few digits of the "
+            "difference. Centre the columns first, for instance with StandardScaler.",
+            stacklevel=2,
+        )
+
+
 def check_device(device: str | torch.device) -> torch.device:
     """Turn a device parameter into a device that is there."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    available = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    available = [
+        "cpu",
+        "cpu:0",
+        *(f"cuda:{i}" for i in range(torch.cuda.device_count())),
+    ]
     if torch.backends.mps.is_available():
         available.append("mps")
     try:
@@ -61,6 +79,33 @@ def check_loss(loss: Any) -> None:
         raise ValueError(
             f"loss must be a name, a torch loss such as torch.nn.HuberLoss(delta=2.0), "
             f"or its class. Got {loss!r}."
+        )
+    for entropy in (nn.BCELoss, nn.BCEWithLogitsLoss):
+        if loss is entropy or isinstance(loss, entropy):
+            raise ValueError(
+                f"Use loss='binary_cross_entropy' in place of {entropy.__name__}: the "
+                "decoder then ends in a sigmoid, as the loss needs."
+            )
+
+
+def check_schedule(schedule: Any) -> None:
+    """Refuse callbacks that schedule nothing, and classes that need arguments."""
+    if inspect.isclass(schedule):
+        good = issubclass(schedule, torch.optim.lr_scheduler.LRScheduler)
+        needed = [
+            name
+            for name, parameter in inspect.signature(schedule).parameters.items()
+            if parameter.default is parameter.empty
+        ]
+        good = good and len(needed) == 1
+    else:
+        good = not isinstance(schedule, Callback) or isinstance(schedule, LRScheduler)
+    if not good:
+        raise ValueError(
+            "lr_schedule must be a name, None, a skorch.callbacks.LRScheduler "
+            "instance, or a callable that makes a torch scheduler from an optimizer "
+            "alone, such as functools.partial(torch.optim.lr_scheduler.StepLR, "
+            f"step_size=10). Got {schedule!r}."
         )
 
 
@@ -91,7 +136,12 @@ def check_net_params(net_params: dict[str, Any]) -> None:
     }
     reserved = {"criterion": "loss", "train_split": "validation_fraction"}
     reserved.update({name: name for name in own})
+    internal = {"from_logits", "guard_random_state", "loss_unit", "noise", "seed"}
     for name in net_params:
+        if name in internal:
+            raise ValueError(
+                f"net_params may not contain {name!r}: the estimator sets it itself."
+            )
         if name in reserved:
             raise ValueError(
                 f"net_params may not contain {name!r}: set the estimator's parameter "
@@ -113,7 +163,7 @@ def module_arguments(
     return {name: size for name, size in sizes.items() if name in accepted}
 
 
-def check_module(module: Any, x: Tensor) -> int:
+def check_module(module: Any, x: Tensor, unit_interval: bool = False) -> int:
     """Check that a module encodes and decodes rows, and tell its code size.
 
     Parameters
@@ -123,6 +173,9 @@ def check_module(module: Any, x: Tensor) -> int:
 
     x : tensor of shape (n_rows, n_features)
         A few rows.
+
+    unit_interval : bool, default=False
+        Whether the reconstructions must be in [0, 1].
 
     Returns
     -------
@@ -140,21 +193,27 @@ def check_module(module: Any, x: Tensor) -> int:
     step, given = "encode", shape
     try:
         z = module.encode(x)
-        if z.ndim != 2 or len(z) != len(x):
+        if not isinstance(z, Tensor) or z.ndim != 2 or len(z) != len(x):
             raise ValueError(
-                f"It must give codes of shape ({shape[0]}, n_components), and gave "
-                f"{tuple(z.shape)}"
+                f"It must give a tensor of codes of shape ({shape[0]}, n_components), "
+                f"and gave {tuple(z.shape) if isinstance(z, Tensor) else type(z)}"
             )
         step, given = "decode", tuple(z.shape)
         x_hat = module.decode(z)
     except (RuntimeError, ValueError, IndexError) as error:
         raise ValueError(
-            f"{name}.{step} failed on an input of shape {given}: {error}. X has "
-            f"{shape[1]} columns: the module must take rows of that width."
+            f"{name}.{step} failed on a float32 input of shape {given}: {error}. X has "
+            f"{shape[1]} columns, and the module must take such rows."
         ) from error
     if x_hat.shape != x.shape:
         raise ValueError(
             f"{name}.decode must map codes of shape {tuple(z.shape)} back to rows of "
             f"shape {shape}. It gave {tuple(x_hat.shape)}."
+        )
+    if unit_interval and not (x_hat.min() >= 0 and x_hat.max() <= 1):
+        raise ValueError(
+            f"loss='binary_cross_entropy' needs reconstructions in [0, 1]: let "
+            f"{name}.decode end in torch.sigmoid. It gave values from "
+            f"{x_hat.min():.4g} to {x_hat.max():.4g}."
         )
     return z.shape[1]

@@ -22,24 +22,27 @@ weight_decay : float, default=0
     Weight decay of the optimizer: an L2 penalty for "adam" and "sgd", decoupled for
     "adamw" and "muon".
 
-lr_schedule : {"auto", "one_cycle", "cosine"}, None, torch scheduler class or \
+lr_schedule : {"auto", "one_cycle", "cosine"}, None, callable or \
 skorch.callbacks.LRScheduler, default="auto"
     How the learning rate changes: "one_cycle" rises for a tenth of the steps and
-    falls to zero [1]_; "cosine" falls to zero; None keeps it. A class of
-    ``torch.optim.lr_scheduler``, or a callable that makes one from an optimizer, is
-    stepped after each epoch. "auto" is "one_cycle", and None for "lbfgs".
+    falls to zero [1]_; "cosine" falls to zero; None keeps it. A callable makes a
+    torch scheduler from an optimizer, as ``functools.partial(StepLR, step_size=10)``
+    does, and that is stepped after each epoch. "auto" is "one_cycle", and None for
+    "lbfgs".
 
 max_epochs : int or "auto", default="auto"
     Passes over the training rows. "auto" makes about 2,000 steps, whatever the
-    number of rows (100 epochs for "lbfgs").
+    number of rows, and at least one pass (100 passes for "lbfgs").
 
 batch_size : int or "auto", default="auto"
     Rows in a step. "auto" is a tenth of the rows, between 16 and 256 (all rows for
     "lbfgs").
 
 validation_fraction : float or None, default=0.1
-    Share of the rows, drawn at random, that the state to keep is chosen by. None:
-    all rows train, and the last state is kept, better than the start or not.
+    Share of the rows, drawn at random, that the state to keep is chosen by. With a
+    start that is to be improved on, at least 10 rows are needed: a table of fewer
+    than 100 rows is given the start. None: all rows train, and the last state is
+    kept, better than the start or not.
 
 early_stopping : bool, default=False
     Whether to stop when the validation loss has not improved for
@@ -66,6 +69,7 @@ device : str or torch.device, default="auto"
 
 warm_start : bool, default=False
     Whether `fit` goes on from the state of the earlier fit, with a new optimizer.
+    With as many rows as before, it holds out the same ones.
 
 random_state : int, RandomState instance or None, default=None
     Determines the validation rows, the initial weights and the order of the rows.

@@ -15,13 +15,15 @@ class GaussianNoise(nn.Module):
         Standard deviation :math:`\sigma`, in the units of the input.
     """
 
+    std: Tensor
+
     def __init__(self, std: float) -> None:
         super().__init__()
-        self.std = std
+        self.register_buffer("std", torch.tensor(std))
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Give noisy rows; `generator` is where the noise is drawn from."""
         if not self.training:
             return x
-        noise = torch.empty_like(x).normal_(std=self.std, generator=generator)
-        return noise.add_(x)
+        noise = torch.empty_like(x).normal_(generator=generator)
+        return torch.addcmul(x, noise, self.std)

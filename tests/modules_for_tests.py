@@ -37,6 +37,35 @@ class WrongRows(Own):
         return torch.cat([super().decode(z)] * 2, dim=1)
 
 
+class TwoCodes(Own):
+    def encode(self, x):
+        z = super().encode(x)
+        return z, z
+
+
+class WithoutForward(nn.Module):
+    """Batch norm, extra state, an in-place step, a frozen integer; no `forward`."""
+
+    def __init__(self, n_features, n_components):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(n_features)
+        self.to_code = nn.Linear(n_features, n_components)
+        self.to_row = nn.Linear(n_components, n_features)
+        self.count = nn.Parameter(torch.zeros((), dtype=torch.int64), False)
+
+    def encode(self, x):
+        return self.to_code(self.norm(x.clamp_(-5, 0.5)))
+
+    def decode(self, z):
+        return self.to_row(z)
+
+    def get_extra_state(self):
+        return {"note": "kept"}
+
+    def set_extra_state(self, state):
+        assert state == {"note": "kept"}
+
+
 class WrongCodes(Own):
     def encode(self, x):
         return super().encode(x)[:, :, None]

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from modules_for_tests import Own, own_for_six
+from modules_for_tests import Own, WithoutForward, own_for_six
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import set_config
 from sklearn.base import clone
@@ -152,6 +152,33 @@ def test_cross_entropy_for_values_in_the_unit_interval(digits):
     assert not model.module_.decode_logits(z).detach().abs().max() < 5
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_module_with_everything_but_forward(dtype, curved):
+    X = curved[:353].astype(dtype)
+    before = X.copy()
+    # 353 rows in batches of 16 leave one over, which batch norm cannot take alone.
+    model = fit(X, module=WithoutForward, batch_size=16, validation_fraction=None)
+    model.fit(X[:320], X_val=X[320:])
+    model.transform(X)
+    model.score_samples(X[:16])
+    assert_array_equal(X, before)
+    twin = pickle.loads(pickle.dumps(model))
+    assert_array_equal(twin.transform(X), model.transform(X))
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "binary_cross_entropy"])
+def test_compiled(loss, curved):
+    X = (curved - curved.min()) / np.ptp(curved)
+    net_params = {"compile": True, "compile__backend": "eager"}
+    params = {"loss": loss, "init": "random", "warm_start": True}
+    plain = fit(X, **params)
+    model = fit(X, net_params=net_params, **params)
+    assert_allclose(model.transform(X), plain.transform(X), atol=1e-4)
+    assert type(model.module_) is DenseAutoencoder
+    model.set_params(net_params=None).fit(X)
+    assert model.score(X) > plain.score(X)
+
+
 @pytest.mark.parametrize("module", [Own, Own(6, 3), own_for_six, DenseAutoencoder])
 def test_modules_of_ones_own(module, curved):
     before = pickle.dumps(module)
@@ -262,8 +289,43 @@ def test_warm_start_goes_on(validation_fraction, digits):
     model.fit(X)
     assert model.score(X) > first
     assert model.n_iter_ == 5
-    cold = clone(model).set_params(warm_start=False)
-    assert_array_equal(cold.fit(X).transform(X), cold.fit(X).transform(X))
+
+
+def test_warm_start_keeps_the_floor():
+    rng = np.random.RandomState(0)
+    X, X_test = rng.normal(size=(2, 60, 20))
+    small = AutoencoderTransformer(4, warm_start=True, random_state=0).fit(X)
+    once = small.score(X_test)
+    assert small.fit(X).score(X_test) == once
+    larger = AutoencoderTransformer(4, warm_start=True, random_state=0, max_epochs=30)
+    X, X_test = rng.normal(size=(2, 200, 20)) @ rng.normal(size=(20, 20))
+    once = larger.fit(X).score(X_test)
+    noise = float(larger.net_.noise_.std)
+    assert larger.fit(X).score(X_test) > once - 0.002
+    assert float(larger.net_.noise_.std) == noise > 0
+
+
+def test_auto_is_about_two_thousand_steps():
+    for n, batch_size in [(1000, "auto"), (150, 10_000), (4, "auto"), (150, 7)]:
+        X = np.random.RandomState(0).normal(size=(n, 3))
+        model = AutoencoderTransformer(
+            1, hidden_layer_sizes=(), validation_fraction=None, batch_size=batch_size
+        ).fit(X)
+        steps = sum(model.net_.history[:, "train_batch_count"])
+        assert 1900 < steps < 2100
+
+
+@pytest.mark.parametrize("n_first", [50, 200])
+def test_partial_fit_after_fit(n_first, curved):
+    # After a fit that only gave PCA, too, the loss has its unit and Adam no past.
+    X = 1000 * curved
+    model = AutoencoderTransformer(2, optimizer="sgd", random_state=0).fit(X[:n_first])
+    error = model.reconstruction_error(X).mean()
+    for _ in range(5):
+        model.partial_fit(X)
+    assert model.reconstruction_error(X).mean() < error
+    unit = AutoencoderTransformer(2, optimizer="sgd").partial_fit(X).net_.loss_unit
+    assert model.net_.loss_unit == pytest.approx(unit, rel=0.3)
 
 
 def test_partial_fit_learns_from_chunks(digits):

@@ -206,7 +206,8 @@ def test_rows_are_transformed_one_by_one(estimator, data):
     dtype = data.draw(st.sampled_from([np.float32, np.float64]), label="dtype")
     rng = np.random.RandomState(data.draw(st.integers(0, 99), label="seed"))
     X = rng.normal(size=(n_rows, n_features)).astype(dtype)
-    model = quick(estimator, n_components=n_components, max_epochs=1).fit(X)
+    model = quick(estimator, n_components=n_components, max_epochs=1, init="random")
+    assert model.fit(X).n_iter_ == 1
     codes = model.transform(X)
     assert codes.shape == (n_rows, n_components)
     assert np.isfinite(codes).all()
@@ -250,6 +251,8 @@ def test_copies_of_a_fitted_estimator(estimator, copied, curved):
     assert len(twin.net_.history) == len(model.net_.history) == 3
     twin.partial_fit(curved)  # trains on, and leaves the original alone
     assert np.abs(twin.transform(curved) - model.transform(curved)).max() > 0
+    model.partial_fit(curved)  # with the same random numbers
+    assert_array_equal(twin.transform(curved), model.transform(curved))
 
 
 def dump(model):

@@ -1,11 +1,15 @@
 """Errors say what was got, what is allowed, and what to do; nothing is lost."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
-from modules_for_tests import NoDecoder, Own, WrongCodes, WrongRows
+from modules_for_tests import NoDecoder, Own, TwoCodes, WrongCodes, WrongRows
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EarlyStopping
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR, StepLR
 
 from skae import AutoencoderTransformer
 
@@ -42,10 +46,23 @@ class ErrorOnFirstBatch(Callback):
         ({"max_epochs": 0}, r"'max_epochs'.*Got 0"),
         ({"batch_size": 0}, r"'batch_size'.*Got 0"),
         ({"validation_fraction": 1.5}, r"'validation_fraction'.*Got 1.5"),
-        ({"validation_fraction": 0.001}, r"0.001 leaves no rows to validate on.*400"),
+        ({"validation_fraction": 0.001}, r"0.001 leaves 0 of the 400 rows"),
         (
             {"early_stopping": True, "validation_fraction": None},
-            r"needs validation rows.*set it, or pass X_val",
+            r"needs validation rows.*pass X_val to fit, or set",
+        ),
+        ({"validation_fraction": 0.02}, r"leaves 8 of the 400.*at least 10.*0.025"),
+        ({"validation_fraction": 0.001, "init": "random"}, r"leaves 0 .*at least 1 "),
+        ({"loss": nn.BCEWithLogitsLoss}, r"Use loss='binary_cross_entropy' in place"),
+        ({"loss": nn.BCELoss()}, r"Use loss='binary_cross_entropy' in place of BCELo"),
+        ({"lr_schedule": StepLR}, r"partial\(torch.*StepLR, step_size=10\).*StepLR"),
+        ({"lr_schedule": EarlyStopping()}, r"skorch.callbacks.LRScheduler instance"),
+        ({"lr_schedule": EarlyStopping}, r"skorch.callbacks.LRScheduler instance"),
+        ({"net_params": {"seed": 1}}, r"'seed': the estimator sets it itself"),
+        ({"module": TwoCodes}, r"must give a tensor of codes.*gave <class 'tuple'>"),
+        (
+            {"net_params": {"iterator_train__drop_last": True}, "batch_size": 500},
+            r"no batch of the train rows.*batch_size=500",
         ),
         ({"n_iter_no_change": 0}, r"'n_iter_no_change'.*Got 0"),
         ({"tol": -1.0}, r"'tol'.*Got -1.0"),
@@ -60,7 +77,7 @@ class ErrorOnFirstBatch(Callback):
         ({"module": NoDecoder}, r"encode\(x\) and decode\(z\); NoDecoder lacks decode"),
         ({"module": NoDecoder()}, r"NoDecoder lacks decode"),
         ({"module": dict}, r"a torch.nn.Module.*Got dict"),
-        ({"module": Own(4, 2)}, r"Own.encode failed on an input of shape \(2, 6\)"),
+        ({"module": Own(4, 2)}, r"Own.encode failed on a.* of shape \(2, 6\)"),
         ({"module": WrongRows}, r"\(2, 2\) back to rows of shape \(2, 6\).*\(2, 12\)"),
         ({"module": WrongCodes}, r"codes of shape \(2, n_comp.*gave \(2, 2, 1\)"),
         (
@@ -112,6 +129,25 @@ def test_new_rows_and_codes(curved):
         model.fit(curved, X_val=curved[:, :5])
     with pytest.raises(ValueError, match="NaN"):
         model.transform(np.full((2, 6), np.nan))
+    with pytest.raises(ValueError, match=r"up to 1e\+300.*float32"):
+        model.transform(np.full((2, 6), 1e300))
+    with pytest.raises(ValueError, match=r"X_val has 9 rows; at least 10"):
+        model.fit(curved, X_val=curved[:9])
+
+
+def test_cross_entropy_on_new_rows_and_on_ones_own_module(curved):
+    X = (curved > 0).astype(float)
+    model = AutoencoderTransformer(loss="binary_cross_entropy", max_epochs=1).fit(X)
+    with pytest.raises(ValueError, match=r"values in \[0, 1\]; X has values"):
+        model.score_samples(curved)
+    model.set_params(module=Own)
+    with pytest.raises(ValueError, match=r"let Own.decode end in torch.sigmoid"):
+        model.fit(X)
+
+
+def test_columns_far_from_zero(curved):
+    with pytest.warns(UserWarning, match=r"mean 1e\+06.*Centre the columns first"):
+        AutoencoderTransformer(max_epochs=1).fit(curved + 1e6)
 
 
 def test_columns_of_frames(curved):
@@ -155,6 +191,15 @@ def test_divergence_keeps_a_finite_state_and_warns(validation_fraction, curved):
     assert np.isfinite(model.transform(curved)).all()
 
 
+def test_training_can_go_on_after_divergence(curved):
+    model = AutoencoderTransformer(lr=1e38, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="not finite in epoch 1 of 1") as seen:
+        model.partial_fit(curved)
+    assert seen[0].filename == __file__
+    model.set_params(lr=1e-3).partial_fit(curved)
+    assert np.isfinite(model.loss_curve_[-1])
+
+
 @pytest.mark.parametrize("validation_fraction", [0.1, None])
 def test_interruption_keeps_the_best_state_and_warns(validation_fraction, curved):
     model = AutoencoderTransformer(
@@ -168,6 +213,14 @@ def test_interruption_keeps_the_best_state_and_warns(validation_fraction, curved
         model.fit(curved)
     assert model.n_iter_ == len(model.loss_curve_) == 3
     assert np.isfinite(model.transform(curved)).all()
+    if validation_fraction is None:  # the epoch broken off does not count
+        params = {"init": "random", "validation_fraction": None, "random_state": 0}
+        schedule = partial(LambdaLR, lr_lambda=lambda epoch: 1.0)
+        model.set_params(lr_schedule=schedule)
+        with pytest.warns(UserWarning, match="interrupted"):
+            broken = model.fit(curved).transform(curved)
+        whole = AutoencoderTransformer(max_epochs=3, lr_schedule=schedule, **params)
+        np.testing.assert_array_equal(whole.fit(curved).transform(curved), broken)
 
 
 @pytest.mark.parametrize("warm_start", [False, True])

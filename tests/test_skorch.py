@@ -126,6 +126,23 @@ def test_schedules(schedule, last, curved):
     assert model.net_.optimizer_.param_groups[0]["lr"] == 3e-3
 
 
+def test_schedules_and_rates_reach_both_optimizers_of_muon(curved):
+    if not hasattr(torch.optim, "Muon"):
+        pytest.skip("torch has no Muon before version 2.9")
+
+    class Both(Callback):
+        def on_batch_end(self, net, **kwargs):
+            self.last_ = [o.param_groups[0]["lr"] for o in net.optimizers()]
+
+    both = Both()
+    step = LRScheduler("StepLR", step_size=1, gamma=0.1)
+    model = fit(curved, optimizer="muon", lr_schedule=step, callbacks=[both])
+    assert both.last_ == pytest.approx([1e-5, 1e-5])
+    model.set_params(lr=1e-4).partial_fit(curved)
+    rates = [o.param_groups[0]["lr"] for o in model.net_.optimizers()]
+    assert rates == [1e-4, 1e-4]
+
+
 def test_one_cycle_rises_and_falls(curved):
     rates = Rates()
     fit(curved, callbacks=[rates], max_epochs=20, lr=0.1)
@@ -139,17 +156,29 @@ def test_one_cycle_rises_and_falls(curved):
 
 @pytest.mark.parametrize(
     "net_params",
-    [{"iterator_train": DataLoader}, {"iterator_train__drop_last": True}],
+    [
+        {"iterator_train": DataLoader, "iterator_valid": DataLoader},
+        {"iterator_train__drop_last": True, "iterator_valid__num_workers": 0},
+    ],
 )
 def test_loaders_of_torch(net_params, curved):
+    state = torch.get_rng_state()
     model = fit(curved, net_params=net_params, batch_size=50)
     again = fit(curved, net_params=net_params, batch_size=50)
     assert_array_equal(model.transform(curved), again.transform(curved))
     n_batches = 7 if "iterator_train__drop_last" in net_params else 8
     assert model.net_.history[-1, "train_batch_count"] == n_batches
+    assert torch.equal(torch.get_rng_state(), state)
     weight = np.arange(400.0)
-    weighted = AutoencoderTransformer(2, net_params=net_params, max_epochs=2)
-    weighted.fit(curved, sample_weight=weight)
+    losses = [
+        AutoencoderTransformer(
+            2, net_params=params, max_epochs=1, lr=1e-9, init="random", random_state=0
+        )
+        .fit(curved, sample_weight=weight)
+        .validation_loss_curve_
+        for params in (None, net_params)
+    ]
+    assert_allclose(losses[0], losses[1], rtol=1e-5)
 
 
 def test_the_net_can_go_on_by_itself(curved):

@@ -5,7 +5,7 @@ from skae.training._batches import Rows
 from skae.training._callbacks import ProgressBar
 from skae.training._net import AutoencoderNet
 from skae.training._random import PrivateRandomState
-from skae.training._run import Run, run, to_tensor
+from skae.training._run import Run, float_tensor, run
 from skae.training._schedule import schedule_callbacks
 from skae.training._selection import is_better
 from skae.training._start import LinearStart, centre_and_scale, pca_start
@@ -18,10 +18,10 @@ __all__ = [
     "Rows",
     "Run",
     "centre_and_scale",
+    "float_tensor",
     "is_better",
     "pca_start",
     "recipe",
     "run",
     "schedule_callbacks",
-    "to_tensor",
 ]

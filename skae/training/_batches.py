@@ -1,5 +1,7 @@
 """Batches of rows."""
 
+import itertools
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,7 +27,7 @@ class TensorBatches:
         Rows and weights; arrays are taken as tensors without a copy.
 
     batch_size : int
-        Rows in a batch; the last one of a pass may be smaller.
+        Rows in a batch; the last one of a pass may be smaller, or larger by one.
 
     shuffle : bool, default=False
         Whether each pass takes the rows in a new order.
@@ -48,7 +50,7 @@ class TensorBatches:
         self.generator = generator
 
     def __len__(self) -> int:
-        return -(-len(self.X) // self.batch_size)
+        return math.ceil(len(self.X) / self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor | None]]:
         X, weight = self.X, self.weight
@@ -58,7 +60,12 @@ class TensorBatches:
                 yield X[rows], None if weight is None else weight[rows]
             return
         order = torch.randperm(len(X), generator=self.generator, device=X.device)
-        for index in order.split(self.batch_size):
+        starts = list(range(0, len(X), self.batch_size))
+        if len(starts) > 1 and len(X) - starts[-1] == 1:
+            # A batch of one row has no variance to normalise by: it joins another.
+            starts.pop()
+        for start, stop in itertools.pairwise([*starts, len(X)]):
+            index = order[start:stop]
             yield X[index], None if weight is None else weight[index]
 
 
@@ -73,4 +80,8 @@ def make_batches(
     """
     if set(options) <= {"shuffle", "generator"}:
         return TensorBatches(dataset, batch_size, **options)
-    return DataLoader(dataset, batch_size=batch_size, **options)
+    # Its workers and its sampler want rows and generator on the CPU.
+    seed = options["generator"].initial_seed()
+    options["generator"] = torch.Generator().manual_seed(seed)
+    weight = None if dataset.y is None else dataset.y.cpu()
+    return DataLoader(Rows(dataset.X.cpu(), weight), batch_size=batch_size, **options)

@@ -1,5 +1,6 @@
 """Callbacks of the engine."""
 
+import copy
 import math
 import sys
 from typing import Any
@@ -7,7 +8,6 @@ from typing import Any
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler
-from tqdm.auto import tqdm
 
 
 class KeepState(Callback):
@@ -15,7 +15,8 @@ class KeepState(Callback):
 
     With validation rows, the state kept is the one with the lowest validation loss,
     the state before the first step included. Without, it is the last one. Training
-    stops when a loss is not finite; then the last finite state is kept at least.
+    stops when a loss is not finite; then the last finite state is kept at least. An
+    epoch that the user interrupts does not count.
 
     Parameters
     ----------
@@ -57,10 +58,7 @@ class KeepState(Callback):
     def _save(self, net: NeuralNet, loss: float) -> None:
         self.best_epoch_ = self.epoch_
         self.best_loss_ = loss
-        self.state_ = {
-            name: value.detach().clone()
-            for name, value in net.module_.state_dict().items()
-        }
+        self.state_ = copy.deepcopy(net.plain_module_.state_dict())
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         self.epoch_ = 0
@@ -76,6 +74,7 @@ class KeepState(Callback):
         losses = [record["train_loss"], record.get("valid_loss", 0.0)]
         if not all(map(math.isfinite, losses)) or not self._parameters_are_finite(net):
             self.diverged_at_ = self.epoch_
+            net.forget_optimizer_state()  # it is not finite either
             raise KeyboardInterrupt  # how skorch's callbacks end training
         if self.start_loss is None:
             self._save(net, record["train_loss"])
@@ -94,12 +93,14 @@ class KeepState(Callback):
 
     @staticmethod
     def _parameters_are_finite(net: NeuralNet) -> bool:
-        norms = torch._foreach_norm(list(net.module_.parameters()))
+        parameters = [p for p in net.module_.parameters() if p.is_floating_point()]
+        norms = torch._foreach_norm(parameters)
         return bool(torch.stack(norms).isfinite().all())
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        if self.start_loss is not None or self.diverged_at_ is not None:
-            net.module_.load_state_dict(self.state_)
+        last = self.start_loss is None and self.diverged_at_ is None
+        if not last or net.interrupted_:
+            net.plain_module_.load_state_dict(self.state_)
         del self.state_
 
 
@@ -108,7 +109,8 @@ class ScheduleLearningRate(LRScheduler):
 
     def _get_scheduler(self, net: NeuralNet, policy: Any, **kwargs: Any) -> Any:
         self.others_ = [
-            policy(getattr(net, f"{name}_")) for name in net._optimizers[1:]
+            policy(getattr(net, f"{name}_"), **self.kwargs)
+            for name in net._optimizers[1:]
         ]
         return super()._get_scheduler(net, policy, **kwargs)
 
@@ -137,6 +139,8 @@ class ProgressBar(Callback):
         self.n_steps = n_steps
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        from tqdm.auto import tqdm  # comes with skorch; takes a while to import
+
         self.bar_ = tqdm(
             total=self.n_steps, desc=self.description, unit="step", file=sys.stdout
         )

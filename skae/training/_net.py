@@ -12,6 +12,7 @@ from skorch.callbacks import Callback, EpochTimer, LRScheduler
 from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from skae.losses import row_losses
 from skae.training._batches import Rows, make_batches
@@ -117,15 +118,16 @@ class AutoencoderNet(NeuralNet):
         return self.private_random_state_ if self.guard_random_state else nullcontext()
 
     def __getstate__(self) -> dict[str, Any]:
-        # A CUDA generator cannot be opened on a machine without CUDA.
         state = super().__getstate__()
-        state.pop("generator_", None)
-        state.pop("private_random_state_", None)
+        if torch.device(self.device).type != "cpu" and self.initialized_:
+            # A generator of CUDA cannot be opened on a machine without it: the copy
+            # begins a stream of its own.
+            del state["generator_"], state["private_random_state_"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        if self.initialized_:
+        if self.initialized_ and not hasattr(self, "generator_"):
             self.reseed(self.seed)
 
     # Initialisation
@@ -144,6 +146,7 @@ class AutoencoderNet(NeuralNet):
             )
         if self.module_ is self.module:
             self.module_ = copy.deepcopy(self.module)
+        self.module_ = self.module_.float()
         self.noise_ = copy.deepcopy(self.noise)
         return self
 
@@ -182,14 +185,43 @@ class AutoencoderNet(NeuralNet):
         self.interrupted_ = False
         return self
 
+    def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
+        # Only the module: losses of single rows need the criterion as it is.
+        return super().torch_compile(module, name) if name == "module" else module
+
+    @property
+    def plain_module_(self) -> Any:
+        """The module, not wrapped by torch.compile."""
+        return getattr(self.module_, "_orig_mod", self.module_)
+
+    def optimizers(self) -> list[torch.optim.Optimizer]:
+        """All optimizers: more than one with Muon."""
+        return [getattr(self, f"{name}_") for name in self._optimizers]
+
+    def set_lr(self, lr: float) -> None:
+        """Set the learning rate of all optimizers."""
+        self.lr = lr
+        for optimizer in self.optimizers():
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+
+    def forget_optimizer_state(self) -> None:
+        """Let the optimizers begin anew, for other weights than they worked on."""
+        for optimizer in self.optimizers():
+            optimizer.state.clear()
+
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
-        if training and "generator" not in self.get_params_for("iterator_train"):
-            self.iterator_train__generator = self.generator_
-            try:
-                return super().get_iterator(dataset, training=True)
-            finally:
-                del self.iterator_train__generator
-        return super().get_iterator(dataset, training=training)
+        name = "iterator_train" if training else "iterator_valid"
+        iterator = getattr(self, name)
+        options = {"batch_size": self.batch_size, **self.get_params_for(name)}
+        if options["batch_size"] == -1:
+            options["batch_size"] = len(dataset)
+        # Neither of them is to draw from torch's global generator.
+        if iterator is make_batches:
+            options.setdefault("generator", self.generator_)
+        elif iterator is DataLoader:
+            options.setdefault("generator", torch.Generator().manual_seed(self.seed))
+        return iterator(dataset, **options)
 
     def on_train_end(
         self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any
@@ -222,7 +254,9 @@ class AutoencoderNet(NeuralNet):
     def _reconstruct_for_loss(self, x: Tensor) -> Tensor:
         if self.from_logits:
             return self.module_.decode_logits(self.module_.encode(x))
-        return self.infer(x)
+        if self.compile:  # which compiles `forward` alone
+            return self.module_(x)
+        return self.module_.decode(self.module_.encode(x))
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         self._set_training(True)
@@ -309,6 +343,11 @@ class AutoencoderNet(NeuralNet):
             # skorch's callbacks stop training by the same exception, between epochs.
             self.interrupted_ = True
             raise
+        if n_batches == 0:
+            raise ValueError(
+                f"There is no batch of the {prefix} rows: with drop_last, batch_size="
+                f"{self.batch_size} must not exceed the number of rows."
+            )
         loss = float(total) / n_rows
         lowest = self.lowest_losses_.get(prefix, math.inf)
         self.lowest_losses_[prefix] = min(loss, lowest)

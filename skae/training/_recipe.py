@@ -55,7 +55,7 @@ def n_epochs(optimizer: Any, n_samples: int, batch_size: int) -> int:
     """Train for as many epochs as make about 2,000 steps; 100 for L-BFGS."""
     if optimizer == "lbfgs":
         return _N_LBFGS_EPOCHS
-    return max(1, round(_N_STEPS * batch_size / n_samples))
+    return max(1, round(_N_STEPS / math.ceil(n_samples / batch_size)))
 
 
 def patience(n_epochs: int) -> int:

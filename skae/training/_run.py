@@ -51,10 +51,13 @@ class Run(NamedTuple):
     stopped_early: bool = False
 
 
-def to_tensor(X: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
-    """Rows as a float32 tensor, without a copy where none is needed."""
+def float_tensor(
+    X: np.ndarray, device: torch.device | str = "cpu", copy: bool = False
+) -> torch.Tensor:
+    """Rows as a float32 tensor, sharing memory where it can unless `copy`."""
     rows = np.ascontiguousarray(X, dtype=np.float32)
-    if not rows.flags.writeable:  # which torch cannot express
+    # torch cannot express that an array is read-only.
+    if not rows.flags.writeable or (copy and np.shares_memory(rows, X)):
         rows = rows.copy()
     return torch.from_numpy(rows).to(device)
 
@@ -106,9 +109,7 @@ def run(
     net.train_split = None if valid is None else predefined_split(valid)
     own_callbacks = net.callbacks_
     groups = [
-        group
-        for name in net._optimizers
-        for group in getattr(net, f"{name}_").param_groups
+        group for optimizer in net.optimizers() for group in optimizer.param_groups
     ]
     rates = [group["lr"] for group in groups]
     net.callbacks_ = [

@@ -4,7 +4,7 @@ import math
 from functools import partial
 from typing import Any
 
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, LRScheduler
 from torch.optim import lr_scheduler
 
 from skae.training._callbacks import ScheduleLearningRate
@@ -39,16 +39,20 @@ def schedule_callbacks(schedule: Any, n_steps: int) -> list[Callback]:
 
     Parameters
     ----------
-    schedule : None, {"one_cycle", "cosine"}, torch scheduler class or skorch callback
-        A class, or a callable that takes an optimizer, is stepped after each epoch.
+    schedule : None, {"one_cycle", "cosine"}, callable or skorch LRScheduler
+        A callable that makes a torch scheduler from an optimizer; it is stepped after
+        each epoch.
 
     n_steps : int
         Steps of the whole training.
     """
     if schedule is None:
         return []
-    if isinstance(schedule, Callback):
-        return [schedule]
+    if isinstance(schedule, LRScheduler):
+        # The user's callback stays as it is, and one that knows of several optimizers
+        # does its work.
+        plain = type(schedule) is LRScheduler
+        return [ScheduleLearningRate(**vars(schedule)) if plain else schedule]
     if not isinstance(schedule, str):
         return [ScheduleLearningRate(schedule, event_name=None)]
     if schedule == "one_cycle":

@@ -43,13 +43,15 @@ def centre_and_scale(
     One scale for all columns conditions the optimisation and leaves the minimiser of
     the squared error as it is; a scale for each column would not.
     """
-    mean = np.average(X, axis=0, weights=sample_weight)
-    # Column by column, so that no centred copy of a large X is made.
-    variances = [
-        np.average(np.square(column - centre), weights=sample_weight)
-        for column, centre in zip(X.T, mean, strict=True)
-    ]
-    scale = float(np.sqrt(np.mean(variances)))
+    mean = np.empty(X.shape[1])
+    variance = np.empty(X.shape[1])
+    # Column by column, so that no copy of a large X is made; in float64, because sums
+    # of many float32 drift.
+    for i, column in enumerate(X.T):
+        column = column.astype(np.float64)
+        mean[i] = np.average(column, weights=sample_weight)
+        variance[i] = np.average(np.square(column - mean[i]), weights=sample_weight)
+    scale = math.sqrt(variance.mean())
     return mean, scale if scale > 0 else 1.0
 
 
