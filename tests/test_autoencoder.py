@@ -90,7 +90,7 @@ def test_tied_weights_are_one_tensor(init, curved):
         twin.partial_fit(curved)
         for i, layer in enumerate(twin.module_.decoder[::2]):
             source = twin.module_.encoder[-1 - 2 * i]
-            assert layer._source[0] is source
+            assert layer.source is source
     x = torch.ones(1, 2)
     with torch.no_grad():
         layer = model.module_.decoder[0]

@@ -1,11 +1,17 @@
 """Fully connected autoencoder."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from skae.modules._gradient import (
+    add_linear_gradient,
+    backward,
+    forward,
+    input_gradient,
+)
 from skae.modules._layers import TiedLinear, dense_layers, tied_layers
 
 
@@ -86,7 +92,7 @@ class DenseAutoencoder(nn.Module):
             else dense_layers(widths[::-1], activation)
         )
         self.linear_encoder: nn.Linear | None = None
-        self.linear_decoder: nn.Module | None = None
+        self.linear_decoder: nn.Linear | TiedLinear | None = None
         if linear_path and len(hidden_layer_sizes) > 0:
             self.linear_encoder = nn.Linear(n_features, n_components, bias=False)
             self.linear_decoder = (
@@ -122,6 +128,47 @@ class DenseAutoencoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruct rows (batch, n_features)."""
         return self.decode(self.encode(x))
+
+    @torch.no_grad()
+    def logits_with_gradient(
+        self, x: Tensor
+    ) -> tuple[Tensor, Callable[[Tensor], None]]:
+        """Reconstruct rows, and give the way back, without autograd.
+
+        Parameters
+        ----------
+        x : tensor of shape (batch, n_features)
+            Rows.
+
+        Returns
+        -------
+        x_hat : tensor of shape (batch, n_features)
+            ``decode_logits(encode(x))``.
+
+        backward : callable
+            Takes the gradient of a loss at `x_hat`, and adds the gradients of the
+            parameters to their `grad`.
+        """
+        x = (x - self.mean) / self.scale
+        z, encoder_tape = forward(self.encoder, x)
+        if self.linear_encoder is not None:
+            z = z + self.linear_encoder(x)
+        x_hat, decoder_tape = forward(self.decoder, z)
+        if self.linear_decoder is not None:
+            x_hat = x_hat + self.linear_decoder(z)
+
+        @torch.no_grad()
+        def to_parameters(grad: Tensor) -> None:
+            grad = grad * self.scale
+            grad_z = backward(decoder_tape, grad, to_input=True)
+            if self.linear_decoder is not None:
+                add_linear_gradient(self.linear_decoder, z, grad)
+                grad_z = grad_z + input_gradient(self.linear_decoder, grad)
+            backward(encoder_tape, grad_z, to_input=False)
+            if self.linear_encoder is not None:
+                add_linear_gradient(self.linear_encoder, x, grad_z)
+
+        return torch.addcmul(self.mean, x_hat, self.scale), to_parameters
 
     @torch.no_grad()
     def standardize(self, mean: Tensor, scale: Tensor) -> None:

@@ -42,8 +42,13 @@ class TiedLinear(nn.Module):
         else:
             self.register_parameter("bias", None)
 
+    @property
+    def source(self) -> nn.Linear:
+        """The layer whose weight this one uses."""
+        return self._source[0]
+
     def forward(self, x: Tensor) -> Tensor:
-        return functional.linear(x, self._source[0].weight.t(), self.bias)
+        return functional.linear(x, self.source.weight.t(), self.bias)
 
 
 def dense_layers(widths: list[int], activation: str) -> nn.Sequential:

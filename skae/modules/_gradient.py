@@ -1,0 +1,92 @@
+"""Gradients of dense layers by hand.
+
+Autograd spends more time on its own bookkeeping than on the products of small matrices.
+For layers as simple as these, a list of what went in and out is all it takes.
+"""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+from skae.modules._layers import TiedLinear
+
+_aten = torch.ops.aten
+
+# Gradient at the input of an activation from the one at its output.
+_ACTIVATION_GRADIENTS: dict[type[nn.Module], Callable[..., Tensor]] = {
+    nn.ELU: lambda grad, x, y: _aten.elu_backward(grad, 1.0, 1.0, 1.0, False, x),
+    nn.GELU: lambda grad, x, y: _aten.gelu_backward(grad, x),
+    nn.Identity: lambda grad, x, y: grad,
+    nn.ReLU: lambda grad, x, y: _aten.threshold_backward(grad, y, 0),
+    nn.SELU: lambda grad, x, y: _aten.elu_backward(
+        grad, 1.6732632423543772, 1.0507009873554805, 1.0, False, x
+    ),
+    nn.Sigmoid: lambda grad, x, y: _aten.sigmoid_backward(grad, y),
+    nn.Tanh: lambda grad, x, y: _aten.tanh_backward(grad, y),
+}
+
+# Layers in the order they were applied, each with its input and output.
+Tape = list[tuple[nn.Module, Tensor, Tensor]]
+
+
+def forward(layers: Iterable[nn.Module], x: Tensor) -> tuple[Tensor, Tape]:
+    """Apply layers one after the other, and note what went in and out."""
+    tape: Tape = []
+    for layer in layers:
+        y = layer(x)
+        tape.append((layer, x, y))
+        x = y
+    return x, tape
+
+
+def backward(tape: Tape, grad: Tensor, to_input: bool) -> Tensor:
+    """Add the gradients of the layers' parameters to their `grad`.
+
+    Parameters
+    ----------
+    tape : Tape
+        What `forward` noted.
+
+    grad : tensor of shape (batch, d_out)
+        Gradient at the output.
+
+    to_input : bool
+        Whether to go on to the input of the first layer.
+
+    Returns
+    -------
+    grad : tensor of shape (batch, d_in)
+        Gradient at the input; at the output of the first layer without `to_input`.
+    """
+    for i in reversed(range(len(tape))):
+        layer, x, y = tape[i]
+        if isinstance(layer, nn.Linear | TiedLinear):
+            add_linear_gradient(layer, x, grad)
+            if i > 0 or to_input:
+                grad = input_gradient(layer, grad)
+        else:
+            grad = _ACTIVATION_GRADIENTS[type(layer)](grad, x, y)
+    return grad
+
+
+def add_linear_gradient(layer: nn.Linear | TiedLinear, x: Tensor, grad: Tensor) -> None:
+    """Add the gradients of a linear layer's weight and bias."""
+    if isinstance(layer, TiedLinear):
+        _add(layer.source.weight, x.t() @ grad)
+    else:
+        _add(layer.weight, grad.t() @ x)
+    if layer.bias is not None:
+        _add(layer.bias, grad.sum(0))
+
+
+def input_gradient(layer: nn.Linear | TiedLinear, grad: Tensor) -> Tensor:
+    """Give the gradient at the input of a linear layer."""
+    if isinstance(layer, TiedLinear):
+        return grad @ layer.source.weight.t()
+    return grad @ layer.weight
+
+
+def _add(parameter: Tensor, grad: Tensor) -> None:
+    if parameter.requires_grad:
+        parameter.grad = grad if parameter.grad is None else parameter.grad.add_(grad)

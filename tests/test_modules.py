@@ -1,0 +1,55 @@
+"""The torch modules, without scikit-learn."""
+
+import pytest
+import torch
+from torch import nn
+
+from skae.modules import DenseAutoencoder
+from skae.modules._layers import ACTIVATIONS
+
+LOSSES = [nn.MSELoss(), nn.L1Loss(), nn.HuberLoss(), nn.BCEWithLogitsLoss()]
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+@pytest.mark.parametrize("tied_weights", [False, True])
+@pytest.mark.parametrize("linear_path", [False, True])
+@pytest.mark.parametrize("sizes", [(), (7,), (9, 4)])
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+def test_gradient_is_that_of_autograd(
+    activation, tied_weights, linear_path, sizes, loss
+):
+    torch.manual_seed(0)
+    module = DenseAutoencoder(
+        6,
+        3,
+        hidden_layer_sizes=sizes,
+        activation=activation,
+        tied_weights=tied_weights,
+        linear_path=linear_path,
+        binary_output=isinstance(loss, nn.BCEWithLogitsLoss),
+    ).double()
+    module.standardize(torch.randn(6), torch.tensor(1.7))
+    noisy, x = torch.rand(2, 11, 6, dtype=torch.float64)
+    expected_hat = module.decode_logits(module.encode(noisy))
+    expected = torch.autograd.grad(
+        loss(expected_hat, x), list(module.parameters()), retain_graph=True
+    )
+
+    x_hat, backward = module.logits_with_gradient(noisy)
+    torch.testing.assert_close(x_hat, expected_hat.detach())
+    x_hat.requires_grad_()
+    loss(x_hat, x).backward()
+    backward(x_hat.grad)
+    for parameter, gradient in zip(module.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-9, atol=1e-12)
+    backward(x_hat.grad)  # gradients add up, as autograd's do
+    torch.testing.assert_close(parameter.grad, 2 * gradient)
+
+
+def test_frozen_parameters_get_no_gradient():
+    module = DenseAutoencoder(6, 3)
+    module.linear_encoder.weight.requires_grad_(False)
+    x_hat, backward = module.logits_with_gradient(torch.rand(5, 6))
+    backward(x_hat)
+    assert module.linear_encoder.weight.grad is None
+    assert module.linear_decoder.weight.grad is not None
