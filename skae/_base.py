@@ -418,7 +418,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _take_over_state(self, net: AutoencoderNet) -> None:
         try:
             net.plain_module_.load_state_dict(self.net_.plain_module_.state_dict())
-            if net.noise_ is not None:
+            if net.noise_ is not None and self.net_.noise_ is not None:
                 net.noise_.load_state_dict(self.net_.noise_.state_dict())
         except RuntimeError as error:
             raise ValueError(

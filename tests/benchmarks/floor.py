@@ -8,6 +8,7 @@ fitted to. Sets that are not to be had are left out, with the reason.
 
 import argparse
 import json
+import os
 import platform
 import time
 import warnings
@@ -90,7 +91,8 @@ def main():
     record = {
         "seeds": SEEDS,
         "threads": torch.get_num_threads(),
-        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
         "versions": versions,
         "rows": rows,
     }
