@@ -43,6 +43,7 @@ from skae.training import (
     recipe,
     run,
     schedule_callbacks,
+    spread_sample,
 )
 
 # Fewer rows cannot tell an improvement on the start from luck.
@@ -312,7 +313,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             return X, sample_weight, X_val, None
         if self.validation_fraction is None:
             return X, sample_weight, None, None
-        held_out = self._hold_out(len(X), floor)
+        held_out = self._hold_out(X, floor)
         if not held_out.any():
             return X, sample_weight, None, None
         if sample_weight is None:
@@ -324,11 +325,12 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             sample_weight[held_out],
         )
 
-    def _hold_out(self, n_samples: int, floor: bool) -> np.ndarray:
-        """Mask of the validation rows, drawn at random: the same for as many rows.
+    def _hold_out(self, X: np.ndarray, floor: bool) -> np.ndarray:
+        """Mask of the validation rows; for the same rows it is the same.
 
         So a fit that goes on from an earlier one holds out what that one did.
         """
+        n_samples = len(X)
         n_val = int(self.validation_fraction * n_samples)
         needed = _MIN_VALIDATION_ROWS if floor else 1
         # A tenth of the rows is enough of a larger table: there the fraction is wrong.
@@ -341,8 +343,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             )
         held_out = np.zeros(n_samples, dtype=bool)
         if n_val >= needed:
-            order = np.random.RandomState(self._split_seed).permutation(n_samples)
-            held_out[order[:n_val]] = True
+            held_out[spread_sample(X, n_val, self._split_seed)] = True
         return held_out
 
     def _set_random_state(self) -> None:

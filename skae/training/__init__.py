@@ -7,7 +7,7 @@ from skae.training._net import AutoencoderNet
 from skae.training._random import PrivateRandomState
 from skae.training._run import Run, float_tensor, run
 from skae.training._schedule import schedule_callbacks
-from skae.training._selection import is_better
+from skae.training._selection import is_better, spread_sample
 from skae.training._start import LinearStart, centre_and_scale, pca_start
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "recipe",
     "run",
     "schedule_callbacks",
+    "spread_sample",
 ]

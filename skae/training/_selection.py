@@ -1,22 +1,26 @@
-"""Whether training has improved on the start."""
+"""Which rows to validate on, and whether training has improved on the start."""
 
 import math
 
 import numpy as np
 from scipy import stats
 
+_LEVEL = 0.05
+# The state was chosen among many by the same rows: the usual level would let too much
+# luck pass.
+_LOG_LEVEL = 0.005
+
 
 def is_better(
     losses: np.ndarray,
     start_losses: np.ndarray,
     sample_weight: np.ndarray | None = None,
-    level: float = 0.005,
 ) -> bool:
     """Decide from validation rows whether the trained state beats the start.
 
-    It does if its mean loss is lower, and if a one-sided paired t-test on the
-    logarithms of the rows' losses is significant. On the losses themselves, one
-    heavy-tailed row would hide an improvement of all others.
+    It does if one-sided paired t-tests say so of the rows' losses and, at a stricter
+    level, of their logarithms. The first is about the mean, which a few rows may
+    decide; to the second all rows matter alike.
 
     Parameters
     ----------
@@ -24,11 +28,7 @@ def is_better(
         Loss of each validation row, trained and before the first step.
 
     sample_weight : ndarray of shape (n_samples,), default=None
-        Weights of the rows in the mean.
-
-    level : float, default=0.005
-        Significance level. The state was chosen among many on the same rows, so the
-        usual one would let too much luck pass.
+        Weights of the rows; the mean has to be lower with them, too.
 
     Returns
     -------
@@ -40,8 +40,46 @@ def is_better(
         return False
     # Rows reconstructed to rounding error are equal, whatever is left of it.
     floor = start_mean * 1e-12
-    gain = np.log(np.maximum(start_losses, floor)) - np.log(np.maximum(losses, floor))
+    log_gain = np.log(np.maximum(start_losses, floor) / np.maximum(losses, floor))
+    return _p_value(log_gain) < _LOG_LEVEL and _p_value(start_losses - losses) < _LEVEL
+
+
+def _p_value(gain: np.ndarray) -> float:
+    """P-value of a one-sided t-test of a mean of zero."""
     if len(gain) < 2 or gain.std() == 0:
-        return False
+        return 1.0
     t = gain.mean() / (gain.std(ddof=1) / math.sqrt(len(gain)))
-    return bool(stats.t.sf(t, len(gain) - 1) < level)
+    return float(stats.t.sf(t, len(gain) - 1))
+
+
+def spread_sample(X: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """Draw rows at random, evenly over their distances from the mean row.
+
+    The rows are sorted by distance and cut into as many blocks as rows are wanted; each
+    gives one. The few rows that are far from all others decide a squared error: a plain
+    sample of a small table would often have none of them.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Rows.
+
+    size : int
+        How many to draw.
+
+    seed : int
+        Determines the draw.
+
+    Returns
+    -------
+    index : ndarray of shape (size,)
+        Numbers of the rows drawn.
+    """
+    mean = X.mean(axis=0, dtype=np.float64)
+    # Up to a constant; without a centred copy of X.
+    distance = np.einsum("ij,ij->i", X, X, dtype=np.float64) - 2 * (X @ mean)
+    rng = np.random.RandomState(seed)
+    # Equal distances in a random order.
+    shuffled = rng.permutation(len(X))
+    order = shuffled[np.argsort(distance[shuffled], kind="stable")]
+    return np.array([rng.choice(block) for block in np.array_split(order, size)])
