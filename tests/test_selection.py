@@ -27,8 +27,7 @@ def test_what_is_better():
     assert not is_better(losses, start, np.where(np.arange(50) < 40, 0.01, 1.0))
 
 
-def test_reconstructions_without_error_are_not_better():
-    assert not is_better(np.full(20, 1e-20), np.full(20, 1e-19))
+def test_where_nothing_can_be_told():
     assert not is_better(np.zeros(20), np.zeros(20))
     assert not is_better(np.array([1.0]), np.array([2.0]))
 
@@ -44,9 +43,3 @@ def test_rows_are_spread_over_the_distances(size):
         if size == 10:  # one of the ten farthest, one of the ten nearest, ...
             rank = np.argsort(np.argsort(np.linalg.norm(X - X.mean(0), axis=1)))
             np.testing.assert_array_equal(np.sort(rank[index] // 10), np.arange(10))
-
-
-def test_every_row_may_be_drawn_where_all_are_alike():
-    X = np.ones((20, 3))
-    drawn = [set(spread_sample(X, 2, seed)) for seed in range(60)]
-    assert set.union(*drawn) == set(range(20))
