@@ -1,6 +1,6 @@
 """Held-out reconstruction beside PCA of the same size, with default settings.
 
-``python tests/benchmarks/floor.py [set ...]`` prints a table and writes
+``python -m tests.benchmarks.floor [set ...]`` prints a table and writes
 ``floor.json`` and ``floor.md`` into ``--output`` (default: the working folder). The
 figure is the variance-weighted R² of the reconstruction of rows that nothing was
 fitted to. Sets that are not to be had are left out, with the reason.
@@ -18,12 +18,12 @@ import numpy as np
 import sklearn
 import skorch
 import torch
-from data import NAMES, DatasetUnavailable, load
 from sklearn.decomposition import PCA
 from sklearn.metrics import r2_score
 
 import skae
 from skae import AutoencoderTransformer
+from tests.benchmarks.data import NAMES, DatasetUnavailable, load
 
 SIZES = (2, 8, 30)
 SEEDS = (0, 1, 2)
