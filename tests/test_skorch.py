@@ -181,6 +181,14 @@ def test_loaders_of_torch(net_params, curved):
     assert_allclose(losses[0], losses[1], rtol=1e-5)
 
 
+def test_the_mode_that_a_module_is_left_in_does_not_matter(curved):
+    models = [fit(curved), fit(curved)]
+    models[0].module_.train()
+    for model in models:
+        model.partial_fit(curved)
+    assert_array_equal(models[0].transform(curved), models[1].transform(curved))
+
+
 def test_the_net_can_go_on_by_itself(curved):
     model = fit(curved)
     before = model.transform(curved)

@@ -236,7 +236,8 @@ class AutoencoderNet(NeuralNet):
 
     def _set_training(self, training: bool = True) -> None:
         # Walking over all submodules at each step takes as long as a small layer.
-        if self.module_.training != training:
+        modules = [self.module_] if self.noise_ is None else [self.module_, self.noise_]
+        if any(module.training != training for module in modules):
             super()._set_training(training)
 
     def get_loss(
