@@ -91,11 +91,11 @@ class AutoencoderTransformer(BaseAutoencoder):
     with the noise; everything else is without.
 
     The state trained is kept if its validation loss is lower than PCA's, by one-sided
-    paired t-tests over the rows: at 5 % on the losses, at 0.5 % on their logarithms;
-    and if it is lower than that of PCA of all rows. Fewer than 10 validation rows
-    cannot tell, and PCA is kept. The rows held out are drawn evenly over the distances
-    from the mean row. No test can vouch for rows unlike all that were there: where one
-    outlier decides the error, PCA may still do better.
+    paired t-tests of the rows' losses and of their logarithms: both significant at 5 %,
+    and one at 0.5 %; and if it is lower than that of PCA of all rows. Fewer than 10
+    validation rows cannot tell, and PCA is kept. The rows held out are drawn evenly
+    over the distances from the mean row. No test can vouch for rows unlike all that
+    were there: where one outlier decides the error, PCA may still do better.
 
     With more components than PCA has, ``n_components > min(X.shape)``, the start
     spreads the axes of PCA over all components by a random rotation.

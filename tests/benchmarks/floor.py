@@ -76,7 +76,16 @@ def main():
     parser.add_argument("sets", nargs="*", default=list(NAMES))
     parser.add_argument("--output", type=Path, default=Path.cwd())
     args = parser.parse_args()
-    rows = []
+    args.output.mkdir(parents=True, exist_ok=True)
+    versions = {m.__name__: m.__version__ for m in (np, sklearn, skorch, torch, skae)}
+    record = {
+        "seeds": SEEDS,
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "versions": versions,
+        "rows": [],
+    }
     for name in args.sets or NAMES:
         try:
             data = load(name)
@@ -85,20 +94,11 @@ def main():
             continue
         for n_components in SIZES:
             if n_components <= min(data.X_train.shape):
-                rows.append(measure(data, n_components))
-                print(as_markdown(rows[-1:]).splitlines()[-1], flush=True)
-    versions = {m.__name__: m.__version__ for m in (np, sklearn, skorch, torch, skae)}
-    record = {
-        "seeds": SEEDS,
-        "threads": torch.get_num_threads(),
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "versions": versions,
-        "rows": rows,
-    }
-    args.output.mkdir(parents=True, exist_ok=True)
-    (args.output / "floor.json").write_text(json.dumps(record, indent=1))
-    (args.output / "floor.md").write_text(as_markdown(rows) + "\n")
+                record["rows"].append(measure(data, n_components))
+                print(as_markdown(record["rows"][-1:]).splitlines()[-1], flush=True)
+        # After each set, so that a run that is broken off is not lost.
+        (args.output / "floor.json").write_text(json.dumps(record, indent=1))
+        (args.output / "floor.md").write_text(as_markdown(record["rows"]) + "\n")
 
 
 if __name__ == "__main__":
