@@ -95,8 +95,8 @@ n_components_ : int
 n_iter_ : int
     Epochs trained.
 
-loss_curve_ : list of float, of length n_iter_
-    Mean training loss in each epoch, averaged over rows and columns.
+loss_curve_ : list of float
+    Mean training loss in each of the `n_iter_` epochs, averaged over rows and columns.
 
 validation_loss_curve_ : list of float
     Validation loss before the first step (entry 0) and after each epoch. Empty
@@ -111,7 +111,7 @@ best_loss_ : float
 n_features_in_ : int
     Number of columns of `X` in `fit`.
 
-feature_names_in_ : ndarray of shape (n_features_in_,)
+feature_names_in_ : ndarray of shape (n_features,)
     Names of the columns, if they all are strings.
 """
 
