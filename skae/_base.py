@@ -48,9 +48,8 @@ from skae.training import (
 
 # Fewer rows cannot tell an improvement on the start from luck.
 _MIN_VALIDATION_ROWS = 10
-# Rows go through the module in batches of at most so many bytes and rows.
+# Batches for the module hold at most so many bytes of input.
 _INFERENCE_BYTES = 2**24
-_INFERENCE_ROWS = 4096
 # Batches are filled up to multiples of this many rows. Matrix products treat odd rows
 # apart, with other rounding, and a row's code would depend on the rows beside it.
 _BLOCK = 16
@@ -261,8 +260,6 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             return result, 0
 
         valid = None if X_val is None else self._rows(net, X_val, weight_val)
-        start = copy.deepcopy(net.plain_module_.state_dict())
-        start_losses = None if valid is None else net.row_losses(valid)
         n_epochs = self._n_epochs(net, len(train))
         result = run(
             net,
@@ -273,18 +270,18 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             tol=self.tol,
             callbacks=self._run_callbacks(net, len(train), n_epochs),
         )
-        if floor and valid is not None and start_losses is not None:
+        if floor and valid is not None and result.start_losses is not None:
             losses = net.row_losses(valid)
             trained = copy.deepcopy(net.plain_module_.state_dict())
             # What is kept otherwise: the state taken over, or the start from all rows.
             # That has seen the rows held out, but a row like no other may be among
             # them, and the state trained has not learned it.
             if warm:
-                net.plain_module_.load_state_dict(start)
+                self._take_over_state(net)
             else:
                 self._start(net, X, sample_weight)
             otherwise = np.average(net.row_losses(valid), weights=weight_val)
-            better = is_better(losses, start_losses, weight_val)
+            better = is_better(losses, result.start_losses, weight_val)
             if better and np.average(losses, weights=weight_val) < otherwise:
                 net.plain_module_.load_state_dict(trained)
             else:
@@ -557,7 +554,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         module = self.net_.plain_module_
         if module.training:
             module = copy.deepcopy(module).eval()
-        batch_size = min(_INFERENCE_ROWS, _INFERENCE_BYTES // (4 * X.shape[1]))
+        batch_size = min(recipe.EVALUATION_ROWS, _INFERENCE_BYTES // (4 * X.shape[1]))
         batch_size = max(_BLOCK, batch_size - batch_size % _BLOCK)
         parts = []
         with torch.inference_mode():

@@ -46,8 +46,8 @@ def expected_failures(estimator):
         return {}
     return {
         "check_sample_weight_equivalence_on_dense_data": (
-            "mini-batches, as in scikit-learn's issue 16298; test_sample_weight.py has "
-            "the exact test at full batch"
+            "mini-batches, as scikit-learn has it for its own such estimators; "
+            "test_sample_weight.py has the exact test at full batch"
         )
     }
 

@@ -25,7 +25,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "lbfgs": {"line_search_fn": "strong_wolfe"},
     "sgd": {"fused": True, "momentum": 0.9, "nesterov": True},
 }
-# Smaller batches of validation rows would only take longer.
+# Batches without gradients: smaller ones would take longer, larger ones more memory.
 EVALUATION_ROWS = 4096
 _N_STEPS = 2000
 _N_LBFGS_EPOCHS = 100

@@ -32,6 +32,9 @@ class Run(NamedTuple):
     best_loss : float
         Its validation loss, or training loss without validation rows.
 
+    start_losses : ndarray of shape (n_val,) or None
+        Loss of each validation row before the first step.
+
     diverged_at : int or None
         Epoch in which a loss was not finite.
 
@@ -46,6 +49,7 @@ class Run(NamedTuple):
     validation_loss_curve: list[float]
     best_epoch: int
     best_loss: float
+    start_losses: np.ndarray | None = None
     diverged_at: int | None = None
     interrupted: bool = False
     stopped_early: bool = False
@@ -98,10 +102,11 @@ def run(
     -------
     run : Run
     """
-    start_loss = None
+    start_loss, start_losses = None, None
     if valid is not None:
         weight = None if valid.y is None else valid.y.cpu().numpy()
-        start_loss = float(np.average(net.row_losses(valid), weights=weight))
+        start_losses = net.row_losses(valid)
+        start_loss = float(np.average(start_losses, weights=weight))
     keep = KeepState(start_loss, patience, tol)
     n_before = len(net.history)
     net.max_epochs = n_epochs
@@ -142,6 +147,7 @@ def run(
         ),
         best_epoch=keep.best_epoch_,
         best_loss=keep.best_loss_,
+        start_losses=start_losses,
         diverged_at=keep.diverged_at_,
         interrupted=net.interrupted_,
         stopped_early=keep.stopped_early_,
