@@ -1,27 +1,22 @@
 """The plain autoencoder."""
 
-from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import nn
 
-from skae import _checks as checks
-from skae._base import BaseAutoencoder
+from skae._dense import BaseDenseAutoencoder
 from skae._docs import shared_docs
-from skae._sklearn_compat import Interval, StrOptions
-from skae.modules import DenseAutoencoder
-from skae.modules._layers import ACTIVATIONS
-from skae.noise import GaussianNoise
-from skae.training import AutoencoderNet, centre_and_scale, pca_start
+from skae._sklearn_compat import StrOptions
+from skae.noise import GaussianNoise, Noise
+from skae.training import AutoencoderNet, Columns, LinearStart, pca_start
 
-# Standard deviation of the noise in training, in units of what PCA leaves over.
+# Level of the noise in training, in units of what PCA leaves over.
 _NOISE = 0.5
 
 
 @shared_docs
-class AutoencoderTransformer(BaseAutoencoder):
+class AutoencoderTransformer(BaseDenseAutoencoder):
     """Dense autoencoder, used like :class:`~sklearn.decomposition.PCA`.
 
     The encoder maps a row to a code of `n_components` numbers, the decoder maps it
@@ -136,6 +131,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         loss: Any = "squared_error",
         init: str = "auto",
         module: Any = None,
+        output: str = "code",
         optimizer: Any = "adam",
         lr: float | str = "auto",
         weight_decay: float = 0.0,
@@ -160,6 +156,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.loss = loss
         self.init = init
         self.module = module
+        self.output = output
         self.optimizer = optimizer
         self.lr = lr
         self.weight_decay = weight_decay
@@ -177,86 +174,28 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.random_state = random_state
         self.verbose = verbose
 
+    _linear_init = "pca"
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **BaseAutoencoder._parameter_constraints,
-        "hidden_layer_sizes": [
-            "array-like",
-            Interval(Integral, 1, None, closed="left"),
-        ],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "tied_weights": ["boolean"],
+        **BaseDenseAutoencoder._parameter_constraints,
         "init": [StrOptions({"auto", "pca", "random"})],
-        "module": [callable, None],
     }
 
-    def _hidden_widths(self) -> list[int]:
-        sizes = self.hidden_layer_sizes
-        widths = [sizes] if isinstance(sizes, Integral) else list(sizes)
-        if not all(isinstance(width, Integral) and int(width) > 0 for width in widths):
-            raise ValueError(
-                "hidden_layer_sizes must be positive integers, the encoder's widths "
-                f"from input to code. Got {sizes!r}."
-            )
-        return [int(width) for width in widths]
-
-    def _obstacle_to_pca(self) -> str | None:
-        """Tell what keeps the module from starting at PCA."""
-        if self.module is not None:
-            return "module is given"
-        if self.loss == "binary_cross_entropy":
-            return "loss='binary_cross_entropy' ends the decoder in a sigmoid"
-        if self.tied_weights and self.activation == "logistic":
-            return "tied layers with activation='logistic' are never silent"
-        return None
-
-    def _start_is_floor(self) -> bool:
-        return self.init != "random" and self._obstacle_to_pca() is None
-
-    def _uses_logits(self) -> bool:
-        return self.module is None and self.loss == "binary_cross_entropy"
-
-    def _module_factory(self, n_features: int) -> tuple[Any, dict[str, Any]]:
-        obstacle = self._obstacle_to_pca()
-        if self.init == "pca" and obstacle is not None:
-            raise ValueError(
-                f"init='pca' is not possible here: {obstacle}. Use init='auto' or "
-                "init='random'."
-            )
-        if self.module is not None:
-            return self.module, checks.module_arguments(
-                self.module, n_features, self.n_components
-            )
-        return DenseAutoencoder, {
-            "n_features": n_features,
-            "n_components": int(self.n_components),
-            "hidden_layer_sizes": self._hidden_widths(),
-            "activation": self.activation,
-            "tied_weights": self.tied_weights,
-            "linear_path": self._start_is_floor(),
-            "binary_output": self._uses_logits(),
-        }
-
-    def _noise(self) -> nn.Module | None:
+    def _noise(self) -> Noise | None:
         # L-BFGS needs the same loss each time it asks for it.
         noisy = self._start_is_floor() and self.optimizer != "lbfgs"
-        return GaussianNoise(0.0) if noisy else None
+        return GaussianNoise(_NOISE) if noisy else None
 
-    def _start(
-        self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
-    ) -> None:
-        if self._start_is_floor():
-            start = pca_start(X, self.n_components, sample_weight, self._rng)
-            net.plain_module_.standardize(
-                torch.as_tensor(start.mean), torch.tensor(start.scale)
-            )
-            net.plain_module_.start_linear(
-                torch.as_tensor(start.encoder_weight),
-                torch.as_tensor(start.decoder_weight),
-            )
-            if net.noise_ is not None:
-                net.noise_.std.fill_(_NOISE * start.residual)
-            checks.check_offset(start.mean, start.scale)
-        elif self.module is None and not self._uses_logits():
-            mean, scale = centre_and_scale(X, sample_weight)
-            net.plain_module_.standardize(torch.as_tensor(mean), torch.tensor(scale))
-            checks.check_offset(mean, scale)
+    def _linear_start(
+        self,
+        net: AutoencoderNet,
+        X: np.ndarray,
+        columns: Columns,
+        sample_weight: np.ndarray | None,
+    ) -> LinearStart:
+        start, residual = pca_start(
+            X, columns, self.n_components, sample_weight, self._rng
+        )
+        if net.noise_ is not None:
+            net.noise_.scale.fill_(residual)
+        return start

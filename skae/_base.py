@@ -1,53 +1,23 @@
 """What all estimators share: the whole contract with scikit-learn."""
 
 import copy
-import math
-import warnings
-from abc import abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-)
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics import r2_score
-from sklearn.utils import Tags, check_array, check_random_state, gen_batches
+from sklearn.utils import Tags, check_array, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
-from skorch.callbacks import Callback, PrintLog
 from torch import Tensor, nn
 
 from skae import _checks as checks
-from skae._sklearn_compat import (
-    HasMethods,
-    Interval,
-    StrOptions,
-    check_sample_weight,
-    fit_context,
-)
-from skae.losses import LOSSES
-from skae.training import (
-    AutoencoderNet,
-    ProgressBar,
-    Rows,
-    Run,
-    float_tensor,
-    is_better,
-    recipe,
-    run,
-    schedule_callbacks,
-    spread_sample,
-)
+from skae._fitting import FittedByTraining
+from skae._sklearn_compat import check_feature_names_in
+from skae.training import float_tensor, recipe
 
-# Fewer rows cannot tell an improvement on the start from luck.
-_MIN_VALIDATION_ROWS = 10
 # Batches for the module hold at most so many bytes of input.
 _INFERENCE_BYTES = 2**24
 # Batches are filled up to multiples of this many rows. Matrix products treat odd rows
@@ -55,494 +25,15 @@ _INFERENCE_BYTES = 2**24
 _BLOCK = 16
 
 
-class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BaseAutoencoder(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedByTraining
+):
     """Base of the autoencoders.
 
     A subclass has a constructor with the parameters, and overrides `_module_factory`;
     also `_start` and `_start_is_floor` if its module starts anywhere else than
     at random.
     """
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "loss": [StrOptions(set(LOSSES)), callable],
-        "optimizer": [StrOptions(set(recipe.OPTIMIZERS)), callable],
-        "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "lr_schedule": [
-            StrOptions({"auto", "cosine", "one_cycle"}),
-            HasMethods("on_train_begin"),
-            callable,
-            None,
-        ],
-        "max_epochs": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
-        "batch_size": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
-        "early_stopping": ["boolean"],
-        "n_iter_no_change": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "callbacks": [list, None],
-        "net_params": [dict, None],
-        "device": [str, torch.device],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
-
-    best_epoch_: int
-    loss_curve_: list[float]
-    validation_loss_curve_: list[float]
-
-    # What a subclass decides
-
-    @abstractmethod
-    def _module_factory(self, n_features: int) -> tuple[Any, dict[str, Any]]:
-        """Class (or instance, or callable) of the module, and its arguments."""
-
-    def _noise(self) -> nn.Module | None:
-        """Noise on the encoder's input in training."""
-        return None
-
-    def _start(
-        self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
-    ) -> None:
-        """Set the state before the first step, from the training rows."""
-
-    def _start_is_floor(self) -> bool:
-        """Whether the start is kept unless training improves on it significantly."""
-        return False
-
-    def _uses_logits(self) -> bool:
-        """Whether the loss is taken from `decode_logits`, the stable form."""
-        return False
-
-    # Fitting
-
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self,
-        X: ArrayLike,
-        y: Any = None,
-        sample_weight: ArrayLike | None = None,
-        *,
-        X_val: ArrayLike | None = None,
-    ) -> Self:
-        """Train the autoencoder.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Training rows.
-
-        y : None
-            Ignored.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows: in the loss, in the centring and in the start. Weight
-            2 counts as the row twice, weight 0 as the row left out.
-
-        X_val : array-like of shape (n_val, n_features), default=None
-            Validation rows. All rows of `X` then train, whatever
-            `validation_fraction` says. For `X_val` to pass through the steps of a
-            pipeline, name it in the pipeline's `transform_input`.
-
-        Returns
-        -------
-        self : object
-            Fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is not valid, or does not fit `X`. An estimator that was
-            fitted before stays as it was.
-        """
-        with self._unchanged_on_error():
-            warm = self.warm_start and hasattr(self, "net_")
-            X, sample_weight = self._check_rows(X, sample_weight, reset=not warm)
-            if X_val is not None:
-                X_val = self._check_X(X_val, name="X_val", reset=False)
-            if not warm:
-                self._set_random_state()
-            net = self._make_net(X)
-            if warm:
-                self._take_over_state(net)
-            self._report(*self._fit_net(net, X, sample_weight, X_val, warm))
-        return self
-
-    @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(
-        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
-    ) -> Self:
-        """Train for one pass over the given rows, going on from the present state.
-
-        The first call starts as `fit` does, from the rows of that call. All calls
-        share one optimizer, at a constant learning rate; of the parameters, only a
-        number set for `lr` is looked at again. There are no validation rows: the last
-        state is the one kept.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        y : None
-            Ignored.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in the loss, and in the start of the first call.
-
-        Returns
-        -------
-        self : object
-            Fitted estimator.
-        """
-        with self._unchanged_on_error():
-            first = not hasattr(self, "net_")
-            X, sample_weight = self._check_rows(X, sample_weight, reset=first)
-            if first:
-                self._set_random_state()
-                net = self._make_net(X)
-                self._start(net, X, sample_weight)
-                curve = []
-            else:
-                net, curve = self.net_, self.loss_curve_
-                if self.lr != "auto":
-                    net.set_lr(self.lr)
-            rows = self._rows(net, X, sample_weight)
-            if first:
-                net.set_loss_unit(rows)
-            epochs_before = 0 if first else self.best_epoch_
-            result = run(net, rows, None, n_epochs=1)
-            self._store(net, result)
-            self.loss_curve_ = curve + result.loss_curve
-            self.n_iter_ = len(self.loss_curve_)
-            self.best_epoch_ = epochs_before + result.best_epoch
-            self._report(result, 1)
-        return self
-
-    def _fit_net(
-        self,
-        net: AutoencoderNet,
-        X: np.ndarray,
-        sample_weight: np.ndarray | None,
-        X_val: np.ndarray | None,
-        warm: bool,
-    ) -> tuple[Run, int]:
-        """Hold out, start, train, and decide which state is kept."""
-        floor = self._start_is_floor()
-        X_train, weight, X_val, weight_val = self._split(X, sample_weight, X_val, floor)
-        too_few = floor and X_val is None and self.validation_fraction is not None
-        if self.early_stopping and X_val is None and not too_few:
-            raise ValueError(
-                "early_stopping=True needs validation rows, and there are none: pass "
-                "X_val to fit, or set validation_fraction so that it leaves some of "
-                f"the {len(X)} rows of X."
-            )
-
-        if not warm:
-            self._start(net, X_train, weight)
-        train = self._rows(net, X_train, weight)
-        net.set_loss_unit(train)
-        if too_few:
-            loss = float(np.average(net.row_losses(train), weights=weight))
-            result = Run([], [], best_epoch=0, best_loss=loss)
-            self._store(net, result)
-            return result, 0
-
-        valid = None if X_val is None else self._rows(net, X_val, weight_val)
-        n_epochs = self._n_epochs(net, len(train))
-        result = run(
-            net,
-            train,
-            valid,
-            n_epochs=n_epochs,
-            patience=self._patience(n_epochs),
-            tol=self.tol,
-            callbacks=self._run_callbacks(net, len(train), n_epochs),
-        )
-        if floor and valid is not None and result.start_losses is not None:
-            losses = net.row_losses(valid)
-            trained = copy.deepcopy(net.plain_module_.state_dict())
-            # What is kept otherwise: the state taken over, or the start from all rows.
-            # That has seen the rows held out, but a row like no other may be among
-            # them, and the state trained has not learned it.
-            if warm:
-                self._take_over_state(net)
-            else:
-                self._start(net, X, sample_weight)
-            otherwise = np.average(net.row_losses(valid), weights=weight_val)
-            better = is_better(losses, result.start_losses, weight_val)
-            if better and np.average(losses, weights=weight_val) < otherwise:
-                net.plain_module_.load_state_dict(trained)
-            else:
-                net.forget_optimizer_state()
-                result = result._replace(
-                    best_epoch=0, best_loss=result.validation_loss_curve[0]
-                )
-        self._store(net, result)
-        return result, n_epochs
-
-    def _split(
-        self,
-        X: np.ndarray,
-        sample_weight: np.ndarray | None,
-        X_val: np.ndarray | None,
-        floor: bool,
-    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
-        """Training rows and weights, validation rows and weights."""
-        if X_val is not None:
-            if floor and len(X_val) < _MIN_VALIDATION_ROWS:
-                raise ValueError(
-                    f"X_val has {len(X_val)} rows; at least {_MIN_VALIDATION_ROWS} are "
-                    "needed to tell an improvement on the start from luck. Pass more, "
-                    "or set init='random'."
-                )
-            return X, sample_weight, X_val, None
-        if self.validation_fraction is None:
-            return X, sample_weight, None, None
-        held_out = self._hold_out(X, floor)
-        if not held_out.any():
-            return X, sample_weight, None, None
-        if sample_weight is None:
-            return X[~held_out], None, X[held_out], None
-        return (
-            X[~held_out],
-            sample_weight[~held_out],
-            X[held_out],
-            sample_weight[held_out],
-        )
-
-    def _hold_out(self, X: np.ndarray, floor: bool) -> np.ndarray:
-        """Mask of the validation rows; for the same rows it is the same.
-
-        So a fit that goes on from an earlier one holds out what that one did.
-        """
-        n_samples = len(X)
-        n_val = int(self.validation_fraction * n_samples)
-        needed = _MIN_VALIDATION_ROWS if floor else 1
-        # A tenth of the rows is enough of a larger table: there the fraction is wrong.
-        if n_val < needed <= n_samples // 10:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} leaves {n_val} of the "
-                f"{n_samples} rows of X to validate on, and at least {needed} are "
-                f"needed: set it to {needed / n_samples:.2g} or more, or to None to "
-                "train on all rows."
-            )
-        held_out = np.zeros(n_samples, dtype=bool)
-        if n_val >= needed:
-            held_out[spread_sample(X, n_val, self._split_seed)] = True
-        return held_out
-
-    def _set_random_state(self) -> None:
-        if self.random_state is None:
-            # Not numpy's global generator: fitting leaves the caller's draws alone.
-            self._rng = np.random.RandomState(
-                np.random.SeedSequence().generate_state(4)
-            )
-        else:
-            self._rng = check_random_state(self.random_state)
-        self._split_seed = self._seed()
-
-    def _own_module(self) -> bool:
-        """Whether the module is the user's, of which nothing is known."""
-        return getattr(self, "module", None) is not None
-
-    def _seed(self) -> int:
-        return int(self._rng.randint(2**31 - 1))
-
-    def _lr(self) -> float:
-        return recipe.learning_rate(self.optimizer) if self.lr == "auto" else self.lr
-
-    def _make_net(self, X: np.ndarray) -> AutoencoderNet:
-        """Build an initialised net for rows like those of `X`."""
-        checks.check_loss(self.loss)
-        checks.check_optimizer(self.optimizer)
-        checks.check_schedule(self.lr_schedule)
-        if self.optimizer == "lbfgs" and self.weight_decay > 0:
-            raise ValueError(
-                "optimizer='lbfgs' has no weight decay. Set weight_decay=0, or use "
-                f"another optimizer. Got weight_decay={self.weight_decay}."
-            )
-        net_params = dict(self.net_params or {})
-        checks.check_net_params(net_params)
-        device = checks.check_device(self.device)
-        factory, arguments = self._module_factory(X.shape[1])
-        options = recipe.optimizer_options(self.optimizer, device)
-        if self.weight_decay > 0:
-            options["weight_decay"] = self.weight_decay
-        batch_size = self.batch_size
-        if batch_size == "auto":
-            batch_size = recipe.batch_size(self.optimizer, len(X))
-        criterion = LOSSES[self.loss] if isinstance(self.loss, str) else self.loss
-        net = AutoencoderNet(
-            factory,
-            nn.BCEWithLogitsLoss if self._uses_logits() else criterion,
-            noise=self._noise(),
-            from_logits=self._uses_logits(),
-            guard_random_state=self._own_module(),
-            seed=self._seed(),
-            optimizer=recipe.OPTIMIZERS.get(self.optimizer, self.optimizer),
-            lr=self._lr(),
-            batch_size=batch_size,
-            callbacks=self.callbacks,
-            device=str(device),
-            verbose=int(self.verbose >= 2),
-            **{
-                "iterator_valid__batch_size": recipe.EVALUATION_ROWS,
-                **{f"module__{name}": value for name, value in arguments.items()},
-                **{f"optimizer__{name}": value for name, value in options.items()},
-                **net_params,
-            },
-        ).initialize()
-        with torch.no_grad(), net.private_random_state_:
-            net.module_.eval()
-            self.n_components_ = checks.check_module(
-                net.plain_module_,
-                float_tensor(X[:2], device, copy=True),
-                unit_interval=self.loss == "binary_cross_entropy",
-            )
-        return net
-
-    def _take_over_state(self, net: AutoencoderNet) -> None:
-        try:
-            net.plain_module_.load_state_dict(self.net_.plain_module_.state_dict())
-            if net.noise_ is not None and self.net_.noise_ is not None:
-                net.noise_.load_state_dict(self.net_.noise_.state_dict())
-        except RuntimeError as error:
-            raise ValueError(
-                "warm_start=True goes on from the fitted module, but the parameters "
-                "now ask for another one: set them as they were, or set "
-                f"warm_start=False. {error}"
-            ) from error
-
-    def _rows(
-        self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
-    ) -> Rows:
-        """Rows on the device, with weights of mean one."""
-        rows = float_tensor(X, net.device, copy=self._own_module())
-        if sample_weight is None:
-            return Rows(rows)
-        return Rows(
-            rows, float_tensor(sample_weight / sample_weight.mean(), net.device)
-        )
-
-    def _n_epochs(self, net: AutoencoderNet, n_samples: int) -> int:
-        if self.max_epochs == "auto":
-            return recipe.n_epochs(self.optimizer, n_samples, net.batch_size)
-        return self.max_epochs
-
-    def _patience(self, n_epochs: int) -> int | None:
-        if not self.early_stopping:
-            return None
-        if self.n_iter_no_change == "auto":
-            return recipe.patience(n_epochs)
-        return self.n_iter_no_change
-
-    def _run_callbacks(
-        self, net: AutoencoderNet, n_samples: int, n_epochs: int
-    ) -> list[Callback]:
-        n_steps = n_epochs * math.ceil(n_samples / net.batch_size)
-        schedule = self.lr_schedule
-        if schedule == "auto":
-            schedule = None if self.optimizer == "lbfgs" else "one_cycle"
-        callbacks = schedule_callbacks(schedule, n_steps)
-        if self.verbose == 1:
-            callbacks.append(ProgressBar(type(self).__name__, n_steps))
-        elif self.verbose >= 2:
-            callbacks.append(PrintLog())
-        return callbacks
-
-    def _store(self, net: AutoencoderNet, result: Run) -> None:
-        """Set the fitted attributes."""
-        self.net_ = net
-        self.loss_curve_ = result.loss_curve
-        self.validation_loss_curve_ = result.validation_loss_curve
-        self.n_iter_ = len(result.loss_curve)
-        self.best_epoch_ = result.best_epoch
-        self.best_loss_ = result.best_loss
-
-    def _report(self, result: Run, n_epochs: int) -> None:
-        """Say what did not go as planned. Called from `fit`, for the stack level."""
-        name = type(self).__name__
-        lr, kept = self.net_.lr, result.best_epoch
-        if result.diverged_at is not None:
-            warnings.warn(
-                f"{name}: the loss was not finite in epoch {result.diverged_at} of "
-                f"{n_epochs}, at lr={lr:g}. The state kept is that of epoch {kept}. "
-                f"Try lr={lr / 10:g}, callbacks=[skorch.callbacks."
-                "GradientNormClipping(1.0)], or columns scaled by StandardScaler.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-        if result.interrupted:
-            warnings.warn(
-                f"{name}: training was interrupted after {len(result.loss_curve)} of "
-                f"{n_epochs} epochs. The state kept is that of epoch {kept}.",
-                stacklevel=4,
-            )
-        if self.verbose and n_epochs == 0:
-            print(
-                f"{name}: too few rows to hold {_MIN_VALIDATION_ROWS} out; the start "
-                f"is kept, with loss {result.best_loss:.4g}."
-            )
-        elif self.verbose:
-            done = "Stopped early" if result.stopped_early else "Trained"
-            print(
-                f"{name}: {done} after {len(result.loss_curve)} epochs; the state kept "
-                f"is that of epoch {kept}, with loss {result.best_loss:.4g}."
-            )
-
-    @contextmanager
-    def _unchanged_on_error(self) -> Iterator[None]:
-        # A net that `partial_fit` has begun to train on goes on as it is.
-        before = vars(self).copy()
-        try:
-            yield
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
-
-    # Data
-
-    def _check_X(self, X: Any, *, name: str = "X", reset: bool) -> np.ndarray:
-        X = validate_data(
-            self, X, reset=reset, dtype=[np.float64, np.float32], order="C"
-        )
-        checks.check_magnitude(X, name)
-        if self.loss == "binary_cross_entropy":
-            checks.check_unit_interval(X, name)
-        return X
-
-    def _check_rows(
-        self, X: Any, sample_weight: Any, *, reset: bool
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Training rows and weights, without the rows that count nothing."""
-        X = self._check_X(X, reset=reset)
-        if sample_weight is None:
-            return X, None
-        sample_weight = check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
-        counts = sample_weight > 0
-        if not counts.any():
-            raise ValueError(
-                "sample_weight is zero for every row: at least one row needs a "
-                "positive weight."
-            )
-        return (
-            (X, sample_weight) if counts.all() else (X[counts], sample_weight[counts])
-        )
 
     def _apply(
         self, function: Callable[[Any, Tensor], Tensor], X: np.ndarray
@@ -577,7 +68,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     # Using what was fitted
 
     def transform(self, X: ArrayLike) -> np.ndarray:
-        """Give the codes of rows.
+        """Give the codes of rows, or what `output` asks for.
 
         Parameters
         ----------
@@ -586,13 +77,23 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
         Returns
         -------
-        Z : ndarray of shape (n_samples, n_components)
-            Codes.
+        Z : ndarray of shape (n_samples, n_components), (n_samples, n_features) or \
+                (n_samples, n_hidden)
+            Codes, reconstructions or hidden activations.
         """
-        return self._apply(lambda module, x: module.encode(x), self._check_new_X(X))
+        X = self._check_new_X(X)
+        if self.output == "code":
+            return self._apply(lambda module, x: module.encode(x), X)
+        if self.output == "reconstruction":
+            return self._reconstruct(X)
+        self._hidden_sizes()
+        return self._apply(lambda module, x: torch.cat(module.hidden(x), dim=1), X)
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Give the rows that codes stand for.
+
+        With ``output="reconstruction"``, the rows given are such rows already, and are
+        given back.
 
         Parameters
         ----------
@@ -605,12 +106,20 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             Rows, in the units of the training rows.
         """
         check_is_fitted(self)
-        Z = check_array(X, dtype=[np.float64, np.float32], order="C")
-        if Z.shape[1] != self.n_components_:
+        if self.output == "hidden":
             raise ValueError(
-                f"inverse_transform needs codes with {self.n_components_} columns, as "
-                f"transform gives them. Got an array with {Z.shape[1]} columns."
+                "inverse_transform needs codes, and with output='hidden' transform "
+                "gives hidden activations, which cannot be decoded. Set output='code'."
             )
+        Z = check_array(X, dtype=[np.float64, np.float32], order="C")
+        if Z.shape[1] != self._n_features_out:
+            what = "codes" if self.output == "code" else "rows"
+            raise ValueError(
+                f"inverse_transform needs {what} with {self._n_features_out} columns, "
+                f"as transform gives them. Got an array with {Z.shape[1]} columns."
+            )
+        if self.output == "reconstruction":
+            return Z
         return self._apply(lambda module, z: module.decode(z), Z)
 
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
@@ -711,8 +220,58 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """The trained torch module."""
         return self.net_.plain_module_
 
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Give the names of the columns that `transform` gives.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of the columns of `X`; those seen in `fit` by default. They matter
+            for reconstructions only.
+
+        Returns
+        -------
+        names : ndarray of str
+            ``denoisingautoencoder0`` and so on for codes, the names of the columns for
+            reconstructions, ``denoisingautoencoder_layer1_unit0`` for activations.
+        """
+        check_is_fitted(self)
+        names = super().get_feature_names_out(input_features)
+        if self.output == "reconstruction":
+            return check_feature_names_in(self, input_features)
+        if self.output == "hidden":
+            prefix = type(self).__name__.lower()
+            names = [
+                f"{prefix}_layer{layer}_unit{unit}"
+                for layer, size in enumerate(self._hidden_sizes(), start=1)
+                for unit in range(size)
+            ]
+        return np.asarray(names, dtype=object)
+
+    def _hidden_sizes(self) -> list[int]:
+        """Widths of the hidden layers whose activations the module gives."""
+        module = self.net_.plain_module_
+        if not hasattr(module, "hidden"):
+            raise ValueError(
+                "output='hidden' needs a module with a method hidden(x) that gives a "
+                f"list of activations; {type(module).__name__} has none."
+            )
+        with torch.no_grad(), self.net_.private_random_state_:
+            x = torch.zeros(2, self.n_features_in_, device=self.net_.device)
+            sizes = [part.shape[1] for part in module.hidden(x)]
+        if not sizes:
+            raise ValueError(
+                "output='hidden' needs hidden layers, and hidden_layer_sizes is (). "
+                "Set output='code'."
+            )
+        return sizes
+
     @property
     def _n_features_out(self) -> int:
+        if self.output == "reconstruction":
+            return self.n_features_in_
+        if self.output == "hidden":
+            return sum(self._hidden_sizes())
         return self.n_components_
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -2,12 +2,16 @@
 
 import inspect
 import warnings
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
 from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
+
+from skae.noise import NOISES
+from skae.training import AutoencoderNet
 
 # Squares of larger numbers overflow float32.
 _MAX_MAGNITUDE = 1e18
@@ -88,6 +92,45 @@ def check_loss(loss: Any) -> None:
             )
 
 
+def check_noises(noises: list[Any], level: Any) -> None:
+    """Refuse what is not noise, and a level that none of it would have."""
+    if not noises:
+        raise ValueError("noise is an empty list: name at least one noise in it.")
+    for noise in noises:
+        known = isinstance(noise, str) and noise in NOISES
+        if not known and not isinstance(noise, nn.Module):
+            raise ValueError(
+                f"noise may be named by {', '.join(map(repr, sorted(NOISES)))}, or be "
+                f"a torch module; a list may hold both. Got {noise!r}."
+            )
+    if level != "auto" and not any(isinstance(noise, str) for noise in noises):
+        raise ValueError(
+            "noise_level is for noise given by name; a module has its own level. "
+            f"Set noise_level='auto'. Got noise_level={level!r} with {noises}."
+        )
+
+
+def check_emphasis(emphasis: tuple, loss: Any) -> None:
+    """Refuse weights that are none, and losses that cannot be weighted."""
+    good = (
+        len(emphasis) == 2
+        and all(isinstance(weight, Real) and float(weight) >= 0 for weight in emphasis)
+        and max(emphasis) > 0
+    )
+    if not good:
+        raise ValueError(
+            "emphasis must be a pair of weights that are not negative, of corrupted "
+            f"and of untouched entries, one of them positive. Got {emphasis!r}."
+        )
+    if not isinstance(loss, str):
+        criterion = loss() if inspect.isclass(loss) else loss
+        if not hasattr(criterion, "reduction"):
+            raise ValueError(
+                "emphasis weights the losses of entries: the loss needs a `reduction` "
+                f"attribute, as those of torch have it. Got loss={loss!r}."
+            )
+
+
 def check_schedule(schedule: Any) -> None:
     """Refuse callbacks that schedule nothing, and classes that need arguments."""
     if inspect.isclass(schedule):
@@ -136,7 +179,14 @@ def check_net_params(net_params: dict[str, Any]) -> None:
     }
     reserved = {"criterion": "loss", "train_split": "validation_fraction"}
     reserved.update({name: name for name in own})
-    internal = {"from_logits", "guard_random_state", "loss_unit", "noise", "seed"}
+    internal = {
+        "emphasis",
+        "from_logits",
+        "guard_random_state",
+        "loss_unit",
+        "noise",
+        "seed",
+    }
     for name in net_params:
         if name in internal:
             raise ValueError(
@@ -217,3 +267,20 @@ def check_module(module: Any, x: Tensor, unit_interval: bool = False) -> int:
             f"{x_hat.min():.4g} to {x_hat.max():.4g}."
         )
     return z.shape[1]
+
+
+def check_noise(net: AutoencoderNet, x: Tensor) -> None:
+    """Refuse noise that fails on rows `x`, or gives them another shape."""
+    generator = torch.Generator(net.device).manual_seed(0)
+    try:
+        noisy = net.corrupt(x, generator)
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        raise ValueError(
+            f"noise failed on float32 rows of shape {tuple(x.shape)}: {error}"
+        ) from error
+    shape = tuple(noisy.shape) if isinstance(noisy, Tensor) else type(noisy)
+    if shape != tuple(x.shape):
+        raise ValueError(
+            f"noise must give rows of the shape it is given, {tuple(x.shape)}. "
+            f"It gave {shape}."
+        )

@@ -6,6 +6,11 @@ from typing import TypeVar
 _Estimator = TypeVar("_Estimator", bound=type)
 
 _PARAMETERS = """
+output : {"code", "reconstruction", "hidden"}, default="code"
+    What `transform` gives: the codes; the reconstructions, in columns named as those
+    of `X`; or all hidden activations of the encoder, layer beside layer. It may be
+    changed after fitting.
+
 optimizer : {"adam", "adamw", "lbfgs", "muon", "sgd"} or torch.optim.Optimizer \
 class, default="adam"
     What minimises the loss. "lbfgs" takes all rows at each step: good for small

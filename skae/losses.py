@@ -13,7 +13,9 @@ LOSSES: dict[str, type[nn.Module]] = {
 }
 
 
-def row_losses(criterion: nn.Module, x_hat: Tensor, x: Tensor) -> Tensor:
+def row_losses(
+    criterion: nn.Module, x_hat: Tensor, x: Tensor, entry_weight: Tensor | None = None
+) -> Tensor:
     """Give the loss of each row, averaged over the columns.
 
     Parameters
@@ -26,6 +28,10 @@ def row_losses(criterion: nn.Module, x_hat: Tensor, x: Tensor) -> Tensor:
     x_hat, x : tensors of shape (batch, ...)
         Reconstruction and target.
 
+    entry_weight : tensor of shape (batch, ...), default=None
+        Weights that the losses of the entries are multiplied by. The criterion must
+        have a `reduction`.
+
     Returns
     -------
     losses : tensor of shape (batch,)
@@ -33,6 +39,9 @@ def row_losses(criterion: nn.Module, x_hat: Tensor, x: Tensor) -> Tensor:
     if hasattr(criterion, "reduction"):
         criterion = copy.copy(criterion)
         criterion.reduction = "none"  # type: ignore[assignment]
-        return criterion(x_hat, x).flatten(1).mean(1)
+        losses = criterion(x_hat, x)
+        if entry_weight is not None:
+            losses = losses * entry_weight
+        return losses.flatten(1).mean(1)
     rows = zip(x_hat.split(1), x.split(1), strict=True)
     return torch.stack([criterion(row_hat, row) for row_hat, row in rows])

@@ -1,29 +1,508 @@
-"""Noise for the encoder's input during training."""
+"""Noise for the encoder's input during training.
+
+A noise is a torch module, active in training mode only. Where the level has a unit or
+the noise needs to know the data, `Noise.fit` takes it from training rows.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
+Level = float | tuple[float, float]
 
-class GaussianNoise(nn.Module):
-    r"""Add independent Gaussian noise to each entry: :math:`\tilde x = x + \sigma e`.
 
-    Active in training mode only.
+class Noise(nn.Module):
+    """Base of the noises.
+
+    A subclass overrides `corrupt`; also `fit`, if it needs to know the data, and
+    `moments`, if these are known.
 
     Parameters
     ----------
-    std : float
-        Standard deviation :math:`\sigma`, in the units of the input.
+    level : float or (float, float)
+        Strength of the noise. Of a pair ``(low, high)``, each row draws its own level
+        in between: for noise whose strength is not known beforehand.
     """
 
-    std: Tensor
+    _highest: float = 1.0
 
-    def __init__(self, std: float) -> None:
+    def __init__(self, level: Level) -> None:
         super().__init__()
-        self.register_buffer("std", torch.tensor(std))
+        low, high = level if isinstance(level, Sequence) else (level, level)
+        if not 0 <= low <= high < self._highest:
+            raise ValueError(
+                f"{type(self).__name__}: level must be a number in [0, "
+                f"{self._highest:g}), or a pair (low, high) of such numbers. "
+                f"Got {level!r}."
+            )
+        self.level = level
+
+    def fit(
+        self, X: Tensor, mean: Tensor | None = None, variance: Tensor | None = None
+    ) -> Self:
+        """Take what the noise needs to know from training rows.
+
+        Parameters
+        ----------
+        X : tensor of shape (n_samples, n_features)
+            Rows.
+
+        mean, variance : tensors of shape (n_features,), default=None
+            Mean and variance of the columns, where they are known already or the rows
+            have weights. None computes them from `X`.
+
+        Returns
+        -------
+        self : Noise
+        """
+        return self
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Give noisy rows; `generator` is where the noise is drawn from."""
+        """Give noisy rows.
+
+        Parameters
+        ----------
+        x : tensor of shape (batch, n_features)
+            Rows.
+
+        generator : torch.Generator, default=None
+            Where the noise is drawn from; None is torch's global generator.
+
+        Returns
+        -------
+        x_noisy : tensor of shape (batch, n_features)
+            Noisy rows in training mode, `x` itself in evaluation mode.
+        """
         if not self.training:
             return x
+        level: float | Tensor
+        if isinstance(self.level, Sequence):
+            low, high = self.level
+            shape = (len(x),) + (1,) * (x.ndim - 1)
+            level = x.new_empty(shape).uniform_(low, high, generator=generator)
+        else:
+            level = self.level
+        return self.corrupt(x, level, generator)
+
+    def corrupt(
+        self, x: Tensor, level: float | Tensor, generator: torch.Generator | None
+    ) -> Tensor:
+        """Give noisy rows; `level` is a number, or one for each row, (batch, 1)."""
+        raise NotImplementedError
+
+    def moments(
+        self, mean: Tensor, variance: Tensor
+    ) -> tuple[float, Tensor, Tensor] | None:
+        """Describe the noisy columns: what the best linear denoiser follows from.
+
+        Parameters
+        ----------
+        mean, variance : tensors of shape (n_features,)
+            Of the clean columns.
+
+        Returns
+        -------
+        moments : (float, tensor, tensor) or None
+            The factor of the expected noisy entry given the clean one, mean and
+            variance of the noisy columns; None where they are not known. Entries
+            are taken to be corrupted independently of each other. For a pair of
+            levels, they are those of one level in between.
+        """
+        return None
+
+    def extra_repr(self) -> str:
+        return f"level={self.level}"
+
+    def _mean_level(self) -> float:
+        if isinstance(self.level, Sequence):
+            return sum(self.level) / 2
+        return self.level
+
+
+def _hit(
+    x: Tensor, probability: float | Tensor, generator: torch.Generator | None
+) -> Tensor:
+    """Draw which entries are corrupted."""
+    return torch.rand(x.shape, generator=generator, device=x.device) < probability
+
+
+class GaussianNoise(Noise):
+    r"""Add independent Gaussian noise to each entry.
+
+    .. math:: \tilde x = x + \sigma s e, \quad e \sim N(0, 1)
+
+    Parameters
+    ----------
+    level : float or (float, float), default=0.5
+        Standard deviation :math:`\sigma` of the noise, in units of the scale
+        :math:`s` of the rows that the noise is fitted to: the root of the mean
+        variance over their columns. On standardised columns :math:`s` is 1. Of a
+        pair, each row draws its own.
+
+    Attributes
+    ----------
+    scale : tensor of shape ()
+        :math:`s`; 1 until the noise is fitted.
+
+    References
+    ----------
+    .. [1] P. Vincent et al., "Stacked denoising autoencoders", Journal of Machine
+       Learning Research 11, 2010, section 3.3.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skae.noise import GaussianNoise
+    >>> noise = GaussianNoise(0.1)
+    >>> x = torch.ones(10_000, 3)
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> print(f"{noise(x, generator).std():.2f}")
+    0.10
+    >>> torch.equal(noise.eval()(x), x)
+    True
+    """
+
+    scale: Tensor
+    _highest = float("inf")
+
+    def __init__(self, level: Level = 0.5) -> None:
+        super().__init__(level)
+        self.register_buffer("scale", torch.ones(()))
+
+    def fit(
+        self, X: Tensor, mean: Tensor | None = None, variance: Tensor | None = None
+    ) -> Self:
+        if variance is None:
+            variance = X.double().var(dim=0, correction=0)
+        self.scale.copy_(variance.mean().sqrt())
+        return self
+
+    def corrupt(
+        self, x: Tensor, level: float | Tensor, generator: torch.Generator | None
+    ) -> Tensor:
         noise = torch.empty_like(x).normal_(generator=generator)
-        return torch.addcmul(x, noise, self.std)
+        return torch.addcmul(x, noise, self.scale * level)
+
+    def moments(
+        self, mean: Tensor, variance: Tensor
+    ) -> tuple[float, Tensor, Tensor] | None:
+        low, high = self.level if isinstance(self.level, Sequence) else [self.level] * 2
+        mean_square = (low**2 + low * high + high**2) / 3
+        return 1.0, mean, variance + mean_square * self.scale.double() ** 2
+
+
+class MaskingNoise(Noise):
+    r"""Hide entries at random.
+
+    .. math:: \tilde x = x \text{ with probability } 1 - p, \text{ else } c
+
+    The entries that stay are not rescaled.
+
+    Parameters
+    ----------
+    level : float or (float, float), default=0.3
+        Probability :math:`p` of an entry to be hidden, in [0, 1). Of a pair, each row
+        draws its own.
+
+    fill : float or "mean", default=0.0
+        What hidden entries are set to, :math:`c`: a number, in the units of the rows,
+        or the mean of the column in the rows that the noise is fitted to.
+
+    References
+    ----------
+    .. [1] P. Vincent et al., "Stacked denoising autoencoders", Journal of Machine
+       Learning Research 11, 2010, section 3.3.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skae.noise import MaskingNoise
+    >>> noise = MaskingNoise(0.5)
+    >>> noise(torch.ones(2, 4), torch.Generator().manual_seed(0))
+    tensor([[0., 1., 0., 0.],
+            [0., 1., 0., 1.]])
+    """
+
+    mean: Tensor
+
+    def __init__(self, level: Level = 0.3, fill: float | str = 0.0) -> None:
+        super().__init__(level)
+        if isinstance(fill, str) and fill != "mean":
+            raise ValueError(
+                f"MaskingNoise: fill must be a number or 'mean'. Got {fill!r}."
+            )
+        self.fill = fill
+        self.register_buffer("mean", torch.zeros(()))
+
+    def fit(
+        self, X: Tensor, mean: Tensor | None = None, variance: Tensor | None = None
+    ) -> Self:
+        if self.fill == "mean":
+            mean = X.double().mean(dim=0) if mean is None else mean
+            self.mean = mean.to(self.mean)
+        return self
+
+    def corrupt(
+        self, x: Tensor, level: float | Tensor, generator: torch.Generator | None
+    ) -> Tensor:
+        hidden = _hit(x, level, generator)
+        if isinstance(self.fill, str):
+            return torch.where(hidden, self.mean, x)
+        return x.masked_fill(hidden, self.fill)
+
+    def moments(
+        self, mean: Tensor, variance: Tensor
+    ) -> tuple[float, Tensor, Tensor] | None:
+        p = self._mean_level()
+        fill = mean if isinstance(self.fill, str) else torch.full_like(mean, self.fill)
+        return (
+            1 - p,
+            (1 - p) * mean + p * fill,
+            (1 - p) * variance + p * (1 - p) * (mean - fill) ** 2,
+        )
+
+    def extra_repr(self) -> str:
+        return f"level={self.level}, fill={self.fill!r}"
+
+
+class DropoutNoise(Noise):
+    r"""Drop entries at random and rescale the others, as a dropout layer does.
+
+    .. math:: \tilde x = x / (1 - p) \text{ with probability } 1 - p, \text{ else } 0
+
+    Parameters
+    ----------
+    level : float or (float, float), default=0.3
+        Probability :math:`p` of an entry to be dropped, in [0, 1). Of a pair, each
+        row draws its own.
+
+    References
+    ----------
+    .. [1] N. Srivastava et al., "Dropout: a simple way to prevent neural networks from
+       overfitting", Journal of Machine Learning Research 15, 2014.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skae.noise import DropoutNoise
+    >>> noise = DropoutNoise(0.5)
+    >>> noise(torch.ones(2, 4), torch.Generator().manual_seed(0))
+    tensor([[0., 2., 0., 0.],
+            [0., 2., 0., 2.]])
+    """
+
+    def __init__(self, level: Level = 0.3) -> None:
+        super().__init__(level)
+
+    def corrupt(
+        self, x: Tensor, level: float | Tensor, generator: torch.Generator | None
+    ) -> Tensor:
+        return (x / (1 - level)).masked_fill(_hit(x, level, generator), 0.0)
+
+    def moments(
+        self, mean: Tensor, variance: Tensor
+    ) -> tuple[float, Tensor, Tensor] | None:
+        p = self._mean_level()
+        return 1.0, mean, (variance + p * mean**2) / (1 - p)
+
+
+class SaltAndPepperNoise(Noise):
+    r"""Set entries to the lowest or the highest value of their column.
+
+    .. math::
+
+        \tilde x = x \text{ with probability } 1 - p, \text{ else } x_{\min}
+        \text{ or } x_{\max}, \text{ each with probability } p / 2
+
+    Parameters
+    ----------
+    level : float or (float, float), default=0.1
+        Probability :math:`p` of an entry to be corrupted, in [0, 1). Of a pair, each
+        row draws its own.
+
+    Attributes
+    ----------
+    low, high : tensors of shape () or (n_features,)
+        Minimum and maximum of the columns of the rows that the noise is fitted to; 0
+        and 1 before.
+
+    References
+    ----------
+    .. [1] P. Vincent et al., "Stacked denoising autoencoders", Journal of Machine
+       Learning Research 11, 2010, section 3.3.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skae.noise import SaltAndPepperNoise
+    >>> noise = SaltAndPepperNoise(0.5).fit(torch.tensor([[0.0, 0, 5], [1, 2, 5]]))
+    >>> noise(torch.full((2, 3), 5.0), torch.Generator().manual_seed(0))
+    tensor([[1., 5., 5.],
+            [0., 2., 5.]])
+    """
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, level: Level = 0.1) -> None:
+        super().__init__(level)
+        self.register_buffer("low", torch.zeros(()))
+        self.register_buffer("high", torch.ones(()))
+
+    def fit(
+        self, X: Tensor, mean: Tensor | None = None, variance: Tensor | None = None
+    ) -> Self:
+        low, high = X.aminmax(dim=0)
+        self.low, self.high = low.to(self.low), high.to(self.high)
+        return self
+
+    def corrupt(
+        self, x: Tensor, level: float | Tensor, generator: torch.Generator | None
+    ) -> Tensor:
+        draw = torch.rand(x.shape, generator=generator, device=x.device)
+        x = torch.where(draw < level / 2, self.low, x)
+        return torch.where(draw > 1 - level / 2, self.high, x)
+
+    def moments(
+        self, mean: Tensor, variance: Tensor
+    ) -> tuple[float, Tensor, Tensor] | None:
+        p = self._mean_level()
+        low, high = self.low.double(), self.high.double()
+        noisy_mean = (1 - p) * mean + p * (low + high) / 2
+        second = (1 - p) * (variance + mean**2) + p * (low**2 + high**2) / 2
+        return 1 - p, noisy_mean, second - noisy_mean**2
+
+
+class SwapNoise(Noise):
+    r"""Replace entries by the entries of other rows in the same column.
+
+    .. math::
+
+        \tilde x_{ij} = x_{ij} \text{ with probability } 1 - p, \text{ else } x_{kj}
+        \text{ of a random row } k
+
+    A replaced entry is a value that its column has, so nothing about it alone tells
+    that it is wrong: for tables with columns of all kinds.
+
+    Parameters
+    ----------
+    level : float or (float, float), default=0.15
+        Probability :math:`p` of an entry to be replaced, in [0, 1). Of a pair, each
+        row draws its own.
+
+    Attributes
+    ----------
+    rows : tensor of shape (n_samples, n_features) or None
+        Rows to draw from. None stands for those of the batch. An estimator lends its
+        training rows for the time that it trains.
+
+    row_weight : tensor of shape (n_samples,) or None
+        How often to draw each of them.
+
+    References
+    ----------
+    .. [1] M. Jahrer, "1st place solution: representation learning", Porto Seguro's
+       Safe Driver Prediction, Kaggle, 2017.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skae.noise import SwapNoise
+    >>> noise = SwapNoise(0.5)
+    >>> x = torch.tensor([[1, 2, 3], [10, 20, 30]])
+    >>> noise(x, torch.Generator().manual_seed(0))
+    tensor([[10,  2, 30],
+            [ 1, 20, 30]])
+    """
+
+    def __init__(self, level: Level = 0.15) -> None:
+        super().__init__(level)
+        self.rows: Tensor | None = None
+        self.row_weight: Tensor | None = None
+
+    def corrupt(
+        self, x: Tensor, level: float | Tensor, generator: torch.Generator | None
+    ) -> Tensor:
+        rows = x if self.rows is None else self.rows
+        if self.rows is None or self.row_weight is None:
+            index = torch.randint(
+                len(rows), x.shape, generator=generator, device=x.device
+            )
+        else:
+            # Not torch.multinomial, which takes at most 2**24 rows.
+            ends = self.row_weight.double().cumsum(0)
+            draw = torch.rand(
+                x.shape, generator=generator, device=x.device, dtype=torch.float64
+            )
+            index = torch.searchsorted(ends, draw * ends[-1]).clamp_(max=len(rows) - 1)
+        return torch.where(_hit(x, level, generator), rows.gather(0, index), x)
+
+    def moments(
+        self, mean: Tensor, variance: Tensor
+    ) -> tuple[float, Tensor, Tensor] | None:
+        return 1 - self._mean_level(), mean, variance
+
+
+class Compose(Noise):
+    """Apply several noises in turn.
+
+    Parameters
+    ----------
+    noises : sequence of torch.nn.Module
+        Noises of this file, or any modules that make rows noisy in training mode.
+        The latter are called with the rows alone.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skae.noise import Compose, GaussianNoise, MaskingNoise
+    >>> noise = Compose([GaussianNoise(0.1), MaskingNoise(0.5)])
+    >>> noise(torch.ones(100, 10)).shape
+    torch.Size([100, 10])
+    """
+
+    def __init__(self, noises: Sequence[nn.Module]) -> None:
+        super().__init__(0.0)
+        self.noises = nn.ModuleList(noises)
+
+    def fit(
+        self, X: Tensor, mean: Tensor | None = None, variance: Tensor | None = None
+    ) -> Self:
+        for noise in self.noises:
+            if isinstance(noise, Noise):
+                noise.fit(X, mean, variance)
+        return self
+
+    def corrupt(
+        self, x: Tensor, level: float | Tensor, generator: torch.Generator | None
+    ) -> Tensor:
+        for noise in self.noises:
+            x = noise(x, generator) if isinstance(noise, Noise) else noise(x)
+        return x
+
+    def moments(
+        self, mean: Tensor, variance: Tensor
+    ) -> tuple[float, Tensor, Tensor] | None:
+        factor = 1.0
+        for noise in self.noises:
+            moments = (
+                noise.moments(mean, variance) if isinstance(noise, Noise) else None
+            )
+            if moments is None:
+                return None
+            factor, mean, variance = factor * moments[0], moments[1], moments[2]
+        return factor, mean, variance
+
+    def extra_repr(self) -> str:
+        return ""
+
+
+NOISES: dict[str, Callable[..., Noise]] = {
+    "dropout": DropoutNoise,
+    "gaussian": GaussianNoise,
+    "masking": MaskingNoise,
+    "salt_and_pepper": SaltAndPepperNoise,
+    "swap": SwapNoise,
+}

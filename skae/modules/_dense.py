@@ -54,6 +54,10 @@ class DenseAutoencoder(nn.Module):
         Whether to have :math:`W` and :math:`V`. Without hidden layers, the only layer
         plays their part.
 
+    train_linear_path : bool, default=True
+        Whether :math:`W` and :math:`V` have gradients. Without a separate path, this
+        means nothing.
+
     binary_output : bool, default=False
         Whether the reconstruction ends in a sigmoid, for data in [0, 1];
         `decode_logits` then gives the reconstruction before the sigmoid. Such a
@@ -81,6 +85,7 @@ class DenseAutoencoder(nn.Module):
         activation: str = "gelu",
         tied_weights: bool = False,
         linear_path: bool = True,
+        train_linear_path: bool = True,
         binary_output: bool = False,
     ) -> None:
         super().__init__()
@@ -100,6 +105,8 @@ class DenseAutoencoder(nn.Module):
                 if tied_weights
                 else nn.Linear(n_components, n_features, bias=False)
             )
+            self.linear_encoder.requires_grad_(train_linear_path)
+            self.linear_decoder.requires_grad_(train_linear_path)
         self.binary_output = binary_output
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("scale", torch.ones(()))
@@ -124,6 +131,16 @@ class DenseAutoencoder(nn.Module):
         if self.linear_decoder is not None:
             x_hat = x_hat + self.linear_decoder(z)
         return torch.addcmul(self.mean, x_hat, self.scale)
+
+    def hidden(self, x: Tensor) -> list[Tensor]:
+        """Give what the encoder's hidden layers make of rows: (batch, width) each."""
+        x = (x - self.mean) / self.scale
+        activations = []
+        for layer in list(self.encoder)[:-1]:
+            x = layer(x)
+            if not isinstance(layer, nn.Linear):
+                activations.append(x)
+        return activations
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruct rows (batch, n_features)."""
@@ -177,8 +194,13 @@ class DenseAutoencoder(nn.Module):
         self.scale.copy_(scale)
 
     @torch.no_grad()
-    def start_linear(self, encoder_weight: Tensor, decoder_weight: Tensor) -> None:
-        """Make the module linear: ``z = W x`` and ``x_hat = V z`` of centred rows.
+    def start_linear(
+        self,
+        encoder_weight: Tensor,
+        decoder_weight: Tensor,
+        decoder_bias: Tensor | None = None,
+    ) -> None:
+        """Make the module linear: ``z = W x`` and ``x_hat = V z + b`` of centred rows.
 
         The nonlinear layers stay in place, silent: their last layers are zero, and
         training can start from there.
@@ -190,6 +212,9 @@ class DenseAutoencoder(nn.Module):
 
         decoder_weight : tensor of shape (n_features, n_components)
             V. With tied weights it is ignored: V is the transpose of W.
+
+        decoder_bias : tensor of shape (n_features,), default=None
+            b, in the units of the rows; None is zero.
         """
         if self.linear_encoder is None:
             if len(self.encoder) > 1:
@@ -211,3 +236,6 @@ class DenseAutoencoder(nn.Module):
         linear_encoder.weight.copy_(encoder_weight)
         if not isinstance(linear_decoder, TiedLinear):
             linear_decoder.weight.copy_(decoder_weight)
+        if decoder_bias is not None:
+            output_bias: Any = self.decoder[-1].bias
+            output_bias.copy_(decoder_bias / self.scale)

@@ -12,14 +12,22 @@ from torch.utils.data import DataLoader
 
 
 class Rows(Dataset):
-    """Dataset of rows `X` and, as `y`, their weights (None: all one)."""
+    """Dataset of rows `X` and, as `y`, their weights (None: all one).
+
+    `X` is a tensor, or a pair of tensors: rows for the encoder, and the rows that the
+    decoder is to give.
+    """
 
     def transform(self, X: Any, y: Any) -> tuple[Any, Any]:
         return X, torch.ones(()) if y is None else y
 
 
+def _take(X: Any, index: Any) -> Any:
+    return tuple(part[index] for part in X) if isinstance(X, tuple) else X[index]
+
+
 class TensorBatches:
-    """Batches cut from one tensor, on the device where it lives.
+    """Batches cut from one tensor, or two, on the device where they live.
 
     Parameters
     ----------
@@ -43,30 +51,37 @@ class TensorBatches:
         shuffle: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
-        self.X = torch.as_tensor(dataset.X)
+        X = dataset.X
+        self.X = (
+            tuple(map(torch.as_tensor, X))
+            if isinstance(X, tuple)
+            else torch.as_tensor(X)
+        )
+        self.n_rows = len(dataset)
         self.weight = None if dataset.y is None else torch.as_tensor(dataset.y)
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.generator = generator
 
     def __len__(self) -> int:
-        return math.ceil(len(self.X) / self.batch_size)
+        return math.ceil(self.n_rows / self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor | None]]:
-        X, weight = self.X, self.weight
+    def __iter__(self) -> Iterator[tuple[Any, Tensor | None]]:
+        X, weight, n_rows = self.X, self.weight, self.n_rows
         if not self.shuffle:
-            for start in range(0, len(X), self.batch_size):
+            for start in range(0, n_rows, self.batch_size):
                 rows = slice(start, start + self.batch_size)
-                yield X[rows], None if weight is None else weight[rows]
+                yield _take(X, rows), None if weight is None else weight[rows]
             return
-        order = torch.randperm(len(X), generator=self.generator, device=X.device)
-        starts = list(range(0, len(X), self.batch_size))
-        if len(starts) > 1 and len(X) - starts[-1] == 1:
+        device = X[0].device
+        order = torch.randperm(n_rows, generator=self.generator, device=device)
+        starts = list(range(0, n_rows, self.batch_size))
+        if len(starts) > 1 and n_rows - starts[-1] == 1:
             # A batch of one row has no variance to normalise by: it joins another.
             starts.pop()
-        for start, stop in itertools.pairwise([*starts, len(X)]):
+        for start, stop in itertools.pairwise([*starts, n_rows]):
             index = order[start:stop]
-            yield X[index], None if weight is None else weight[index]
+            yield _take(X, index), None if weight is None else weight[index]
 
 
 def make_batches(
@@ -84,4 +99,6 @@ def make_batches(
     seed = options["generator"].initial_seed()
     options["generator"] = torch.Generator().manual_seed(seed)
     weight = None if dataset.y is None else dataset.y.cpu()
-    return DataLoader(Rows(dataset.X.cpu(), weight), batch_size=batch_size, **options)
+    X = dataset.X
+    X = tuple(part.cpu() for part in X) if isinstance(X, tuple) else X.cpu()
+    return DataLoader(Rows(X, weight), batch_size=batch_size, **options)

@@ -9,6 +9,8 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler
 
+from skae.training._batches import Rows
+
 
 class KeepState(Callback):
     """Decide which state of the module is kept, and when to stop.
@@ -120,6 +122,35 @@ class ScheduleLearningRate(LRScheduler):
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         del self.others_
+
+
+class RecordLoss(Callback):
+    """Write the mean loss of further rows into the history.
+
+    Parameters
+    ----------
+    name : str
+        Name of the column.
+
+    rows : Rows
+        Rows, tensors on the net's device.
+
+    Attributes
+    ----------
+    losses_ : list of float
+        The loss before the first step and after each epoch.
+    """
+
+    def __init__(self, name: str, rows: Rows) -> None:
+        self.name = name
+        self.rows = rows
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        self.losses_ = [net.mean_loss(self.rows)]
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        self.losses_.append(net.mean_loss(self.rows))
+        net.history.record(self.name, self.losses_[-1])
 
 
 class ProgressBar(Callback):

@@ -2,7 +2,8 @@
 
 import copy
 import math
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from skae.losses import row_losses
+from skae.noise import Noise, SwapNoise
 from skae.training._batches import Rows, make_batches
 from skae.training._random import PrivateRandomState
 from skae.training._recipe import EVALUATION_ROWS
@@ -41,10 +43,13 @@ class AutoencoderNet(NeuralNet):
     seed : int, default=0
         Start of the stream that orders and noise are drawn from.
 
-    noise : torch.nn.Module, default=None
-        Corrupts the rows that the encoder is given in training, as
-        ``noise(x, generator=generator)``; the loss is against the clean rows. It is
-        copied, and the copy, `noise_`, is at work.
+    noise : skae.noise.Noise, default=None
+        Corrupts the rows that the encoder is given in training; the loss is against
+        the clean rows. It is copied, and the copy, `noise_`, is at work.
+
+    emphasis : (float, float), default=None
+        Weights in the loss of the entries that are corrupted and of those that are
+        not. None: all one.
 
     loss_unit : float, default=1.0
         Gradients are those of the loss divided by this number; the losses reported
@@ -67,7 +72,8 @@ class AutoencoderNet(NeuralNet):
         module: Any,
         criterion: Any = nn.MSELoss,
         *,
-        noise: nn.Module | None = None,
+        noise: Noise | None = None,
+        emphasis: tuple[float, float] | None = None,
         seed: int = 0,
         loss_unit: float = 1.0,
         from_logits: bool = False,
@@ -81,6 +87,7 @@ class AutoencoderNet(NeuralNet):
         **kwargs: Any,
     ) -> None:
         self.noise = noise
+        self.emphasis = emphasis
         self.seed = seed
         self.loss_unit = loss_unit
         self.from_logits = from_logits
@@ -247,10 +254,22 @@ class AutoencoderNet(NeuralNet):
         X: Any = None,
         training: bool = False,
     ) -> Tensor:
-        """Mean loss of reconstructions `y_pred` of rows `X` with weights `y_true`."""
-        if y_true is None:
-            return self.criterion_(y_pred, X)
-        return (row_losses(self.criterion_, y_pred, X) * y_true).mean()
+        """Mean loss of reconstructions, with weights `y_true` of the rows.
+
+        `X` is what the encoder was given, and what it is to be reconstructed to.
+        """
+        _, x = X
+        if y_true is None and self.emphasis is None:
+            return self.criterion_(y_pred, x)
+        losses = self._row_losses(y_pred, *X)
+        return losses.mean() if y_true is None else (losses * y_true).mean()
+
+    def _row_losses(self, x_hat: Tensor, x_in: Tensor, x: Tensor) -> Tensor:
+        if self.emphasis is None:
+            return row_losses(self.criterion_, x_hat, x)
+        corrupted, untouched = self.emphasis
+        weight = torch.where(x_in != x, corrupted, untouched)
+        return row_losses(self.criterion_, x_hat, x, weight)
 
     def _reconstruct_for_loss(self, x: Tensor) -> Tensor:
         if self.from_logits:
@@ -271,13 +290,13 @@ class AutoencoderNet(NeuralNet):
         x, weight = unpack_data(batch)
         x = to_tensor(x, device=self.device)
         with self._guarded():
-            noisy = x if self.noise_ is None else self.noise_(x, self.generator_)
+            x_in = x if self.noise_ is None else self.noise_(x, self.generator_)
             if self._module_has_gradient():
-                x_hat, backward = self.module_.logits_with_gradient(noisy)
+                x_hat, backward = self.module_.logits_with_gradient(x_in)
                 x_hat.requires_grad_()
             else:
-                x_hat = self._reconstruct_for_loss(noisy)
-            loss = self.get_loss(x_hat, weight, X=x, training=True)
+                x_hat = self._reconstruct_for_loss(x_in)
+            loss = self.get_loss(x_hat, weight, X=(x_in, x), training=True)
             (loss / self.loss_unit).backward()
             if self._module_has_gradient():
                 backward(x_hat.grad)
@@ -286,32 +305,69 @@ class AutoencoderNet(NeuralNet):
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         self._set_training(False)
         x, weight = unpack_data(batch)
-        x = to_tensor(x, device=self.device)
+        x_in, x = self._input_and_target(to_tensor(x, device=self.device))
         with torch.no_grad():
-            x_hat = self._reconstruct_for_loss(x)
-            loss = self.get_loss(x_hat, weight, X=x, training=False)
+            x_hat = self._reconstruct_for_loss(x_in)
+            loss = self.get_loss(x_hat, weight, X=(x_in, x), training=False)
             y_pred = torch.sigmoid(x_hat) if self.from_logits else x_hat
         return {"loss": loss, "y_pred": y_pred}
+
+    @staticmethod
+    def _input_and_target(x: Any) -> tuple[Tensor, Tensor]:
+        return (x, x) if isinstance(x, Tensor) else tuple(x)
 
     def _step_optimizer(self, step_fn: Any) -> None:
         # The optimiser sees the loss that its gradients are of: line searches need it.
         super()._step_optimizer(lambda: step_fn().detach() / self.loss_unit)
 
-    def row_losses_with(self, module: Any, x: Tensor) -> Tensor:
-        """Loss of each row of `x`, reconstructed by a module in evaluation mode."""
-        z = module.encode(x)
+    def row_losses_with(
+        self, module: Any, x_in: Tensor, x: Tensor | None = None
+    ) -> Tensor:
+        """Loss of each row of `x`, reconstructed by a module in evaluation mode.
+
+        The module is given `x_in`; without `x`, that is also what it is to give.
+        """
+        z = module.encode(x_in)
         x_hat = module.decode_logits(z) if self.from_logits else module.decode(z)
-        return row_losses(self.criterion_, x_hat, x)
+        if x is None:
+            return row_losses(self.criterion_, x_hat, x_in)
+        return self._row_losses(x_hat, x_in, x)
 
     def row_losses(self, rows: Rows) -> np.ndarray:
         """Loss of each row, in float64."""
         self._set_training(False)
+        parts = rows.X if isinstance(rows.X, tuple) else (rows.X,)
+        batches = zip(*(part.split(EVALUATION_ROWS) for part in parts), strict=True)
         with torch.no_grad():
-            losses = [
-                self.row_losses_with(self.module_, x)
-                for x in rows.X.split(EVALUATION_ROWS)
-            ]
+            losses = [self.row_losses_with(self.module_, *batch) for batch in batches]
         return torch.cat(losses).double().cpu().numpy()
+
+    def mean_loss(self, rows: Rows) -> float:
+        """Weighted mean of the losses of rows."""
+        weight = None if rows.y is None else rows.y.cpu().numpy()
+        return float(np.average(self.row_losses(rows), weights=weight))
+
+    # Noise
+
+    def corrupt(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Give noisy rows, as the encoder sees them in training."""
+        self._set_training(True)
+        with torch.no_grad(), self._guarded():
+            return self.noise_(x, generator)
+
+    @contextmanager
+    def lending(self, rows: Rows) -> Iterator[None]:
+        """Lend the training rows to noise that draws from them."""
+        modules = [] if self.noise_ is None else self.noise_.modules()
+        swaps = [module for module in modules if isinstance(module, SwapNoise)]
+        for noise in swaps:
+            noise.rows, noise.row_weight = rows.X, rows.y
+        try:
+            yield
+        finally:
+            # The net is kept and pickled: without the data.
+            for noise in swaps:
+                noise.rows = noise.row_weight = None
 
     def set_loss_unit(self, rows: Rows) -> None:
         """Take for unit the loss of the mean row as every row's reconstruction."""
@@ -345,7 +401,7 @@ class AutoencoderNet(NeuralNet):
             for batch in iterator:
                 self.notify("on_batch_begin", batch=batch, training=training)
                 step = step_fn(batch, **fit_params)
-                size = len(batch[0])
+                size = len(step["y_pred"])
                 total = total + step["loss"].detach() * size
                 n_rows += size
                 n_batches += 1

@@ -9,7 +9,7 @@ from skorch.callbacks import Callback
 from skorch.helper import predefined_split
 
 from skae.training._batches import Rows
-from skae.training._callbacks import KeepState
+from skae.training._callbacks import KeepState, RecordLoss
 from skae.training._net import AutoencoderNet
 from skae.training._threads import threads_for
 
@@ -32,6 +32,9 @@ class Run(NamedTuple):
     best_loss : float
         Its validation loss, or training loss without validation rows.
 
+    clean_validation_loss_curve : list of float
+        As `validation_loss_curve`, of the rows given as `clean`.
+
     start_losses : ndarray of shape (n_val,) or None
         Loss of each validation row before the first step.
 
@@ -49,6 +52,7 @@ class Run(NamedTuple):
     validation_loss_curve: list[float]
     best_epoch: int
     best_loss: float
+    clean_validation_loss_curve: list[float] = []  # noqa: RUF012
     start_losses: np.ndarray | None = None
     diverged_at: int | None = None
     interrupted: bool = False
@@ -71,6 +75,7 @@ def run(
     train: Rows,
     valid: Rows | None,
     *,
+    clean: Rows | None = None,
     n_epochs: int,
     patience: int | None = None,
     tol: float = 0.0,
@@ -85,6 +90,9 @@ def run(
 
     train, valid : Rows
         Training and validation rows, tensors on the net's device.
+
+    clean : Rows, default=None
+        Validation rows without noise, where `valid` has it; only their loss is noted.
 
     n_epochs : int
         Epochs to train for at most.
@@ -108,6 +116,7 @@ def run(
         start_losses = net.row_losses(valid)
         start_loss = float(np.average(start_losses, weights=weight))
     keep = KeepState(start_loss, patience, tol)
+    record_clean = [] if clean is None else [RecordLoss("clean_valid_loss", clean)]
     n_before = len(net.history)
     net.max_epochs = n_epochs
     net.interrupted_ = False
@@ -119,7 +128,7 @@ def run(
     rates = [group["lr"] for group in groups]
     net.callbacks_ = [
         (f"run_{i}", callback.initialize())
-        for i, callback in enumerate((keep, *callbacks))
+        for i, callback in enumerate((keep, *record_clean, *callbacks))
     ] + own_callbacks
     try:
         n_parameters = sum(p.numel() for p in net.module_.parameters())
@@ -147,6 +156,7 @@ def run(
         ),
         best_epoch=keep.best_epoch_,
         best_loss=keep.best_loss_,
+        clean_validation_loss_curve=record_clean[0].losses_ if record_clean else [],
         start_losses=start_losses,
         diverged_at=keep.diverged_at_,
         interrupted=net.interrupted_,

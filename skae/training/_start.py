@@ -7,42 +7,46 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 
+class Columns(NamedTuple):
+    """Mean and variance of each column, of shape (n_features,), in float64."""
+
+    mean: np.ndarray
+    variance: np.ndarray
+
+    @property
+    def scale(self) -> float:
+        """Root of the mean variance over the columns; 1 where that is 0.
+
+        One scale for all columns conditions the optimisation and leaves the minimiser
+        of the squared error as it is; a scale for each column would not.
+        """
+        return math.sqrt(self.variance.mean()) or 1.0
+
+
 class LinearStart(NamedTuple):
-    """A linear autoencoder: ``z = W (x - mean)``, ``x_hat = mean + V z``.
+    """A linear autoencoder: ``z = W (x - mean)``, ``x_hat = mean + V z + b``.
 
     Attributes
     ----------
-    mean : ndarray of shape (n_features,)
-        Centre of the rows.
-
-    scale : float
-        Root of the mean variance over the columns; 1 where that is 0.
-
-    residual : float
-        Root mean squared error of the reconstruction, over rows and columns.
-
     encoder_weight : ndarray of shape (n_components, n_features)
         W.
 
     decoder_weight : ndarray of shape (n_features, n_components)
         V.
+
+    decoder_bias : ndarray of shape (n_features,)
+        b.
     """
 
-    mean: np.ndarray
-    scale: float
-    residual: float
     encoder_weight: np.ndarray
     decoder_weight: np.ndarray
+    decoder_bias: np.ndarray
 
 
-def centre_and_scale(
+def column_statistics(
     X: np.ndarray, sample_weight: np.ndarray | None = None
-) -> tuple[np.ndarray, float]:
-    """Mean of each column, and the root of the mean variance over the columns.
-
-    One scale for all columns conditions the optimisation and leaves the minimiser of
-    the squared error as it is; a scale for each column would not.
-    """
+) -> Columns:
+    """Mean and variance of each column."""
     mean = np.empty(X.shape[1])
     variance = np.empty(X.shape[1])
     # Column by column, so that no copy of a large X is made; in float64, because sums
@@ -51,16 +55,16 @@ def centre_and_scale(
         column = column.astype(np.float64)
         mean[i] = np.average(column, weights=sample_weight)
         variance[i] = np.average(np.square(column - mean[i]), weights=sample_weight)
-    scale = math.sqrt(variance.mean())
-    return mean, scale if scale > 0 else 1.0
+    return Columns(mean, variance)
 
 
 def pca_start(
     X: np.ndarray,
+    columns: Columns,
     n_components: int,
     sample_weight: np.ndarray | None,
     random_state: np.random.RandomState,
-) -> LinearStart:
+) -> tuple[LinearStart, float]:
     """Start at the PCA of the rows.
 
     Where `n_components` exceeds the number of axes that PCA has, ``min(X.shape)``,
@@ -71,6 +75,9 @@ def pca_start(
     ----------
     X : ndarray of shape (n_samples, n_features)
         Rows.
+
+    columns : Columns
+        Their statistics.
 
     n_components : int
         Size of the code.
@@ -84,26 +91,39 @@ def pca_start(
     Returns
     -------
     start : LinearStart
+
+    residual : float
+        Root mean squared error of PCA, over rows and columns.
     """
-    mean, scale = centre_and_scale(X, sample_weight)
-    n_axes = min(n_components, *X.shape)
     if sample_weight is None:
-        rows = X
+        rows, total = X, len(X)
     else:
         # Weighted centred rows beside their negatives have mean zero, and their
         # second moments are those of the weighted rows: what PCA centres is right.
-        centred = (X - mean) * np.sqrt(sample_weight)[:, None]
+        centred = (X - columns.mean) * np.sqrt(sample_weight)[:, None]
         rows = np.concatenate([centred, -centred])
-    pca = PCA(n_axes, random_state=random_state.randint(2**31 - 1))
+        total = 2 * sample_weight.sum()
+    pca = PCA(min(n_components, *X.shape), random_state=random_state.randint(2**31 - 1))
     # The variance explained is a division by zero for one row; it is not used.
     with np.errstate(divide="ignore", invalid="ignore"):
         pca.fit(rows)
     axes = pca.components_
-    explained = np.square(pca.singular_values_).sum() / (
-        len(X) if sample_weight is None else 2 * sample_weight.sum()
-    )
-    residual = math.sqrt(max(0.0, scale**2 - explained / X.shape[1]))
-    if n_axes == n_components:
-        return LinearStart(mean, scale, residual, axes, axes.T)
-    spread, _ = np.linalg.qr(random_state.normal(size=(n_components, n_axes)))
-    return LinearStart(mean, scale, residual, spread @ axes, axes.T @ spread.T)
+    explained = np.square(pca.singular_values_).sum() / total
+    residual = max(0.0, columns.variance.sum() - explained) / X.shape[1]
+    encoder, decoder = spread(axes, axes.T, n_components, random_state)
+    start = LinearStart(encoder, decoder, np.zeros(X.shape[1]))
+    return start, math.sqrt(residual)
+
+
+def spread(
+    encoder: np.ndarray,
+    decoder: np.ndarray,
+    n_components: int,
+    random_state: np.random.RandomState,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Spread a code over more components, by a matrix with orthonormal columns."""
+    if len(encoder) == n_components:
+        return encoder, decoder
+    matrix = random_state.normal(size=(n_components, len(encoder)))
+    axes, _ = np.linalg.qr(matrix)
+    return axes @ encoder, decoder @ axes.T

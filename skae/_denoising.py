@@ -1,0 +1,301 @@
+"""The denoising autoencoder."""
+
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from skae import _checks as checks
+from skae._dense import BaseDenseAutoencoder
+from skae._docs import shared_docs
+from skae._sklearn_compat import Interval, StrOptions
+from skae.noise import NOISES, Compose, Noise
+from skae.training import (
+    AutoencoderNet,
+    Columns,
+    LinearStart,
+    denoising_start,
+    float_tensor,
+)
+
+
+@shared_docs
+class DenoisingAutoencoder(BaseDenseAutoencoder):
+    """Dense autoencoder that is trained to take noise out of rows.
+
+    In training the encoder is given noisy rows, and the loss compares what the decoder
+    gives with the clean ones. So the codes survive bad measurements, and the
+    reconstruction of a noisy row is nearer to the clean row. Rows are never made noisy
+    by `transform`, `reconstruct` or the scores.
+
+    By default it starts as the best linear denoiser (for Gaussian noise the Wiener
+    filter), in closed form, with nonlinear layers beside it that are silent before the
+    first step. What training adds is kept if held-out rows that were made noisy are
+    denoised better, and the best linear denoiser of all rows is kept otherwise.
+
+    The code has as many components as there are columns: a narrow one is a handicap for
+    a denoiser, as what it cannot hold of a row is lost. Set `n_components` for codes to
+    be used as features.
+
+    Parameters
+    ----------
+    n_components : int or None, default=None
+        Size of the code. None is ``min(n_samples, n_features)``; the linear path then
+        stays at its start, and only the nonlinear layers are trained.
+
+    noise : {"dropout", "gaussian", "masking", "salt_and_pepper", "swap"}, \
+            torch.nn.Module, or list of these, default="gaussian"
+        What makes rows noisy: the name of a noise, an instance from :mod:`skae.noise`
+        or any module that takes rows and gives noisy ones in training mode. A list
+        applies several in turn. An instance is copied.
+
+    noise_level : float, (float, float) or "auto", default="auto"
+        Level of the noise given by name. "gaussian": standard deviation in units of
+        the scale of `X`, the root of the mean variance over the columns, so 0.5 on
+        standardised columns is 0.5. All others: probability of an entry to be
+        corrupted, in [0, 1). Of a pair ``(low, high)``, each row draws its own level
+        in between: for noise of unknown strength. "auto" is 0.5 for "gaussian", 0.3 for
+        "masking" and "dropout", 0.15 for "swap", 0.1 for "salt_and_pepper".
+
+    emphasis : (float, float) or None, default=None
+        Weights in the loss of entries that are corrupted and of entries that are not
+        [1]_. None weights all the same.
+
+    hidden_layer_sizes : int or sequence of int, default=(100, 100)
+        Widths of the encoder's hidden layers, from input to code; the decoder has
+        them in reverse. ``()`` gives the linear denoiser.
+
+    activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "tanh"}, \
+            default="gelu"
+        Activation of the hidden layers.
+
+    tied_weights : bool, default=False
+        Whether the decoder's layers use the transposes of the encoder's weights.
+
+    loss : {"squared_error", "absolute_error", "huber", "binary_cross_entropy"}, \
+            torch loss instance or class, default="squared_error"
+        What training minimises. "binary_cross_entropy" is for values in [0, 1]; the
+        decoder then ends in a sigmoid, there is no centring, and the start is random.
+
+    init : {"auto", "linear", "random"}, default="auto"
+        State before the first step: "linear", the best linear denoiser, or "random"
+        with no linear path. "auto" is "linear" where that is possible: with the
+        built-in module, any loss but "binary_cross_entropy", and not with tied weights
+        and "logistic" together.
+
+    module : torch.nn.Module, class or callable, default=None
+        A network to train in place of the built-in one, as in
+        :class:`AutoencoderTransformer`.
+
+    {parameters}
+
+    Attributes
+    ----------
+    clean_validation_loss_curve_ : list of float
+        As `validation_loss_curve_`, of the validation rows without noise.
+
+    {attributes}
+
+    See Also
+    --------
+    AutoencoderTransformer : Narrow codes of clean rows.
+    skae.noise : The noises.
+
+    Notes
+    -----
+    `loss_curve_` is the loss with noise drawn anew for each batch.
+    `validation_loss_curve_` and `best_loss_` are with noise drawn once, of copies of
+    the validation rows so that there are at least 512 noisy ones.
+
+    The start is ``x_hat = mean + M (x_noisy - mean_noisy)`` with the matrix that
+    minimises the expected squared error, given the covariance of the rows and the
+    moments of the noise [2]_; with fewer components than columns, it is the best of
+    that rank. Of tables with few rows for their columns, the covariance is shrunk.
+    Noise given as a module of your own is sampled to find it.
+
+    `score` is about clean rows, and no noise is best for it. To choose a noise level
+    by cross-validation, score what comes after the denoiser, or the error from noisy
+    rows.
+
+    References
+    ----------
+    .. [1] P. Vincent, H. Larochelle, I. Lajoie, Y. Bengio and P.-A. Manzagol, "Stacked
+       denoising autoencoders: learning useful representations in a deep network with
+       a local denoising criterion", Journal of Machine Learning Research 11, 2010;
+       the emphasis is in section 5.1.
+
+    .. [2] M. Chen, Z. Xu, K. Weinberger and F. Sha, "Marginalized denoising
+       autoencoders for domain adaptation", ICML 2012.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import DenoisingAutoencoder
+    >>> X = load_digits().data / 16
+    >>> X_noisy = X + np.random.default_rng(0).normal(scale=0.3, size=X.shape)
+    >>> level = 0.3 / np.sqrt(X.var(axis=0).mean())
+    >>> denoiser = DenoisingAutoencoder(
+    ...     noise_level=level, max_epochs=30, random_state=0
+    ... ).fit(X[:1500])
+    >>> X_denoised = denoiser.reconstruct(X_noisy[1500:])
+    >>> before = np.mean((X_noisy[1500:] - X[1500:]) ** 2)
+    >>> after = np.mean((X_denoised - X[1500:]) ** 2)
+    >>> print(f"{before:.2f} {after:.2f}")
+    0.09 0.02
+    """
+
+    def __init__(
+        self,
+        n_components: int | None = None,
+        *,
+        noise: Any = "gaussian",
+        noise_level: Any = "auto",
+        emphasis: tuple[float, float] | None = None,
+        hidden_layer_sizes: Any = (100, 100),
+        activation: str = "gelu",
+        tied_weights: bool = False,
+        loss: Any = "squared_error",
+        init: str = "auto",
+        module: Any = None,
+        output: str = "code",
+        optimizer: Any = "adam",
+        lr: float | str = "auto",
+        weight_decay: float = 0.0,
+        lr_schedule: Any = "auto",
+        max_epochs: int | str = "auto",
+        batch_size: int | str = "auto",
+        validation_fraction: float | None = 0.1,
+        early_stopping: bool = False,
+        n_iter_no_change: int | str = "auto",
+        tol: float = 1e-4,
+        callbacks: list | None = None,
+        net_params: dict[str, Any] | None = None,
+        device: str | torch.device = "auto",
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.noise = noise
+        self.noise_level = noise_level
+        self.emphasis = emphasis
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.tied_weights = tied_weights
+        self.loss = loss
+        self.init = init
+        self.module = module
+        self.output = output
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.lr_schedule = lr_schedule
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.device = device
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    _linear_init = "linear"
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseDenseAutoencoder._parameter_constraints,
+        "n_components": [Interval(Integral, 1, None, closed="left"), None],
+        "noise": [StrOptions(set(NOISES)), nn.Module, list],
+        "noise_level": [
+            Interval(Real, 0, None, closed="left"),
+            tuple,
+            StrOptions({"auto"}),
+        ],
+        "emphasis": [tuple, None],
+        "init": [StrOptions({"auto", "linear", "random"})],
+    }
+
+    def _noises(self) -> list[Any]:
+        return self.noise if isinstance(self.noise, list) else [self.noise]
+
+    def _noise(self) -> Noise:
+        if self.optimizer == "lbfgs":
+            raise ValueError(
+                "optimizer='lbfgs' needs the same loss each time it asks for it, and "
+                "noise is drawn anew each time. Use another optimizer."
+            )
+        checks.check_noises(self._noises(), self.noise_level)
+        noises = [self._one_noise(noise) for noise in self._noises()]
+        return noises[0] if len(noises) == 1 else Compose(noises)
+
+    def _one_noise(self, noise: Any) -> Noise:
+        if isinstance(noise, str):
+            given = () if self.noise_level == "auto" else (self.noise_level,)
+            return NOISES[noise](*given)
+        return noise if isinstance(noise, Noise) else Compose([noise])
+
+    def _denoises(self) -> bool:
+        return True
+
+    def _draws_globally(self) -> bool:
+        return self._own_module() or not all(
+            isinstance(noise, str) or type(noise) in NOISES.values()
+            for noise in self._noises()
+        )
+
+    def _net_options(self) -> dict[str, Any]:
+        if self.emphasis is not None:
+            checks.check_emphasis(self.emphasis, self.loss)
+        return {"emphasis": self.emphasis}
+
+    def _code_size(self, n_samples: int, n_features: int) -> int:
+        if self.n_components is not None:
+            return int(self.n_components)
+        if self.warm_start and hasattr(self, "net_"):
+            return self.n_components_
+        return min(n_samples, n_features)
+
+    def _module_factory(
+        self, n_samples: int, n_features: int
+    ) -> tuple[Any, dict[str, Any]]:
+        factory, arguments = super()._module_factory(n_samples, n_features)
+        if self.module is None:
+            # At full width there is nothing to gain but the noise of small tables.
+            narrow = arguments["n_components"] < min(n_samples, n_features)
+            arguments["train_linear_path"] = narrow
+        return factory, arguments
+
+    def _start_noise(
+        self, net: AutoencoderNet, X: np.ndarray, columns: Columns
+    ) -> None:
+        net.noise_.fit(float_tensor(X), *map(torch.as_tensor, columns))
+
+    def _linear_start(
+        self,
+        net: AutoencoderNet,
+        X: np.ndarray,
+        columns: Columns,
+        sample_weight: np.ndarray | None,
+    ) -> LinearStart:
+        generator = torch.Generator(net.device).manual_seed(self._seed())
+
+        def corrupt(X: np.ndarray) -> np.ndarray:
+            rows = float_tensor(X, net.device, copy=True)
+            return net.corrupt(rows, generator).cpu().numpy()
+
+        return denoising_start(
+            X,
+            columns,
+            self.n_components_,
+            net.noise_,
+            corrupt,
+            sample_weight,
+            self._rng,
+            tied=self.tied_weights,
+        )

@@ -1,0 +1,576 @@
+"""From parameters and rows to a trained net: how all estimators are fitted."""
+
+import copy
+import math
+import warnings
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import validate_data
+from skorch.callbacks import Callback, PrintLog
+from torch import nn
+
+from skae import _checks as checks
+from skae._sklearn_compat import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    check_sample_weight,
+    fit_context,
+)
+from skae.losses import LOSSES
+from skae.noise import Noise
+from skae.training import (
+    AutoencoderNet,
+    ProgressBar,
+    Rows,
+    Run,
+    float_tensor,
+    is_better,
+    recipe,
+    run,
+    schedule_callbacks,
+    spread_sample,
+)
+
+# Fewer rows cannot tell an improvement on the start from luck.
+_MIN_VALIDATION_ROWS = 10
+# With fewer noisy rows, the draw of the noise would decide.
+_MIN_NOISY_ROWS = 512
+
+
+class FittedByTraining(BaseEstimator):
+    """How an autoencoder is fitted: its parameters, what a subclass decides, `fit`."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "loss": [StrOptions(set(LOSSES)), callable],
+        "output": [StrOptions({"code", "hidden", "reconstruction"})],
+        "optimizer": [StrOptions(set(recipe.OPTIMIZERS)), callable],
+        "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "lr_schedule": [
+            StrOptions({"auto", "cosine", "one_cycle"}),
+            HasMethods("on_train_begin"),
+            callable,
+            None,
+        ],
+        "max_epochs": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "batch_size": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+        "early_stopping": ["boolean"],
+        "n_iter_no_change": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "callbacks": [list, None],
+        "net_params": [dict, None],
+        "device": [str, torch.device],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    best_epoch_: int
+    loss_curve_: list[float]
+    validation_loss_curve_: list[float]
+    clean_validation_loss_curve_: list[float]
+
+    # What a subclass decides
+
+    @abstractmethod
+    def _module_factory(
+        self, n_samples: int, n_features: int
+    ) -> tuple[Any, dict[str, Any]]:
+        """Class (or instance, or callable) of the module, and its arguments."""
+
+    def _noise(self) -> Noise | None:
+        """Noise on the encoder's input in training."""
+        return None
+
+    def _denoises(self) -> bool:
+        """Whether the noise is what the user asked for: validation then has it, too."""
+        return False
+
+    def _net_options(self) -> dict[str, Any]:
+        """Further arguments of the net."""
+        return {}
+
+    def _start(
+        self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
+    ) -> None:
+        """Set the state before the first step, from the training rows."""
+
+    def _start_is_floor(self) -> bool:
+        """Whether the start is kept unless training improves on it significantly."""
+        return False
+
+    def _uses_logits(self) -> bool:
+        """Whether the loss is taken from `decode_logits`, the stable form."""
+        return False
+
+    # Fitting
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: ArrayLike | None = None,
+    ) -> Self:
+        """Train the autoencoder.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows.
+
+        y : None
+            Ignored.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows: in the loss, in the centring and in the start. Weight
+            2 counts as the row twice, weight 0 as the row left out.
+
+        X_val : array-like of shape (n_val, n_features), default=None
+            Validation rows. All rows of `X` then train, whatever
+            `validation_fraction` says. For `X_val` to pass through the steps of a
+            pipeline, name it in the pipeline's `transform_input`.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid, or does not fit `X`. An estimator that was
+            fitted before stays as it was.
+        """
+        with self._unchanged_on_error():
+            warm = self.warm_start and hasattr(self, "net_")
+            X, sample_weight = self._check_rows(X, sample_weight, reset=not warm)
+            if X_val is not None:
+                X_val = self._check_X(X_val, name="X_val", reset=False)
+            if not warm:
+                self._set_random_state()
+            net = self._make_net(X)
+            if warm:
+                self._take_over_state(net)
+            result, n_epochs = self._fit_net(net, X, sample_weight, X_val, warm)
+            self._store(net, result)
+            self._report(result, n_epochs)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Train for one pass over the given rows, going on from the present state.
+
+        The first call starts as `fit` does, from the rows of that call. All calls
+        share one optimizer, at a constant learning rate; of the parameters, only a
+        number set for `lr` is looked at again. There are no validation rows: the last
+        state is the one kept.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        y : None
+            Ignored.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the loss, and in the start of the first call.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+        """
+        with self._unchanged_on_error():
+            first = not hasattr(self, "net_")
+            X, sample_weight = self._check_rows(X, sample_weight, reset=first)
+            if first:
+                self._set_random_state()
+                net = self._make_net(X)
+                self._start(net, X, sample_weight)
+                curve = []
+            else:
+                net, curve = self.net_, self.loss_curve_
+                if self.lr != "auto":
+                    net.set_lr(self.lr)
+            rows = self._rows(net, X, sample_weight)
+            if first:
+                net.set_loss_unit(rows)
+            epochs_before = 0 if first else self.best_epoch_
+            with net.lending(rows):
+                result = run(net, rows, None, n_epochs=1)
+            self._store(net, result)
+            self.loss_curve_ = curve + result.loss_curve
+            self.n_iter_ = len(self.loss_curve_)
+            self.best_epoch_ = epochs_before + result.best_epoch
+            self._report(result, 1)
+        return self
+
+    def _fit_net(
+        self,
+        net: AutoencoderNet,
+        X: np.ndarray,
+        sample_weight: np.ndarray | None,
+        X_val: np.ndarray | None,
+        warm: bool,
+    ) -> tuple[Run, int]:
+        """Hold out, start, train, and decide which state is kept."""
+        floor = self._start_is_floor()
+        X_train, weight, X_val, weight_val = self._split(X, sample_weight, X_val, floor)
+        too_few = floor and X_val is None and self.validation_fraction is not None
+        if self.early_stopping and X_val is None and not too_few:
+            raise ValueError(
+                "early_stopping=True needs validation rows, and there are none: pass "
+                "X_val to fit, or set validation_fraction so that it leaves some of "
+                f"the {len(X)} rows of X."
+            )
+
+        if not warm:
+            self._start(net, X_train, weight)
+        train = self._rows(net, X_train, weight)
+        net.set_loss_unit(train)
+        with net.lending(train):
+            if too_few:
+                rows = self._validation_rows(net, X_train, weight)
+                return Run([], [], best_epoch=0, best_loss=net.mean_loss(rows)), 0
+            valid = clean = None
+            if X_val is not None:
+                valid = self._validation_rows(net, X_val, weight_val)
+                clean = self._rows(net, X_val, weight_val) if self._denoises() else None
+            n_epochs = self._n_epochs(net, len(train))
+            result = run(
+                net,
+                train,
+                valid,
+                clean=clean,
+                n_epochs=n_epochs,
+                patience=self._patience(n_epochs),
+                tol=self.tol,
+                callbacks=self._run_callbacks(net, len(train), n_epochs),
+            )
+        if not floor or X_val is None or valid is None or result.start_losses is None:
+            return result, n_epochs
+
+        losses = net.row_losses(valid)
+        trained = copy.deepcopy(net.plain_module_.state_dict())
+        # What is kept otherwise: the state taken over, or the start from all rows.
+        # That has seen the rows held out, but a row like no other may be among
+        # them, and the state trained has not learned it.
+        if warm:
+            self._take_over_state(net)
+        else:
+            self._start(net, X, sample_weight)
+        # Of noisy rows there are copies, one after the other.
+        losses, start_losses, other_losses = (
+            each.reshape(-1, len(X_val)).mean(axis=0)
+            for each in (losses, result.start_losses, net.row_losses(valid))
+        )
+        gain = np.average(other_losses - losses, weights=weight_val)
+        if gain > 0 and is_better(losses, start_losses, weight_val):
+            net.plain_module_.load_state_dict(trained)
+            return result, n_epochs
+        net.forget_optimizer_state()
+        start_loss = result.validation_loss_curve[0]
+        return result._replace(best_epoch=0, best_loss=start_loss), n_epochs
+
+    def _validation_rows(
+        self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
+    ) -> Rows:
+        """Rows to validate on; for a denoiser, noisy copies of them beside them."""
+        rows = self._rows(net, X, sample_weight)
+        if not self._denoises():
+            return rows
+        # Drawn once: the curve shows what is learned, not what is drawn.
+        generator = torch.Generator(net.device).manual_seed(self._split_seed)
+        n_copies = math.ceil(_MIN_NOISY_ROWS / len(X))
+        clean = rows.X.repeat(n_copies, 1)
+        weight = None if rows.y is None else rows.y.repeat(n_copies)
+        return Rows((net.corrupt(clean, generator), clean), weight)
+
+    def _split(
+        self,
+        X: np.ndarray,
+        sample_weight: np.ndarray | None,
+        X_val: np.ndarray | None,
+        floor: bool,
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+        """Training rows and weights, validation rows and weights."""
+        if X_val is not None:
+            if floor and len(X_val) < _MIN_VALIDATION_ROWS:
+                raise ValueError(
+                    f"X_val has {len(X_val)} rows; at least {_MIN_VALIDATION_ROWS} are "
+                    "needed to tell an improvement on the start from luck. Pass more, "
+                    "or set init='random'."
+                )
+            return X, sample_weight, X_val, None
+        if self.validation_fraction is None:
+            return X, sample_weight, None, None
+        held_out = self._hold_out(X, floor)
+        if not held_out.any():
+            return X, sample_weight, None, None
+        if sample_weight is None:
+            return X[~held_out], None, X[held_out], None
+        return (
+            X[~held_out],
+            sample_weight[~held_out],
+            X[held_out],
+            sample_weight[held_out],
+        )
+
+    def _hold_out(self, X: np.ndarray, floor: bool) -> np.ndarray:
+        """Mask of the validation rows; for the same rows it is the same.
+
+        So a fit that goes on from an earlier one holds out what that one did.
+        """
+        n_samples = len(X)
+        n_val = int(self.validation_fraction * n_samples)
+        needed = _MIN_VALIDATION_ROWS if floor else 1
+        # A tenth of the rows is enough of a larger table: there the fraction is wrong.
+        if n_val < needed <= n_samples // 10:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} leaves {n_val} of the "
+                f"{n_samples} rows of X to validate on, and at least {needed} are "
+                f"needed: set it to {needed / n_samples:.2g} or more, or to None to "
+                "train on all rows."
+            )
+        held_out = np.zeros(n_samples, dtype=bool)
+        if n_val >= needed:
+            held_out[spread_sample(X, n_val, self._split_seed)] = True
+        return held_out
+
+    def _set_random_state(self) -> None:
+        if self.random_state is None:
+            # Not numpy's global generator: fitting leaves the caller's draws alone.
+            self._rng = np.random.RandomState(
+                np.random.SeedSequence().generate_state(4)
+            )
+        else:
+            self._rng = check_random_state(self.random_state)
+        self._split_seed = self._seed()
+
+    def _own_module(self) -> bool:
+        """Whether the module is the user's, of which nothing is known."""
+        return getattr(self, "module", None) is not None
+
+    def _draws_globally(self) -> bool:
+        """Whether training may draw from torch's global generators."""
+        return self._own_module()
+
+    def _seed(self) -> int:
+        return int(self._rng.randint(2**31 - 1))
+
+    def _lr(self) -> float:
+        return recipe.learning_rate(self.optimizer) if self.lr == "auto" else self.lr
+
+    def _make_net(self, X: np.ndarray) -> AutoencoderNet:
+        """Build an initialised net for rows like those of `X`."""
+        checks.check_loss(self.loss)
+        checks.check_optimizer(self.optimizer)
+        checks.check_schedule(self.lr_schedule)
+        if self.optimizer == "lbfgs" and self.weight_decay > 0:
+            raise ValueError(
+                "optimizer='lbfgs' has no weight decay. Set weight_decay=0, or use "
+                f"another optimizer. Got weight_decay={self.weight_decay}."
+            )
+        net_params = dict(self.net_params or {})
+        checks.check_net_params(net_params)
+        device = checks.check_device(self.device)
+        factory, arguments = self._module_factory(*X.shape)
+        options = recipe.optimizer_options(self.optimizer, device)
+        if self.weight_decay > 0:
+            options["weight_decay"] = self.weight_decay
+        batch_size = self.batch_size
+        if batch_size == "auto":
+            batch_size = recipe.batch_size(self.optimizer, len(X))
+        criterion = LOSSES[self.loss] if isinstance(self.loss, str) else self.loss
+        net = AutoencoderNet(
+            factory,
+            nn.BCEWithLogitsLoss if self._uses_logits() else criterion,
+            noise=self._noise(),
+            from_logits=self._uses_logits(),
+            guard_random_state=self._draws_globally(),
+            seed=self._seed(),
+            optimizer=recipe.OPTIMIZERS.get(self.optimizer, self.optimizer),
+            lr=self._lr(),
+            batch_size=batch_size,
+            callbacks=self.callbacks,
+            device=str(device),
+            verbose=int(self.verbose >= 2),
+            **{
+                "iterator_valid__batch_size": recipe.EVALUATION_ROWS,
+                **self._net_options(),
+                **{f"module__{name}": value for name, value in arguments.items()},
+                **{f"optimizer__{name}": value for name, value in options.items()},
+                **net_params,
+            },
+        ).initialize()
+        with torch.no_grad(), net.private_random_state_:
+            net.module_.eval()
+            self.n_components_ = checks.check_module(
+                net.plain_module_,
+                float_tensor(X[:2], device, copy=True),
+                unit_interval=self.loss == "binary_cross_entropy",
+            )
+        if net.noise_ is not None:
+            checks.check_noise(net, float_tensor(X[:2], device, copy=True))
+        return net
+
+    def _take_over_state(self, net: AutoencoderNet) -> None:
+        try:
+            net.plain_module_.load_state_dict(self.net_.plain_module_.state_dict())
+            if net.noise_ is not None and self.net_.noise_ is not None:
+                net.noise_.load_state_dict(self.net_.noise_.state_dict())
+        except RuntimeError as error:
+            raise ValueError(
+                "warm_start=True goes on from the fitted module, but the parameters "
+                "now ask for another one: set them as they were, or set "
+                f"warm_start=False. {error}"
+            ) from error
+
+    def _rows(
+        self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
+    ) -> Rows:
+        """Rows on the device, with weights of mean one."""
+        rows = float_tensor(X, net.device, copy=self._own_module())
+        if sample_weight is None:
+            return Rows(rows)
+        return Rows(
+            rows, float_tensor(sample_weight / sample_weight.mean(), net.device)
+        )
+
+    def _n_epochs(self, net: AutoencoderNet, n_samples: int) -> int:
+        if self.max_epochs == "auto":
+            return recipe.n_epochs(self.optimizer, n_samples, net.batch_size)
+        return self.max_epochs
+
+    def _patience(self, n_epochs: int) -> int | None:
+        if not self.early_stopping:
+            return None
+        if self.n_iter_no_change == "auto":
+            return recipe.patience(n_epochs)
+        return self.n_iter_no_change
+
+    def _run_callbacks(
+        self, net: AutoencoderNet, n_samples: int, n_epochs: int
+    ) -> list[Callback]:
+        n_steps = n_epochs * math.ceil(n_samples / net.batch_size)
+        schedule = self.lr_schedule
+        if schedule == "auto":
+            schedule = None if self.optimizer == "lbfgs" else "one_cycle"
+        callbacks = schedule_callbacks(schedule, n_steps)
+        if self.verbose == 1:
+            callbacks.append(ProgressBar(type(self).__name__, n_steps))
+        elif self.verbose >= 2:
+            callbacks.append(PrintLog())
+        return callbacks
+
+    def _store(self, net: AutoencoderNet, result: Run) -> None:
+        """Set the fitted attributes."""
+        self.net_ = net
+        self.loss_curve_ = result.loss_curve
+        self.validation_loss_curve_ = result.validation_loss_curve
+        self.n_iter_ = len(result.loss_curve)
+        self.best_epoch_ = result.best_epoch
+        self.best_loss_ = result.best_loss
+        if self._denoises():
+            self.clean_validation_loss_curve_ = result.clean_validation_loss_curve
+
+    def _report(self, result: Run, n_epochs: int) -> None:
+        """Say what did not go as planned. Called from `fit`, for the stack level."""
+        name = type(self).__name__
+        lr, kept = self.net_.lr, result.best_epoch
+        if result.diverged_at is not None:
+            warnings.warn(
+                f"{name}: the loss was not finite in epoch {result.diverged_at} of "
+                f"{n_epochs}, at lr={lr:g}. The state kept is that of epoch {kept}. "
+                f"Try lr={lr / 10:g}, callbacks=[skorch.callbacks."
+                "GradientNormClipping(1.0)], or columns scaled by StandardScaler.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        if result.interrupted:
+            warnings.warn(
+                f"{name}: training was interrupted after {len(result.loss_curve)} of "
+                f"{n_epochs} epochs. The state kept is that of epoch {kept}.",
+                stacklevel=4,
+            )
+        if self.verbose and n_epochs == 0:
+            print(
+                f"{name}: too few rows to hold {_MIN_VALIDATION_ROWS} out; the start "
+                f"is kept, with loss {result.best_loss:.4g}."
+            )
+        elif self.verbose:
+            done = "Stopped early" if result.stopped_early else "Trained"
+            print(
+                f"{name}: {done} after {len(result.loss_curve)} epochs; the state kept "
+                f"is that of epoch {kept}, with loss {result.best_loss:.4g}."
+            )
+
+    @contextmanager
+    def _unchanged_on_error(self) -> Iterator[None]:
+        # A net that `partial_fit` has begun to train on goes on as it is.
+        before = vars(self).copy()
+        try:
+            yield
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    # Data
+
+    def _check_X(self, X: Any, *, name: str = "X", reset: bool) -> np.ndarray:
+        X = validate_data(
+            self, X, reset=reset, dtype=[np.float64, np.float32], order="C"
+        )
+        checks.check_magnitude(X, name)
+        if self.loss == "binary_cross_entropy":
+            checks.check_unit_interval(X, name)
+        return X
+
+    def _check_rows(
+        self, X: Any, sample_weight: Any, *, reset: bool
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Training rows and weights, without the rows that count nothing."""
+        X = self._check_X(X, reset=reset)
+        if sample_weight is None:
+            return X, None
+        sample_weight = check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+        counts = sample_weight > 0
+        if not counts.any():
+            raise ValueError(
+                "sample_weight is zero for every row: at least one row needs a "
+                "positive weight."
+            )
+        return (
+            (X, sample_weight) if counts.all() else (X[counts], sample_weight[counts])
+        )
