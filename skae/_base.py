@@ -86,6 +86,7 @@ class BaseAutoencoder(
             return self._apply(lambda module, x: module.encode(x), X)
         if self.output == "reconstruction":
             return self._reconstruct(X)
+        self._validate_params()  # it may have been changed to something unknown
         self._hidden_sizes()
         return self._apply(lambda module, x: torch.cat(module.hidden(x), dim=1), X)
 

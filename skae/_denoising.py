@@ -16,6 +16,7 @@ from skae.training import (
     AutoencoderNet,
     Columns,
     LinearStart,
+    count_distinct,
     denoising_start,
     float_tensor,
 )
@@ -42,8 +43,9 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
     Parameters
     ----------
     n_components : int or None, default=None
-        Size of the code. None is ``min(n_samples, n_features)``; the linear path then
-        stays at its start, and only the nonlinear layers are trained.
+        Size of the code. None is the number of columns, or of distinct rows if these
+        are fewer; the linear path then stays at its start, and only the nonlinear
+        layers are trained.
 
     noise : {"dropout", "gaussian", "masking", "salt_and_pepper", "swap"}, \
             torch.nn.Module, or list of these, default="gaussian"
@@ -254,20 +256,19 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
             checks.check_emphasis(self.emphasis, self.loss)
         return {"emphasis": self.emphasis}
 
-    def _code_size(self, n_samples: int, n_features: int) -> int:
+    def _code_size(self, X: np.ndarray) -> int:
         if self.n_components is not None:
             return int(self.n_components)
         if self.warm_start and hasattr(self, "net_"):
             return self.n_components_
-        return min(n_samples, n_features)
+        # Not of all rows: weight 2 is to count as the row twice.
+        return count_distinct(X, X.shape[1])
 
-    def _module_factory(
-        self, n_samples: int, n_features: int
-    ) -> tuple[Any, dict[str, Any]]:
-        factory, arguments = super()._module_factory(n_samples, n_features)
+    def _module_factory(self, X: np.ndarray) -> tuple[Any, dict[str, Any]]:
+        factory, arguments = super()._module_factory(X)
         if self.module is None:
             # At full width there is nothing to gain but the noise of small tables.
-            narrow = arguments["n_components"] < min(n_samples, n_features)
+            narrow = arguments["n_components"] < count_distinct(X, X.shape[1])
             arguments["train_linear_path"] = narrow
         return factory, arguments
 

@@ -46,7 +46,7 @@ class BaseDenseAutoencoder(BaseAutoencoder):
     ) -> LinearStart:
         """Weights of the linear path before the first step."""
 
-    def _code_size(self, n_samples: int, n_features: int) -> int:
+    def _code_size(self, X: np.ndarray) -> int:
         return int(self.n_components)
 
     def _hidden_widths(self) -> list[int]:
@@ -75,22 +75,20 @@ class BaseDenseAutoencoder(BaseAutoencoder):
     def _uses_logits(self) -> bool:
         return self.module is None and self.loss == "binary_cross_entropy"
 
-    def _module_factory(
-        self, n_samples: int, n_features: int
-    ) -> tuple[Any, dict[str, Any]]:
+    def _module_factory(self, X: np.ndarray) -> tuple[Any, dict[str, Any]]:
         obstacle = self._obstacle_to_linear_start()
         if self.init == self._linear_init and obstacle is not None:
             raise ValueError(
                 f"init={self.init!r} is not possible here: {obstacle}. Use init='auto' "
                 "or init='random'."
             )
-        n_components = self._code_size(n_samples, n_features)
+        n_components = self._code_size(X)
         if self.module is not None:
             return self.module, checks.module_arguments(
-                self.module, n_features, n_components
+                self.module, X.shape[1], n_components
             )
         return DenseAutoencoder, {
-            "n_features": n_features,
+            "n_features": X.shape[1],
             "n_components": n_components,
             "hidden_layer_sizes": self._hidden_widths(),
             "activation": self.activation,

@@ -95,9 +95,7 @@ class FittedByTraining(BaseEstimator):
     # What a subclass decides
 
     @abstractmethod
-    def _module_factory(
-        self, n_samples: int, n_features: int
-    ) -> tuple[Any, dict[str, Any]]:
+    def _module_factory(self, X: np.ndarray) -> tuple[Any, dict[str, Any]]:
         """Class (or instance, or callable) of the module, and its arguments."""
 
     def _noise(self) -> Noise | None:
@@ -402,13 +400,13 @@ class FittedByTraining(BaseEstimator):
         net_params = dict(self.net_params or {})
         checks.check_net_params(net_params)
         device = checks.check_device(self.device)
-        factory, arguments = self._module_factory(*X.shape)
+        factory, arguments = self._module_factory(X)
         options = recipe.optimizer_options(self.optimizer, device)
         if self.weight_decay > 0:
             options["weight_decay"] = self.weight_decay
         batch_size = self.batch_size
         if batch_size == "auto":
-            batch_size = recipe.batch_size(self.optimizer, len(X))
+            batch_size = recipe.batch_size(self.optimizer, len(X), self._denoises())
         criterion = LOSSES[self.loss] if isinstance(self.loss, str) else self.loss
         net = AutoencoderNet(
             factory,

@@ -337,10 +337,11 @@ class SaltAndPepperNoise(Noise):
     --------
     >>> import torch
     >>> from skae.noise import SaltAndPepperNoise
-    >>> noise = SaltAndPepperNoise(0.5).fit(torch.tensor([[0.0, 0, 5], [1, 2, 5]]))
-    >>> noise(torch.full((2, 3), 5.0), torch.Generator().manual_seed(0))
-    tensor([[1., 5., 5.],
-            [0., 2., 5.]])
+    >>> noise = SaltAndPepperNoise(0.5).fit(torch.tensor([[0.0, 0], [1, 2]]))
+    >>> noise(torch.full((3, 2), 0.5), torch.Generator().manual_seed(0))
+    tensor([[0.5000, 2.0000],
+            [0.0000, 0.0000],
+            [0.5000, 0.5000]])
     """
 
     low: Tensor
@@ -411,10 +412,12 @@ class SwapNoise(Noise):
     >>> import torch
     >>> from skae.noise import SwapNoise
     >>> noise = SwapNoise(0.5)
-    >>> x = torch.tensor([[1, 2, 3], [10, 20, 30]])
+    >>> x = torch.tensor([[1, 10], [2, 20], [3, 30], [4, 40]])
     >>> noise(x, torch.Generator().manual_seed(0))
-    tensor([[10,  2, 30],
-            [ 1, 20, 30]])
+    tensor([[ 1, 10],
+            [ 2, 10],
+            [ 4, 40],
+            [ 4, 40]])
     """
 
     def __init__(self, level: Level = 0.15) -> None:

@@ -300,9 +300,9 @@ def test_warm_start_keeps_the_floor():
     larger = AutoencoderTransformer(4, warm_start=True, random_state=0, max_epochs=30)
     X, X_test = rng.normal(size=(2, 200, 20)) @ rng.normal(size=(20, 20))
     once = larger.fit(X).score(X_test)
-    noise = float(larger.net_.noise_.std)
+    noise = float(larger.net_.noise_.scale)
     assert larger.fit(X).score(X_test) > once - 0.002
-    assert float(larger.net_.noise_.std) == noise > 0
+    assert float(larger.net_.noise_.scale) == noise > 0
 
 
 def test_auto_is_about_two_thousand_steps():

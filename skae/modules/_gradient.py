@@ -72,11 +72,10 @@ def backward(tape: Tape, grad: Tensor, to_input: bool) -> Tensor:
 
 def add_linear_gradient(layer: nn.Linear | TiedLinear, x: Tensor, grad: Tensor) -> None:
     """Add the gradients of a linear layer's weight and bias."""
-    if isinstance(layer, TiedLinear):
-        _add(layer.source.weight, x.t() @ grad)
-    else:
-        _add(layer.weight, grad.t() @ x)
-    if layer.bias is not None:
+    source = layer.source if isinstance(layer, TiedLinear) else layer
+    if source.weight.requires_grad:
+        _add(source.weight, grad.t() @ x if source is layer else x.t() @ grad)
+    if layer.bias is not None and layer.bias.requires_grad:
         _add(layer.bias, grad.sum(0))
 
 
@@ -88,5 +87,4 @@ def input_gradient(layer: nn.Linear | TiedLinear, grad: Tensor) -> Tensor:
 
 
 def _add(parameter: Tensor, grad: Tensor) -> None:
-    if parameter.requires_grad:
-        parameter.grad = grad if parameter.grad is None else parameter.grad.add_(grad)
+    parameter.grad = grad if parameter.grad is None else parameter.grad.add_(grad)

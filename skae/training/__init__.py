@@ -9,7 +9,13 @@ from skae.training._random import PrivateRandomState
 from skae.training._run import Run, float_tensor, run
 from skae.training._schedule import schedule_callbacks
 from skae.training._selection import is_better, spread_sample
-from skae.training._start import Columns, LinearStart, column_statistics, pca_start
+from skae.training._start import (
+    Columns,
+    LinearStart,
+    column_statistics,
+    count_distinct,
+    pca_start,
+)
 
 __all__ = [
     "AutoencoderNet",
@@ -20,6 +26,7 @@ __all__ = [
     "Rows",
     "Run",
     "column_statistics",
+    "count_distinct",
     "denoising_start",
     "float_tensor",
     "is_better",

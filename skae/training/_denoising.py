@@ -8,10 +8,17 @@ import torch
 from scipy import linalg
 
 from skae.noise import Noise
-from skae.training._start import Columns, LinearStart, column_statistics, spread
+from skae.training._start import (
+    Columns,
+    LinearStart,
+    as_bytes,
+    column_statistics,
+    count_distinct,
+    spread,
+)
 
 # Shares of the covariance that may be replaced by a multiple of the identity.
-_SHRINKAGES = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+_SHRINKAGES = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 0.9)
 _N_FOLDS = 3
 # With more rows than this for each column, there is nothing to gain by shrinking.
 _ROWS_PER_COLUMN = 10
@@ -74,7 +81,7 @@ def denoising_start(
         ``min(X.shape)``.
 
     tied : bool, default=False
-        Whether V is to be the transpose of W; M is then made symmetric.
+        Whether V is to be the transpose of W: M is the best symmetric matrix then.
 
     Returns
     -------
@@ -87,21 +94,24 @@ def denoising_start(
     """
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
     known = noise.moments(*map(torch.as_tensor, columns)) is not None
-    table = _Known(X, weight, noise) if known else _Sampled(X, weight, corrupt)
+    table = (
+        _Known(X, weight, columns.mean, noise)
+        if known
+        else _Sampled(X, weight, columns.mean, corrupt)
+    )
     shrinkage = 0.0
-    if len(X) < _ROWS_PER_COLUMN * X.shape[1]:
+    enough = _ROWS_PER_COLUMN * X.shape[1]
+    if count_distinct(X, enough) < enough:
         shrinkage = table.best_shrinkage(random_state)
     cross, noisy, noisy_mean = table.moments(slice(None), columns, shrinkage)
-    denoiser = _denoiser(cross, noisy)
-    gain = denoiser @ cross.T
     if tied:
-        gain = (denoiser + denoiser.T) / 2
-    values, vectors = linalg.eigh((gain + gain.T) / 2)
-    leading = slice(-1, -1 - min(n_components, *X.shape), -1)
+        target = denoiser = _symmetric_denoiser(cross, noisy)
+    else:
+        denoiser = _denoiser(cross, noisy)
+        target = denoiser @ cross.T
+    values, vectors = linalg.eigh((target + target.T) / 2)
+    leading = slice(-1, -1 - min(n_components, len(values)), -1)
     values, vectors = values[leading], vectors[:, leading]
-    # Eigenvectors have no sign of their own.
-    largest = np.abs(vectors).argmax(axis=0)
-    vectors = vectors * np.sign(vectors[largest, np.arange(len(largest))])
     if tied:
         encoder = np.sqrt(values.clip(0))[:, None] * vectors.T
         decoder = encoder.T
@@ -109,17 +119,29 @@ def denoising_start(
         encoder, decoder = vectors.T @ denoiser, vectors
     if table.basis is not None:
         encoder, decoder = encoder @ table.basis.T, table.basis @ decoder
+    # Eigenvectors have no sign of their own.
+    largest = np.abs(decoder).argmax(axis=0)
+    sign = np.sign(decoder[largest, np.arange(len(largest))])
+    encoder, decoder = sign[:, None] * encoder, decoder * sign
     bias = decoder @ (encoder @ (columns.mean - noisy_mean))
     encoder, decoder = spread(encoder, decoder, n_components, random_state)
     return LinearStart(encoder, decoder, bias)
 
 
 def _denoiser(cross: np.ndarray, noisy: np.ndarray) -> np.ndarray:
-    """Solve ``M noisy = cross``."""
+    """Solve ``M noisy = cross``: the least squares of clean rows from noisy ones."""
+    return linalg.solve(_regular(noisy), cross.T, assume_a="pos").T
+
+
+def _symmetric_denoiser(cross: np.ndarray, noisy: np.ndarray) -> np.ndarray:
+    """Solve ``M noisy + noisy M = cross + cross.T``: the same, for symmetric M."""
+    return linalg.solve_continuous_lyapunov(_regular(noisy), cross + cross.T)
+
+
+def _regular(noisy: np.ndarray) -> np.ndarray:
     # Columns that are constant, noise or not, have no variance.
     ridge = 1e-10 * np.trace(noisy) / len(noisy) or 1.0
-    noisy = noisy + ridge * np.eye(len(noisy))
-    return linalg.solve(noisy, cross.T, assume_a="pos").T
+    return noisy + ridge * np.eye(len(noisy))
 
 
 class _Table:
@@ -127,17 +149,19 @@ class _Table:
 
     Attributes
     ----------
-    basis : ndarray of shape (n_features, n_samples) or None
-        Orthonormal columns that span the centred rows, with more columns than rows:
-        all matrices are in this basis then.
+    basis : ndarray of shape (n_features, rank) or None
+        Orthonormal columns that span the centred rows, where these are fewer than
+        columns: all matrices are in this basis then.
     """
 
-    def __init__(self, X: np.ndarray, weight: np.ndarray) -> None:
+    def __init__(self, X: np.ndarray, weight: np.ndarray, mean: np.ndarray) -> None:
         self.X = X
         self.weight = weight
         self.basis: np.ndarray | None = None
-        if len(X) < X.shape[1]:
-            self.basis, _ = linalg.qr((X - X.mean(axis=0)).T, mode="economic")
+        if count_distinct(X, X.shape[1]) < X.shape[1]:
+            _, values, axes = linalg.svd(X - mean, full_matrices=False)
+            rounding = max(X.shape) * np.finfo(np.float64).eps * values[0]
+            self.basis = axes[: max(1, (values > rounding).sum())].T
 
     def moments(
         self, index: np.ndarray | slice, columns: Columns, shrinkage: float
@@ -168,10 +192,9 @@ class _Table:
     def best_shrinkage(self, random_state: np.random.RandomState) -> float:
         """Give the shrinkage with the least expected error in three folds."""
         # Rows that are the same go into the same fold: weight 2 is the row twice.
-        as_bytes = self.X.view(f"V{self.X.itemsize * self.X.shape[1]}").ravel()
-        distinct, number = np.unique(as_bytes, return_inverse=True)
+        distinct, number = np.unique(as_bytes(self.X), return_inverse=True)
         if len(distinct) < _N_FOLDS:
-            return 1.0
+            return _SHRINKAGES[-1]
         fold = random_state.permutation(len(distinct))[number] % _N_FOLDS
         errors = np.zeros(len(_SHRINKAGES))
         for held_out in range(_N_FOLDS):
@@ -193,8 +216,10 @@ class _Table:
 class _Known(_Table):
     """Rows with noise whose moments are known."""
 
-    def __init__(self, X: np.ndarray, weight: np.ndarray, noise: Noise) -> None:
-        super().__init__(X, weight)
+    def __init__(
+        self, X: np.ndarray, weight: np.ndarray, mean: np.ndarray, noise: Noise
+    ) -> None:
+        super().__init__(X, weight, mean)
         self.noise = noise
 
     def moments(
@@ -234,9 +259,10 @@ class _Sampled(_Table):
         self,
         X: np.ndarray,
         weight: np.ndarray,
+        mean: np.ndarray,
         corrupt: Callable[[np.ndarray], np.ndarray],
     ) -> None:
-        super().__init__(X, weight)
+        super().__init__(X, weight, mean)
         n_draws = math.ceil(_SAMPLED_ROWS / len(X))
         self.draws = [corrupt(X) for _ in range(n_draws)]
         self.noisy_mean = np.mean(

@@ -44,11 +44,14 @@ def optimizer_options(optimizer: Any, device: torch.device) -> dict[str, Any]:
     return options
 
 
-def batch_size(optimizer: Any, n_samples: int) -> int:
-    """Take a tenth of the rows, between 16 and 256; all of them for L-BFGS."""
+def batch_size(optimizer: Any, n_samples: int, denoising: bool = False) -> int:
+    """Take a tenth of the rows, between 16 and 256; all of them for L-BFGS.
+
+    A denoiser takes a fifth: its gradients vary with the noise, too.
+    """
     if optimizer == "lbfgs":
         return n_samples
-    return int(np.clip(n_samples // 10, 16, 256))
+    return int(np.clip(n_samples // (5 if denoising else 10), 16, 256))
 
 
 def n_epochs(optimizer: Any, n_samples: int, batch_size: int) -> int:

@@ -98,7 +98,9 @@ def measure(data, kind, noise, seeds):
         std = float(noise.level * noise.scale)
         row["wiener"] = gain(wiener(X_train, test_noisy, std))
         if X_train.shape[1] < 400:
-            net = MLPRegressor(hidden_layer_sizes=(100, 100), max_iter=100, random_state=0)
+            net = MLPRegressor(
+                hidden_layer_sizes=(100, 100), max_iter=100, random_state=0
+            )
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 net.fit(corrupt(noise, X_train, X_train, 1), X_train)
