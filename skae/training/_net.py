@@ -3,33 +3,26 @@
 import copy
 import math
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from skorch import NeuralNet
-from skorch.callbacks import Callback, EpochTimer, LRScheduler
 from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from skae.losses import row_losses
 from skae.noise import Noise, SwapNoise
-from skae.training._batches import Rows, make_batches
-from skae.training._random import PrivateRandomState
+from skae.training._batches import Rows
 from skae.training._recipe import EVALUATION_ROWS
+from skae.training._tensor_net import TensorNet
 
 
-class AutoencoderNet(NeuralNet):
+class AutoencoderNet(TensorNet):
     """skorch net that trains a module to reconstruct its input.
 
-    A training step is ``x_hat = module(noise(x)); loss = criterion(x_hat, x)``. All
-    that skorch documents for :class:`skorch.NeuralNet` holds, with these differences,
-    made for speed on data in memory: batches are slices of one tensor on the device,
-    the losses of batches are read off the device only if there are callbacks that may
-    look at them, and there are no default callbacks but a timer.
+    A training step is ``x_hat = module(noise(x)); loss = criterion(x_hat, x)``.
 
     Parameters
     ----------
@@ -39,9 +32,6 @@ class AutoencoderNet(NeuralNet):
 
     criterion : torch.nn.Module class or instance, default=torch.nn.MSELoss
         Called with reconstructions and rows.
-
-    seed : int, default=0
-        Start of the stream that orders and noise are drawn from.
 
     noise : skae.noise.Noise, default=None
         Corrupts the rows that the encoder is given in training; the loss is against
@@ -59,12 +49,8 @@ class AutoencoderNet(NeuralNet):
     from_logits : bool, default=False
         Whether the criterion takes the output of `decode_logits`, not of `decode`.
 
-    guard_random_state : bool, default=False
-        Whether training steps run with torch's global generators in a private state:
-        needed for modules that draw from them, such as dropout.
-
     **kwargs : dict
-        Further parameters of :class:`skorch.NeuralNet`.
+        Further parameters of :class:`TensorNet`.
     """
 
     def __init__(
@@ -74,178 +60,27 @@ class AutoencoderNet(NeuralNet):
         *,
         noise: Noise | None = None,
         emphasis: tuple[float, float] | None = None,
-        seed: int = 0,
         loss_unit: float = 1.0,
         from_logits: bool = False,
-        guard_random_state: bool = False,
-        iterator_train: Any = make_batches,
-        iterator_train__shuffle: bool = True,
-        iterator_valid: Any = make_batches,
-        dataset: Any = Rows,
-        train_split: Any = None,
-        verbose: int = 0,
         **kwargs: Any,
     ) -> None:
         self.noise = noise
         self.emphasis = emphasis
-        self.seed = seed
         self.loss_unit = loss_unit
         self.from_logits = from_logits
-        self.guard_random_state = guard_random_state
-        super().__init__(
-            module,
-            criterion,
-            iterator_train=iterator_train,
-            iterator_train__shuffle=iterator_train__shuffle,
-            iterator_valid=iterator_valid,
-            dataset=dataset,
-            train_split=train_split,
-            verbose=verbose,
-            **kwargs,
-        )
+        super().__init__(module, criterion, **kwargs)
 
-    module_: Any
     noise_: Any
-    criterion_: Any
-
-    @property
-    def _default_callbacks(self) -> list[tuple[str, Callback]]:
-        return [("epoch_timer", EpochTimer())]
-
-    # Random numbers
-
-    def reseed(self, seed: int) -> None:
-        """Start a new stream of random numbers."""
-        device = torch.device(self.device)
-        self.seed = seed
-        self.generator_ = torch.Generator(device).manual_seed(seed)
-        self.private_random_state_ = PrivateRandomState(seed, device)
-
-    def _guarded(self) -> AbstractContextManager[None]:
-        return self.private_random_state_ if self.guard_random_state else nullcontext()
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        if torch.device(self.device).type != "cpu" and self.initialized_:
-            # A generator of CUDA cannot be opened on a machine without it: the copy
-            # begins a stream of its own.
-            del state["generator_"], state["private_random_state_"]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if self.initialized_ and not hasattr(self, "generator_"):
-            self.reseed(self.seed)
-
-    # Initialisation
-
-    def initialize(self) -> "AutoencoderNet":
-        self.reseed(self.seed)
-        return super().initialize()
 
     def initialize_module(self) -> "AutoencoderNet":
-        with self.private_random_state_:
-            super().initialize_module()
-        if not isinstance(self.module_, nn.Module):
-            raise ValueError(
-                "module must be, or give, a torch.nn.Module with the methods encode(x) "
-                f"and decode(z). Got {type(self.module_).__name__}."
-            )
-        if self.module_ is self.module:
-            self.module_ = copy.deepcopy(self.module)
-        self.module_ = self.module_.float()
+        super().initialize_module()
         self.noise_ = copy.deepcopy(self.noise)
         return self
 
-    def initialize_optimizer(self, triggered_directly: Any = None) -> "AutoencoderNet":
-        if self.optimizer is not getattr(torch.optim, "Muon", None):
-            return super().initialize_optimizer(triggered_directly)
-        # Muon is for matrices; everything else goes to AdamW, with steps of the same
-        # root mean square (Liu et al. 2025, Muon is scalable for LLM training, 2.2).
-        named = list(self.get_all_learnable_params())
-        matrices = [(name, p) for name, p in named if p.ndim == 2]
-        others = [(name, p) for name, p in named if p.ndim != 2]
-        groups, options = self.get_params_for_optimizer("optimizer", matrices)
-        self.optimizer_ = torch.optim.Muon(
-            *groups,
-            **{"weight_decay": 0.0, "adjust_lr_fn": "match_rms_adamw", **options},
-        )
-        if others:
-            groups, _ = self.get_params_for_optimizer("optimizer_vectors", others)
-            self.optimizer_vectors_ = torch.optim.AdamW(
-                groups[0], lr=self.lr, weight_decay=options.get("weight_decay", 0.0)
-            )
-        return self
-
-    def initialize_criterion(self) -> "AutoencoderNet":
-        super().initialize_criterion()
-        if self.criterion_ is self.criterion:
-            self.criterion_ = copy.deepcopy(self.criterion)
-        if hasattr(self.criterion_, "reduction"):
-            # Sums would grow with the batch.
-            self.criterion_.reduction = "mean"
-        return self
-
-    def initialize_history(self) -> "AutoencoderNet":
-        super().initialize_history()
-        self.lowest_losses_: dict[str, float] = {}
-        self.interrupted_ = False
-        return self
-
-    def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
-        # Only the module: losses of single rows need the criterion as it is.
-        return super().torch_compile(module, name) if name == "module" else module
-
-    @property
-    def plain_module_(self) -> Any:
-        """The module, not wrapped by torch.compile."""
-        return getattr(self.module_, "_orig_mod", self.module_)
-
-    def optimizers(self) -> list[torch.optim.Optimizer]:
-        """All optimizers: more than one with Muon."""
-        return [getattr(self, f"{name}_") for name in self._optimizers]
-
-    def set_lr(self, lr: float) -> None:
-        """Set the learning rate of all optimizers."""
-        self.lr = lr
-        for optimizer in self.optimizers():
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-
-    def forget_optimizer_state(self) -> None:
-        """Let the optimizers begin anew, for other weights than they worked on."""
-        for optimizer in self.optimizers():
-            optimizer.state.clear()
-
-    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
-        name = "iterator_train" if training else "iterator_valid"
-        iterator = getattr(self, name)
-        options = {"batch_size": self.batch_size, **self.get_params_for(name)}
-        if options["batch_size"] == -1:
-            options["batch_size"] = len(dataset)
-        # Neither of them is to draw from torch's global generator.
-        if iterator is make_batches:
-            options.setdefault("generator", self.generator_)
-        elif iterator is DataLoader:
-            options.setdefault("generator", torch.Generator().manual_seed(self.seed))
-        return iterator(dataset, **options)
-
-    def on_train_end(
-        self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any
-    ) -> None:
-        for _, callback in self.callbacks_:
-            if isinstance(callback, LRScheduler):
-                # It holds the optimizer, which pickle would then save a second time,
-                # out of reach of skorch's care for machines without CUDA.
-                callback.lr_scheduler_ = None
+    def _trained_modules(self) -> list[nn.Module]:
+        return [self.module_] if self.noise_ is None else [self.module_, self.noise_]
 
     # Steps
-
-    def _set_training(self, training: bool = True) -> None:
-        # Walking over all submodules at each step takes as long as a small layer.
-        modules = [self.module_] if self.noise_ is None else [self.module_, self.noise_]
-        if any(module.training != training for module in modules):
-            super()._set_training(training)
 
     def get_loss(
         self,
@@ -381,46 +216,3 @@ class AutoencoderNet(NeuralNet):
             mean = (weight @ x).expand_as(x)
             loss = float(weight @ row_losses(self.criterion_, mean, x))
         self.loss_unit = loss if math.isfinite(loss) and loss > 0 else 1.0
-
-    # Epochs
-
-    def run_single_epoch(
-        self,
-        iterator: Any,
-        training: bool,
-        prefix: str,
-        step_fn: Any,
-        **fit_params: Any,
-    ) -> None:
-        if iterator is None:
-            return
-        record_batches = bool(self.callbacks)
-        total: Any = 0.0
-        n_rows = n_batches = 0
-        try:
-            for batch in iterator:
-                self.notify("on_batch_begin", batch=batch, training=training)
-                step = step_fn(batch, **fit_params)
-                size = len(step["y_pred"])
-                total = total + step["loss"].detach() * size
-                n_rows += size
-                n_batches += 1
-                if record_batches:
-                    self.history.record_batch(f"{prefix}_loss", step["loss"].item())
-                    self.history.record_batch(f"{prefix}_batch_size", size)
-                self.notify("on_batch_end", batch=batch, training=training, **step)
-        except KeyboardInterrupt:
-            # skorch's callbacks stop training by the same exception, between epochs.
-            self.interrupted_ = True
-            raise
-        if n_batches == 0:
-            raise ValueError(
-                f"There is no batch of the {prefix} rows: with drop_last, batch_size="
-                f"{self.batch_size} must not exceed the number of rows."
-            )
-        loss = float(total) / n_rows
-        lowest = self.lowest_losses_.get(prefix, math.inf)
-        self.lowest_losses_[prefix] = min(loss, lowest)
-        self.history.record(f"{prefix}_batch_count", n_batches)
-        self.history.record(f"{prefix}_loss", loss)
-        self.history.record(f"{prefix}_loss_best", loss < lowest)
