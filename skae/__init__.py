@@ -2,7 +2,13 @@
 
 from skae._autoencoder import AutoencoderTransformer
 from skae._denoising import DenoisingAutoencoder
+from skae._stacked import StackedAEPretrainer
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["AutoencoderTransformer", "DenoisingAutoencoder", "__version__"]
+__all__ = [
+    "AutoencoderTransformer",
+    "DenoisingAutoencoder",
+    "StackedAEPretrainer",
+    "__version__",
+]

@@ -2,21 +2,14 @@
 
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 
-from skae._dense import BaseDenseAutoencoder
+from skae._dense import BasePCAAutoencoder
 from skae._docs import shared_docs
-from skae._sklearn_compat import StrOptions
-from skae.noise import GaussianNoise, Noise
-from skae.training import AutoencoderNet, Columns, LinearStart, pca_start
-
-# Level of the noise in training, in units of what PCA leaves over.
-_NOISE = 0.5
 
 
 @shared_docs
-class AutoencoderTransformer(BaseDenseAutoencoder):
+class AutoencoderTransformer(BasePCAAutoencoder):
     """Dense autoencoder, used like :class:`~sklearn.decomposition.PCA`.
 
     The encoder maps a row to a code of `n_components` numbers, the decoder maps it
@@ -97,10 +90,7 @@ class AutoencoderTransformer(BaseDenseAutoencoder):
 
     References
     ----------
-    .. [1] L. N. Smith and N. Topin, "Super-convergence: very fast training of neural
-       networks using large learning rates", 2018, arXiv:1708.07120.
-
-    .. [2] G. E. Hinton and R. R. Salakhutdinov, "Reducing the dimensionality of data
+    .. [1] G. E. Hinton and R. R. Salakhutdinov, "Reducing the dimensionality of data
        with neural networks", Science 313, 2006. The deep autoencoder; it also starts
        from a trained state, though not from PCA.
 
@@ -174,28 +164,7 @@ class AutoencoderTransformer(BaseDenseAutoencoder):
         self.random_state = random_state
         self.verbose = verbose
 
-    _linear_init = "pca"
-
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **BaseDenseAutoencoder._parameter_constraints,
-        "init": [StrOptions({"auto", "pca", "random"})],
+        **BasePCAAutoencoder._parameter_constraints,
+        "module": [callable, None],
     }
-
-    def _noise(self) -> Noise | None:
-        # L-BFGS needs the same loss each time it asks for it.
-        noisy = self._start_is_floor() and self.optimizer != "lbfgs"
-        return GaussianNoise(_NOISE) if noisy else None
-
-    def _linear_start(
-        self,
-        net: AutoencoderNet,
-        X: np.ndarray,
-        columns: Columns,
-        sample_weight: np.ndarray | None,
-    ) -> LinearStart:
-        start, residual = pca_start(
-            X, columns, self.n_components, sample_weight, self._rng
-        )
-        if net.noise_ is not None:
-            net.noise_.scale.fill_(residual)
-        return start

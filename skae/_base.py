@@ -42,9 +42,7 @@ class BaseAutoencoder(
 
         Threads may do so at once: nothing about the module is changed.
         """
-        module = self.net_.plain_module_
-        if module.training:
-            module = copy.deepcopy(module).eval()
+        module = self._module_in_evaluation()
         batch_size = min(recipe.EVALUATION_ROWS, _INFERENCE_BYTES // (4 * X.shape[1]))
         batch_size = max(_BLOCK, batch_size - batch_size % _BLOCK)
         parts = []
@@ -56,6 +54,10 @@ class BaseAutoencoder(
                     x = torch.cat([x, x[-1:].expand(-n_rows % _BLOCK, -1)])
                 parts.append(function(module, x)[:n_rows].cpu().numpy())
         return np.concatenate(parts).astype(X.dtype, copy=False)
+
+    def _module_in_evaluation(self) -> Any:
+        module = self.net_.plain_module_
+        return copy.deepcopy(module).eval() if module.training else module
 
     def _check_new_X(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
@@ -251,21 +253,9 @@ class BaseAutoencoder(
 
     def _hidden_sizes(self) -> list[int]:
         """Widths of the hidden layers whose activations the module gives."""
-        module = self.net_.plain_module_
-        if not hasattr(module, "hidden"):
-            raise ValueError(
-                "output='hidden' needs a module with a method hidden(x) that gives a "
-                f"list of activations; {type(module).__name__} has none."
-            )
-        with torch.no_grad(), self.net_.private_random_state_:
+        with torch.inference_mode():
             x = torch.zeros(2, self.n_features_in_, device=self.net_.device)
-            sizes = [part.shape[1] for part in module.hidden(x)]
-        if not sizes:
-            raise ValueError(
-                "output='hidden' needs hidden layers, and hidden_layer_sizes is (). "
-                "Set output='code'."
-            )
-        return sizes
+            return checks.check_hidden(self._module_in_evaluation(), x)
 
     @property
     def _n_features_out(self) -> int:

@@ -1,6 +1,7 @@
 """Checks of parameters and data that need more than a type and a range."""
 
 import inspect
+import math
 import warnings
 from numbers import Real
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
 
-from skae.noise import NOISES
+from skae.noise import Noise
 from skae.training import AutoencoderNet
 
 # Squares of larger numbers overflow float32.
@@ -92,35 +93,24 @@ def check_loss(loss: Any) -> None:
             )
 
 
-def check_noises(noises: list[Any], level: Any) -> None:
-    """Refuse what is not noise, and a level that none of it would have."""
-    if not noises:
-        raise ValueError("noise is an empty list: name at least one noise in it.")
-    for noise in noises:
-        known = isinstance(noise, str) and noise in NOISES
-        if not known and not isinstance(noise, nn.Module):
-            raise ValueError(
-                f"noise may be named by {', '.join(map(repr, sorted(NOISES)))}, or be "
-                f"a torch module; a list may hold both. Got {noise!r}."
-            )
-    if level != "auto" and not any(isinstance(noise, str) for noise in noises):
-        raise ValueError(
-            "noise_level is for noise given by name; a module has its own level. "
-            f"Set noise_level='auto'. Got noise_level={level!r} with {noises}."
-        )
-
-
-def check_emphasis(emphasis: tuple, loss: Any) -> None:
-    """Refuse weights that are none, and losses that cannot be weighted."""
+def check_emphasis(emphasis: tuple, loss: Any, noise: Noise) -> None:
+    """Refuse weights that are none, and losses and noise that they are not for."""
     good = (
         len(emphasis) == 2
-        and all(isinstance(weight, Real) and float(weight) >= 0 for weight in emphasis)
+        and all(isinstance(weight, Real) for weight in emphasis)
+        and 0 <= min(emphasis) <= max(emphasis) < math.inf
         and max(emphasis) > 0
     )
     if not good:
         raise ValueError(
-            "emphasis must be a pair of weights that are not negative, of corrupted "
-            f"and of untouched entries, one of them positive. Got {emphasis!r}."
+            "emphasis must be a pair of finite weights that are not negative, of "
+            "corrupted and of untouched entries, one of them positive. "
+            f"Got {emphasis!r}."
+        )
+    if not noise.leaves_entries:
+        raise ValueError(
+            "emphasis is for noise that leaves some entries as they are, such as "
+            f"'masking'; {noise} corrupts all. Set emphasis=None."
         )
     if not isinstance(loss, str):
         criterion = loss() if inspect.isclass(loss) else loss
@@ -269,12 +259,28 @@ def check_module(module: Any, x: Tensor, unit_interval: bool = False) -> int:
     return z.shape[1]
 
 
+def check_hidden(module: Any, x: Tensor) -> list[int]:
+    """Check that a module gives hidden activations of rows, and tell their widths."""
+    if not hasattr(module, "hidden"):
+        raise ValueError(
+            "output='hidden' needs a module with a method hidden(x) that gives a "
+            f"list of activations; {type(module).__name__} has none."
+        )
+    widths = [part.shape[1] for part in module.hidden(x)]
+    if not widths:
+        raise ValueError(
+            "output='hidden' needs hidden layers, and the module has none. Set "
+            "output='code', or hidden_layer_sizes to one width or more."
+        )
+    return widths
+
+
 def check_noise(net: AutoencoderNet, x: Tensor) -> None:
     """Refuse noise that fails on rows `x`, or gives them another shape."""
     generator = torch.Generator(net.device).manual_seed(0)
     try:
         noisy = net.corrupt(x, generator)
-    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+    except Exception as error:
         raise ValueError(
             f"noise failed on float32 rows of shape {tuple(x.shape)}: {error}"
         ) from error
@@ -283,4 +289,10 @@ def check_noise(net: AutoencoderNet, x: Tensor) -> None:
         raise ValueError(
             f"noise must give rows of the shape it is given, {tuple(x.shape)}. "
             f"It gave {shape}."
+        )
+    if noisy.dtype != x.dtype or not noisy.isfinite().all():
+        raise ValueError(
+            "noise must give finite float32 rows, as it is given. "
+            f"It gave {noisy.dtype} rows, of which {int((~noisy.isfinite()).sum())} "
+            "entries are not finite."
         )

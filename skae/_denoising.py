@@ -11,14 +11,14 @@ from skae import _checks as checks
 from skae._dense import BaseDenseAutoencoder
 from skae._docs import shared_docs
 from skae._sklearn_compat import Interval, StrOptions
-from skae.noise import NOISES, Compose, Noise
+from skae.noise import NOISES, Noise
 from skae.training import (
     AutoencoderNet,
     Columns,
     LinearStart,
-    count_distinct,
     denoising_start,
     float_tensor,
+    full_width,
 )
 
 
@@ -43,15 +43,16 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
     Parameters
     ----------
     n_components : int or None, default=None
-        Size of the code. None is the number of columns, or of distinct rows if these
-        are fewer; the linear path then stays at its start, and only the nonlinear
-        layers are trained.
+        Size of the code. None is the number of columns; of more than 1,000 columns, it
+        is the number of distinct rows if these are fewer. The linear path then stays
+        at its start, and only the nonlinear layers are trained.
 
     noise : {"dropout", "gaussian", "masking", "salt_and_pepper", "swap"}, \
             torch.nn.Module, or list of these, default="gaussian"
         What makes rows noisy: the name of a noise, an instance from :mod:`skae.noise`
         or any module that takes rows and gives noisy ones in training mode. A list
-        applies several in turn. An instance is copied.
+        applies several in turn. An instance is copied. With any of them, `optimizer`
+        may not be "lbfgs", which needs the same loss each time it asks for it.
 
     noise_level : float, (float, float) or "auto", default="auto"
         Level of the noise given by name. "gaussian": standard deviation in units of
@@ -63,7 +64,9 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
 
     emphasis : (float, float) or None, default=None
         Weights in the loss of entries that are corrupted and of entries that are not
-        [1]_. None weights all the same.
+        [1]_, for noise that leaves entries as they are. An entry whose value did not
+        change, as a zero that was masked, counts as not corrupted. None weights all
+        the same.
 
     hidden_layer_sizes : int or sequence of int, default=(100, 100)
         Widths of the encoder's hidden layers, from input to code; the decoder has
@@ -221,61 +224,38 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
         ],
         "emphasis": [tuple, None],
         "init": [StrOptions({"auto", "linear", "random"})],
+        "module": [callable, None],
     }
 
-    def _noises(self) -> list[Any]:
-        return self.noise if isinstance(self.noise, list) else [self.noise]
-
     def _noise(self) -> Noise:
-        if self.optimizer == "lbfgs":
-            raise ValueError(
-                "optimizer='lbfgs' needs the same loss each time it asks for it, and "
-                "noise is drawn anew each time. Use another optimizer."
-            )
-        checks.check_noises(self._noises(), self.noise_level)
-        noises = [self._one_noise(noise) for noise in self._noises()]
-        return noises[0] if len(noises) == 1 else Compose(noises)
-
-    def _one_noise(self, noise: Any) -> Noise:
-        if isinstance(noise, str):
-            given = () if self.noise_level == "auto" else (self.noise_level,)
-            return NOISES[noise](*given)
-        return noise if isinstance(noise, Noise) else Compose([noise])
+        return self._noise_asked_for()
 
     def _denoises(self) -> bool:
         return True
 
-    def _draws_globally(self) -> bool:
-        return self._own_module() or not all(
-            isinstance(noise, str) or type(noise) in NOISES.values()
-            for noise in self._noises()
-        )
-
     def _net_options(self) -> dict[str, Any]:
-        if self.emphasis is not None:
-            checks.check_emphasis(self.emphasis, self.loss)
         return {"emphasis": self.emphasis}
 
-    def _code_size(self, X: np.ndarray) -> int:
-        if self.n_components is not None:
-            return int(self.n_components)
-        if self.warm_start and hasattr(self, "net_"):
-            return self.n_components_
-        # Not of all rows: weight 2 is to count as the row twice.
-        return count_distinct(X, X.shape[1])
-
-    def _module_factory(self, X: np.ndarray) -> tuple[Any, dict[str, Any]]:
-        factory, arguments = super()._module_factory(X)
-        if self.module is None:
-            # At full width there is nothing to gain but the noise of small tables.
-            narrow = arguments["n_components"] < count_distinct(X, X.shape[1])
-            arguments["train_linear_path"] = narrow
-        return factory, arguments
-
-    def _start_noise(
-        self, net: AutoencoderNet, X: np.ndarray, columns: Columns
+    def _fit_noise(
+        self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
     ) -> None:
-        net.noise_.fit(float_tensor(X), *map(torch.as_tensor, columns))
+        super()._fit_noise(net, X, sample_weight)
+        if self.emphasis is not None:
+            checks.check_emphasis(self.emphasis, self.loss, net.noise_)
+
+    def _code_size(self, X: np.ndarray) -> int:
+        return full_width(X) if self.n_components is None else int(self.n_components)
+
+    def _module_factory(
+        self, X: np.ndarray, stream: bool = False
+    ) -> tuple[Any, dict[str, Any]]:
+        factory, arguments = super()._module_factory(X, stream)
+        if self.module is None:
+            # At full width there is nothing to gain but the noise of small tables;
+            # unless that of the start is to be mended by the rows of a stream.
+            narrow = arguments["n_components"] < full_width(X)
+            arguments["train_linear_path"] = narrow or (stream and len(X) < X.shape[1])
+        return factory, arguments
 
     def _linear_start(
         self,

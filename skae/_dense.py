@@ -13,7 +13,15 @@ from skae._fitting import FittedByTraining
 from skae._sklearn_compat import Interval, StrOptions
 from skae.modules import DenseAutoencoder
 from skae.modules._layers import ACTIVATIONS
-from skae.training import AutoencoderNet, Columns, LinearStart, column_statistics
+from skae.noise import GaussianNoise, Noise, make_noise
+from skae.training import (
+    AutoencoderNet,
+    Columns,
+    LinearStart,
+    column_statistics,
+    float_tensor,
+    pca_start,
+)
 
 
 class BaseDenseAutoencoder(BaseAutoencoder):
@@ -33,7 +41,6 @@ class BaseDenseAutoencoder(BaseAutoencoder):
         ],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "tied_weights": ["boolean"],
-        "module": [callable, None],
     }
 
     @abstractmethod
@@ -75,7 +82,9 @@ class BaseDenseAutoencoder(BaseAutoencoder):
     def _uses_logits(self) -> bool:
         return self.module is None and self.loss == "binary_cross_entropy"
 
-    def _module_factory(self, X: np.ndarray) -> tuple[Any, dict[str, Any]]:
+    def _module_factory(
+        self, X: np.ndarray, stream: bool = False
+    ) -> tuple[Any, dict[str, Any]]:
         obstacle = self._obstacle_to_linear_start()
         if self.init == self._linear_init and obstacle is not None:
             raise ValueError(
@@ -100,21 +109,65 @@ class BaseDenseAutoencoder(BaseAutoencoder):
     def _start(
         self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
     ) -> None:
-        centred = self.module is None and not self._uses_logits()
-        if not centred and net.noise_ is None:
+        if self.module is not None or self._uses_logits():
             return
         columns = column_statistics(X, sample_weight)
-        if centred:
-            net.plain_module_.standardize(
-                torch.as_tensor(columns.mean), torch.tensor(columns.scale)
-            )
-            checks.check_offset(columns.mean, columns.scale)
-        self._start_noise(net, X, columns)
+        net.plain_module_.standardize(
+            torch.as_tensor(columns.mean), torch.tensor(columns.scale)
+        )
+        checks.check_offset(columns.mean, columns.scale)
         if self._start_is_floor():
             start = self._linear_start(net, X, columns, sample_weight)
             net.plain_module_.start_linear(*map(torch.as_tensor, start))
 
-    def _start_noise(
-        self, net: AutoencoderNet, X: np.ndarray, columns: Columns
+    def _noise_asked_for(self) -> Noise:
+        if self._uses_lbfgs():
+            raise ValueError(
+                "optimizer='lbfgs' needs the same loss each time it asks for it, and "
+                "noise is drawn anew each time. Use another optimizer."
+            )
+        return make_noise(self.noise, self.noise_level)
+
+    def _fit_noise(
+        self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
     ) -> None:
-        """Fit the noise to the training rows."""
+        if self.noise is None:
+            return
+        columns = column_statistics(X, sample_weight)
+        with net.guarded():
+            net.noise_.fit(float_tensor(X), *map(torch.as_tensor, columns))
+        checks.check_noise(net, float_tensor(X[:2], net.device, copy=True))
+
+
+# Level of the noise in training, in units of what PCA leaves over.
+_NOISE = 0.5
+
+
+class BasePCAAutoencoder(BaseDenseAutoencoder):
+    """Base of the dense autoencoders that start as PCA."""
+
+    _linear_init = "pca"
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseDenseAutoencoder._parameter_constraints,
+        "init": [StrOptions({"auto", "pca", "random"})],
+    }
+
+    def _noise(self) -> Noise | None:
+        # L-BFGS needs the same loss each time it asks for it.
+        noisy = self._start_is_floor() and not self._uses_lbfgs()
+        return GaussianNoise(_NOISE) if noisy else None
+
+    def _linear_start(
+        self,
+        net: AutoencoderNet,
+        X: np.ndarray,
+        columns: Columns,
+        sample_weight: np.ndarray | None,
+    ) -> LinearStart:
+        start, residual = pca_start(
+            X, columns, self.n_components, sample_weight, self._rng
+        )
+        if self.noise is None and net.noise_ is not None:
+            net.noise_.scale.fill_(residual)
+        return start

@@ -1,5 +1,6 @@
 """The paragraphs that the docstrings of all estimators share."""
 
+import re
 import textwrap
 from typing import TypeVar
 
@@ -30,10 +31,10 @@ weight_decay : float, default=0
 lr_schedule : {"auto", "one_cycle", "cosine"}, None, callable or \
 skorch.callbacks.LRScheduler, default="auto"
     How the learning rate changes: "one_cycle" rises for a tenth of the steps and
-    falls to zero [1]_; "cosine" falls to zero; None keeps it. A callable makes a
-    torch scheduler from an optimizer, as ``functools.partial(StepLR, step_size=10)``
-    does, and that is stepped after each epoch. "auto" is "one_cycle", and None for
-    "lbfgs".
+    falls to zero (Smith and Topin, 2018, arXiv:1708.07120); "cosine" falls to zero;
+    None keeps it. A callable makes a torch scheduler from an optimizer, as
+    ``functools.partial(StepLR, step_size=10)`` does, and that is stepped after each
+    epoch. "auto" is "one_cycle", and None for "lbfgs".
 
 max_epochs : int or "auto", default="auto"
     Passes over the training rows. "auto" makes about 2,000 steps, whatever the
@@ -77,7 +78,8 @@ warm_start : bool, default=False
     With as many rows as before, it holds out the same ones.
 
 random_state : int, RandomState instance or None, default=None
-    Determines the validation rows, the initial weights and the order of the rows.
+    Determines the validation rows, the initial weights, the order of the rows and
+    the noise.
     The same int gives the same result bit by bit on the same machine. No global
     generator is drawn from: None, too, takes its seed from the operating system.
 
@@ -122,12 +124,22 @@ feature_names_in_ : ndarray of shape (n_features,)
 
 
 def shared_docs(estimator: _Estimator) -> _Estimator:
-    """Fill the shared parameters and attributes into a class docstring."""
-    if estimator.__doc__ is not None:  # as it is under python -OO
+    """Fill the shared parameters and attributes into a class docstring.
+
+    Those that the docstring describes itself are left out.
+    """
+    doc = estimator.__doc__
+    if doc is not None:  # as it is under python -OO
         for mark, text in (
             ("{parameters}", _PARAMETERS),
             ("{attributes}", _ATTRIBUTES),
         ):
-            block = textwrap.indent(text.strip(), " " * 4).strip()
-            estimator.__doc__ = estimator.__doc__.replace(mark, block)
+            entries = [
+                entry
+                for entry in re.split(r"\n\n(?=\w)", text.strip())
+                if f"\n    {entry.partition(' :')[0]} : " not in doc
+            ]
+            block = textwrap.indent("\n\n".join(entries), " " * 4).strip()
+            doc = doc.replace(mark, block)
+        estimator.__doc__ = doc
     return estimator

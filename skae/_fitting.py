@@ -4,7 +4,7 @@ import copy
 import math
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -28,7 +28,7 @@ from skae._sklearn_compat import (
     fit_context,
 )
 from skae.losses import LOSSES
-from skae.noise import Noise
+from skae.noise import Noise, draws_globally
 from skae.training import (
     AutoencoderNet,
     ProgressBar,
@@ -92,15 +92,26 @@ class FittedByTraining(BaseEstimator):
     validation_loss_curve_: list[float]
     clean_validation_loss_curve_: list[float]
 
+    # What an estimator without these parameters has.
+    module: Any = None
+    noise: Any = None
+
     # What a subclass decides
 
     @abstractmethod
-    def _module_factory(self, X: np.ndarray) -> tuple[Any, dict[str, Any]]:
+    def _module_factory(
+        self, X: np.ndarray, stream: bool = False
+    ) -> tuple[Any, dict[str, Any]]:
         """Class (or instance, or callable) of the module, and its arguments."""
 
     def _noise(self) -> Noise | None:
         """Noise on the encoder's input in training."""
         return None
+
+    def _fit_noise(
+        self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
+    ) -> None:
+        """Fit the noise that the user asked for to the training rows."""
 
     def _denoises(self) -> bool:
         """Whether the noise is what the user asked for: validation then has it, too."""
@@ -114,6 +125,10 @@ class FittedByTraining(BaseEstimator):
         self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
     ) -> None:
         """Set the state before the first step, from the training rows."""
+
+    def _pretrain(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> bool:
+        """Train parts of the module first; tell whether to go on with the whole."""
+        return True
 
     def _start_is_floor(self) -> bool:
         """Whether the start is kept unless training improves on it significantly."""
@@ -176,7 +191,7 @@ class FittedByTraining(BaseEstimator):
                 self._take_over_state(net)
             result, n_epochs = self._fit_net(net, X, sample_weight, X_val, warm)
             self._store(net, result)
-            self._report(result, n_epochs)
+            self._report(net, result, n_epochs)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -211,24 +226,26 @@ class FittedByTraining(BaseEstimator):
             X, sample_weight = self._check_rows(X, sample_weight, reset=first)
             if first:
                 self._set_random_state()
-                net = self._make_net(X)
-                self._start(net, X, sample_weight)
+                net = self._make_net(X, stream=True)
                 curve = []
             else:
                 net, curve = self.net_, self.loss_curve_
-                if self.lr != "auto":
-                    net.set_lr(self.lr)
+                if self._learning_rate() != "auto":
+                    net.set_lr(self._lr())
             rows = self._rows(net, X, sample_weight)
-            if first:
-                net.set_loss_unit(rows)
             epochs_before = 0 if first else self.best_epoch_
             with net.lending(rows):
-                result = run(net, rows, None, n_epochs=1)
+                if first:
+                    self._fit_noise(net, X, sample_weight)
+                    self._start(net, X, sample_weight)
+                    net.set_loss_unit(rows)
+                go_on = not first or self._pretrain(net, rows, None)
+                result = run(net, rows, None, n_epochs=int(go_on))
             self._store(net, result)
             self.loss_curve_ = curve + result.loss_curve
             self.n_iter_ = len(self.loss_curve_)
             self.best_epoch_ = epochs_before + result.best_epoch
-            self._report(result, 1)
+            self._report(net, result, 1)
         return self
 
     def _fit_net(
@@ -250,11 +267,12 @@ class FittedByTraining(BaseEstimator):
                 f"the {len(X)} rows of X."
             )
 
-        if not warm:
-            self._start(net, X_train, weight)
         train = self._rows(net, X_train, weight)
         net.set_loss_unit(train)
         with net.lending(train):
+            self._fit_noise(net, X_train, weight)
+            if not warm:
+                self._start(net, X_train, weight)
             if too_few:
                 rows = self._validation_rows(net, X_train, weight)
                 return Run([], [], best_epoch=0, best_loss=net.mean_loss(rows)), 0
@@ -262,7 +280,10 @@ class FittedByTraining(BaseEstimator):
             if X_val is not None:
                 valid = self._validation_rows(net, X_val, weight_val)
                 clean = self._rows(net, X_val, weight_val) if self._denoises() else None
-            n_epochs = self._n_epochs(net, len(train))
+            start_losses = None if valid is None else net.row_losses(valid)
+            start_loss = math.nan if valid is None else net.mean_loss(valid)
+            go_on = warm or self._pretrain(net, train, valid)
+            n_epochs = self._n_epochs(net, len(train)) if go_on else 0
             result = run(
                 net,
                 train,
@@ -273,30 +294,51 @@ class FittedByTraining(BaseEstimator):
                 tol=self.tol,
                 callbacks=self._run_callbacks(net, len(train), n_epochs),
             )
-        if not floor or X_val is None or valid is None or result.start_losses is None:
-            return result, n_epochs
+            if not floor or X_val is None or valid is None or start_losses is None:
+                return result, n_epochs
 
+            def restart() -> None:
+                if warm:
+                    self._take_over_state(net)
+                else:
+                    self._start(net, X, sample_weight)
+
+            if not self._keep_better(
+                net, valid, len(X_val), weight_val, start_losses, restart
+            ):
+                result = result._replace(best_epoch=0, best_loss=start_loss)
+                result = result._replace(best_epoch=0, best_loss=start_loss)
+        return result, n_epochs
+
+    @staticmethod
+    def _keep_better(
+        net: AutoencoderNet,
+        valid: Rows,
+        n_val: int,
+        weight: np.ndarray | None,
+        start_losses: np.ndarray,
+        restart: Callable[[], None],
+    ) -> bool:
+        """Keep the state trained if it is better than the start; tell whether it is.
+
+        What is kept otherwise is the state taken over, or the start from all rows.
+        That has seen the rows held out, but a row like no other may be among them, and
+        the state trained has not learned it: it has to be better than this one, too.
+        """
         losses = net.row_losses(valid)
         trained = copy.deepcopy(net.plain_module_.state_dict())
-        # What is kept otherwise: the state taken over, or the start from all rows.
-        # That has seen the rows held out, but a row like no other may be among
-        # them, and the state trained has not learned it.
-        if warm:
-            self._take_over_state(net)
-        else:
-            self._start(net, X, sample_weight)
+        restart()
         # Of noisy rows there are copies, one after the other.
         losses, start_losses, other_losses = (
-            each.reshape(-1, len(X_val)).mean(axis=0)
-            for each in (losses, result.start_losses, net.row_losses(valid))
+            each.reshape(-1, n_val).mean(axis=0)
+            for each in (losses, start_losses, net.row_losses(valid))
         )
-        gain = np.average(other_losses - losses, weights=weight_val)
-        if gain > 0 and is_better(losses, start_losses, weight_val):
+        gain = np.average(other_losses - losses, weights=weight)
+        if gain > 0 and is_better(losses, start_losses, weight):
             net.plain_module_.load_state_dict(trained)
-            return result, n_epochs
+            return True
         net.forget_optimizer_state()
-        start_loss = result.validation_loss_curve[0]
-        return result._replace(best_epoch=0, best_loss=start_loss), n_epochs
+        return False
 
     def _validation_rows(
         self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
@@ -375,20 +417,28 @@ class FittedByTraining(BaseEstimator):
 
     def _own_module(self) -> bool:
         """Whether the module is the user's, of which nothing is known."""
-        return getattr(self, "module", None) is not None
-
-    def _draws_globally(self) -> bool:
-        """Whether training may draw from torch's global generators."""
-        return self._own_module()
+        return self.module is not None
 
     def _seed(self) -> int:
         return int(self._rng.randint(2**31 - 1))
 
-    def _lr(self) -> float:
-        return recipe.learning_rate(self.optimizer) if self.lr == "auto" else self.lr
+    def _learning_rate(self) -> float | str:
+        """Give the parameter that the whole module is trained at."""
+        return self.lr
 
-    def _make_net(self, X: np.ndarray) -> AutoencoderNet:
-        """Build an initialised net for rows like those of `X`."""
+    def _lr(self) -> float:
+        lr = self._learning_rate()
+        return recipe.learning_rate(self.optimizer) if isinstance(lr, str) else lr
+
+    def _uses_lbfgs(self) -> bool:
+        optimizer = recipe.OPTIMIZERS.get(self.optimizer, self.optimizer)
+        return optimizer is torch.optim.LBFGS
+
+    def _make_net(self, X: np.ndarray, stream: bool = False) -> AutoencoderNet:
+        """Build an initialised net for rows like those of `X`.
+
+        `stream` tells that more rows are to come.
+        """
         checks.check_loss(self.loss)
         checks.check_optimizer(self.optimizer)
         checks.check_schedule(self.lr_schedule)
@@ -397,53 +447,71 @@ class FittedByTraining(BaseEstimator):
                 "optimizer='lbfgs' has no weight decay. Set weight_decay=0, or use "
                 f"another optimizer. Got weight_decay={self.weight_decay}."
             )
-        net_params = dict(self.net_params or {})
-        checks.check_net_params(net_params)
+        checks.check_net_params(self.net_params or {})
+        factory, arguments = self._module_factory(X, stream)
+        net = self._net(
+            factory,
+            len(X),
+            criterion=nn.BCEWithLogitsLoss
+            if self._uses_logits()
+            else self._criterion(),
+            noise=self._noise(),
+            from_logits=self._uses_logits(),
+            **self._net_options(),
+            **{f"module__{name}": value for name, value in arguments.items()},
+        )
+        with torch.no_grad(), net.private_random_state_:
+            net.module_.eval()
+            rows = float_tensor(X[:2], net.device, copy=True)
+            self.n_components_ = checks.check_module(
+                net.plain_module_,
+                rows,
+                unit_interval=self.loss == "binary_cross_entropy",
+            )
+            if self.output == "hidden":
+                checks.check_hidden(net.plain_module_, rows)
+        return net
+
+    def _criterion(self) -> Any:
+        if self._uses_logits():
+            return nn.BCEWithLogitsLoss
+        return LOSSES[self.loss] if isinstance(self.loss, str) else self.loss
+
+    def _net(
+        self, factory: Any, n_samples: int, *, noise: Noise | None, **arguments: Any
+    ) -> AutoencoderNet:
+        """Build an initialised net as the parameters for training ask."""
         device = checks.check_device(self.device)
-        factory, arguments = self._module_factory(X)
         options = recipe.optimizer_options(self.optimizer, device)
         if self.weight_decay > 0:
             options["weight_decay"] = self.weight_decay
         batch_size = self.batch_size
         if batch_size == "auto":
-            batch_size = recipe.batch_size(self.optimizer, len(X), self._denoises())
-        criterion = LOSSES[self.loss] if isinstance(self.loss, str) else self.loss
-        net = AutoencoderNet(
+            batch_size = recipe.batch_size(self.optimizer, n_samples, self._denoises())
+        return AutoencoderNet(
             factory,
-            nn.BCEWithLogitsLoss if self._uses_logits() else criterion,
-            noise=self._noise(),
-            from_logits=self._uses_logits(),
-            guard_random_state=self._draws_globally(),
+            noise=noise,
+            guard_random_state=self._own_module()
+            or (noise is not None and draws_globally(noise)),
             seed=self._seed(),
             optimizer=recipe.OPTIMIZERS.get(self.optimizer, self.optimizer),
-            lr=self._lr(),
             batch_size=batch_size,
             callbacks=self.callbacks,
             device=str(device),
             verbose=int(self.verbose >= 2),
             **{
+                "lr": self._lr(),
                 "iterator_valid__batch_size": recipe.EVALUATION_ROWS,
-                **self._net_options(),
-                **{f"module__{name}": value for name, value in arguments.items()},
                 **{f"optimizer__{name}": value for name, value in options.items()},
-                **net_params,
+                **arguments,
+                **(self.net_params or {}),
             },
         ).initialize()
-        with torch.no_grad(), net.private_random_state_:
-            net.module_.eval()
-            self.n_components_ = checks.check_module(
-                net.plain_module_,
-                float_tensor(X[:2], device, copy=True),
-                unit_interval=self.loss == "binary_cross_entropy",
-            )
-        if net.noise_ is not None:
-            checks.check_noise(net, float_tensor(X[:2], device, copy=True))
-        return net
 
     def _take_over_state(self, net: AutoencoderNet) -> None:
         try:
             net.plain_module_.load_state_dict(self.net_.plain_module_.state_dict())
-            if net.noise_ is not None and self.net_.noise_ is not None:
+            if net.noise_ is not None and self.noise is None:
                 net.noise_.load_state_dict(self.net_.noise_.state_dict())
         except RuntimeError as error:
             raise ValueError(
@@ -476,15 +544,17 @@ class FittedByTraining(BaseEstimator):
         return self.n_iter_no_change
 
     def _run_callbacks(
-        self, net: AutoencoderNet, n_samples: int, n_epochs: int
+        self, net: AutoencoderNet, n_samples: int, n_epochs: int, part: str = ""
     ) -> list[Callback]:
         n_steps = n_epochs * math.ceil(n_samples / net.batch_size)
+        if n_steps == 0:
+            return []
         schedule = self.lr_schedule
         if schedule == "auto":
             schedule = None if self.optimizer == "lbfgs" else "one_cycle"
         callbacks = schedule_callbacks(schedule, n_steps)
         if self.verbose == 1:
-            callbacks.append(ProgressBar(type(self).__name__, n_steps))
+            callbacks.append(ProgressBar(type(self).__name__ + part, n_steps))
         elif self.verbose >= 2:
             callbacks.append(PrintLog())
         return callbacks
@@ -500,10 +570,17 @@ class FittedByTraining(BaseEstimator):
         if self._denoises():
             self.clean_validation_loss_curve_ = result.clean_validation_loss_curve
 
-    def _report(self, result: Run, n_epochs: int) -> None:
-        """Say what did not go as planned. Called from `fit`, for the stack level."""
-        name = type(self).__name__
-        lr, kept = self.net_.lr, result.best_epoch
+    def _report(
+        self,
+        net: AutoencoderNet,
+        result: Run,
+        n_epochs: int,
+        part: str = "",
+        stacklevel: int = 4,
+    ) -> None:
+        """Say what did not go as planned, at the stack level of the call of `fit`."""
+        name = type(self).__name__ + part
+        lr, kept = net.lr, result.best_epoch
         if result.diverged_at is not None:
             warnings.warn(
                 f"{name}: the loss was not finite in epoch {result.diverged_at} of "
@@ -511,19 +588,16 @@ class FittedByTraining(BaseEstimator):
                 f"Try lr={lr / 10:g}, callbacks=[skorch.callbacks."
                 "GradientNormClipping(1.0)], or columns scaled by StandardScaler.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=stacklevel,
             )
         if result.interrupted:
             warnings.warn(
                 f"{name}: training was interrupted after {len(result.loss_curve)} of "
                 f"{n_epochs} epochs. The state kept is that of epoch {kept}.",
-                stacklevel=4,
+                stacklevel=stacklevel,
             )
         if self.verbose and n_epochs == 0:
-            print(
-                f"{name}: too few rows to hold {_MIN_VALIDATION_ROWS} out; the start "
-                f"is kept, with loss {result.best_loss:.4g}."
-            )
+            print(f"{name}: the start is kept, with loss {result.best_loss:.4g}.")
         elif self.verbose:
             done = "Stopped early" if result.stopped_early else "Trained"
             print(

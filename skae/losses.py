@@ -41,7 +41,13 @@ def row_losses(
         criterion.reduction = "none"  # type: ignore[assignment]
         losses = criterion(x_hat, x)
         if entry_weight is not None:
+            if losses.shape != x.shape:
+                raise ValueError(
+                    "emphasis weights the losses of entries, of shape "
+                    f"{tuple(x.shape)}; {type(criterion).__name__} gives losses of "
+                    f"shape {tuple(losses.shape)}. Set emphasis=None."
+                )
             losses = losses * entry_weight
-        return losses.flatten(1).mean(1)
+        return losses.reshape(len(x), -1).mean(1)
     rows = zip(x_hat.split(1), x.split(1), strict=True)
     return torch.stack([criterion(row_hat, row) for row_hat, row in rows])

@@ -5,19 +5,45 @@ the noise needs to know the data, `Noise.fit` takes it from training rows.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Self
+from numbers import Real
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
 Level = float | tuple[float, float]
 
+# Nodes and weights of Gauss and Legendre, for means over levels between two.
+_NODES = (-0.9061798459, -0.5384693101, 0.0, 0.5384693101, 0.9061798459)
+_WEIGHTS = (0.1184634425, 0.2393143352, 0.2844444444, 0.2393143352, 0.1184634425)
+
+
+class Moments(NamedTuple):
+    """What noise of one level makes of columns, independently of each other.
+
+    Attributes
+    ----------
+    weight : float
+        Probability of the level.
+
+    factor : float
+        Slope of the expected noisy entry in the clean one.
+
+    mean, variance : tensors of shape (n_features,)
+        Of the noisy columns.
+    """
+
+    weight: float
+    factor: float
+    mean: Tensor
+    variance: Tensor
+
 
 class Noise(nn.Module):
     """Base of the noises.
 
     A subclass overrides `corrupt`; also `fit`, if it needs to know the data, and
-    `moments`, if these are known.
+    `moments_at`, if these are known.
 
     Parameters
     ----------
@@ -27,11 +53,14 @@ class Noise(nn.Module):
     """
 
     _highest: float = 1.0
+    # Whether some entries stay as they are.
+    leaves_entries: bool = True
 
     def __init__(self, level: Level) -> None:
         super().__init__()
-        low, high = level if isinstance(level, Sequence) else (level, level)
-        if not 0 <= low <= high < self._highest:
+        pair = level if isinstance(level, Sequence) else (level, level)
+        numbers = len(pair) == 2 and all(isinstance(each, Real) for each in pair)
+        if not numbers or not 0 <= pair[0] <= pair[1] < self._highest:
             raise ValueError(
                 f"{type(self).__name__}: level must be a number in [0, "
                 f"{self._highest:g}), or a pair (low, high) of such numbers. "
@@ -93,32 +122,57 @@ class Noise(nn.Module):
         raise NotImplementedError
 
     def moments(
-        self, mean: Tensor, variance: Tensor
-    ) -> tuple[float, Tensor, Tensor] | None:
+        self, mean: Tensor, variance: Tensor, clean: tuple[Tensor, Tensor] | None = None
+    ) -> list[Moments] | None:
         """Describe the noisy columns: what the best linear denoiser follows from.
 
         Parameters
         ----------
         mean, variance : tensors of shape (n_features,)
-            Of the clean columns.
+            Of the columns that the noise is given.
+
+        clean : pair of tensors of shape (n_features,), default=None
+            Mean and variance of the columns before any noise; None if these are they.
 
         Returns
         -------
-        moments : (float, tensor, tensor) or None
-            The factor of the expected noisy entry given the clean one, mean and
-            variance of the noisy columns; None where they are not known. Entries
-            are taken to be corrupted independently of each other. For a pair of
-            levels, they are those of one level in between.
+        moments : list of Moments or None
+            For each level that a row may have; a few in place of all between two.
+            None if they are not known.
         """
+        if isinstance(self.level, Sequence):
+            low, high = self.level
+            levels = [(low + high + node * (high - low)) / 2 for node in _NODES]
+            weights: Sequence[float] = _WEIGHTS
+        else:
+            levels, weights = [self.level], [1.0]
+        clean = (mean, variance) if clean is None else clean
+        known = [self.moments_at(level, mean, variance, clean) for level in levels]
+        if any(each is None for each in known):
+            return None
+        return [
+            Moments(weight, *each)
+            for weight, each in zip(weights, known, strict=True)
+            if each is not None
+        ]
+
+    def moments_at(
+        self,
+        level: float,
+        mean: Tensor,
+        variance: Tensor,
+        clean: tuple[Tensor, Tensor],
+    ) -> tuple[float, Tensor, Tensor] | None:
+        """Give factor, mean and variance, as `Moments` has them, at a level."""
         return None
 
     def extra_repr(self) -> str:
         return f"level={self.level}"
 
-    def _mean_level(self) -> float:
-        if isinstance(self.level, Sequence):
-            return sum(self.level) / 2
-        return self.level
+
+def _exact(x: Tensor) -> torch.dtype:
+    """Give the most exact floating-point numbers that the device of `x` has."""
+    return torch.float32 if x.device.type == "mps" else torch.float64
 
 
 def _hit(
@@ -166,6 +220,7 @@ class GaussianNoise(Noise):
 
     scale: Tensor
     _highest = float("inf")
+    leaves_entries = False
 
     def __init__(self, level: Level = 0.5) -> None:
         super().__init__(level)
@@ -185,12 +240,15 @@ class GaussianNoise(Noise):
         noise = torch.empty_like(x).normal_(generator=generator)
         return torch.addcmul(x, noise, self.scale * level)
 
-    def moments(
-        self, mean: Tensor, variance: Tensor
-    ) -> tuple[float, Tensor, Tensor] | None:
-        low, high = self.level if isinstance(self.level, Sequence) else [self.level] * 2
-        mean_square = (low**2 + low * high + high**2) / 3
-        return 1.0, mean, variance + mean_square * self.scale.double() ** 2
+    def moments_at(
+        self,
+        level: float,
+        mean: Tensor,
+        variance: Tensor,
+        clean: tuple[Tensor, Tensor],
+    ) -> tuple[float, Tensor, Tensor]:
+        std = level * self.scale.cpu().double()
+        return 1.0, mean, variance + std**2
 
 
 class MaskingNoise(Noise):
@@ -252,11 +310,15 @@ class MaskingNoise(Noise):
             return torch.where(hidden, self.mean, x)
         return x.masked_fill(hidden, self.fill)
 
-    def moments(
-        self, mean: Tensor, variance: Tensor
-    ) -> tuple[float, Tensor, Tensor] | None:
-        p = self._mean_level()
-        fill = mean if isinstance(self.fill, str) else torch.full_like(mean, self.fill)
+    def moments_at(
+        self,
+        level: float,
+        mean: Tensor,
+        variance: Tensor,
+        clean: tuple[Tensor, Tensor],
+    ) -> tuple[float, Tensor, Tensor]:
+        p = level
+        fill = clean[0] if isinstance(self.fill, str) else self.fill
         return (
             1 - p,
             (1 - p) * mean + p * fill,
@@ -293,6 +355,9 @@ class DropoutNoise(Noise):
             [0., 2., 0., 2.]])
     """
 
+    # Those that are not dropped are rescaled.
+    leaves_entries = False
+
     def __init__(self, level: Level = 0.3) -> None:
         super().__init__(level)
 
@@ -301,11 +366,14 @@ class DropoutNoise(Noise):
     ) -> Tensor:
         return (x / (1 - level)).masked_fill(_hit(x, level, generator), 0.0)
 
-    def moments(
-        self, mean: Tensor, variance: Tensor
-    ) -> tuple[float, Tensor, Tensor] | None:
-        p = self._mean_level()
-        return 1.0, mean, (variance + p * mean**2) / (1 - p)
+    def moments_at(
+        self,
+        level: float,
+        mean: Tensor,
+        variance: Tensor,
+        clean: tuple[Tensor, Tensor],
+    ) -> tuple[float, Tensor, Tensor]:
+        return 1.0, mean, (variance + level * mean**2) / (1 - level)
 
 
 class SaltAndPepperNoise(Noise):
@@ -366,14 +434,21 @@ class SaltAndPepperNoise(Noise):
         x = torch.where(draw < level / 2, self.low, x)
         return torch.where(draw > 1 - level / 2, self.high, x)
 
-    def moments(
-        self, mean: Tensor, variance: Tensor
-    ) -> tuple[float, Tensor, Tensor] | None:
-        p = self._mean_level()
-        low, high = self.low.double(), self.high.double()
-        noisy_mean = (1 - p) * mean + p * (low + high) / 2
-        second = (1 - p) * (variance + mean**2) + p * (low**2 + high**2) / 2
-        return 1 - p, noisy_mean, second - noisy_mean**2
+    def moments_at(
+        self,
+        level: float,
+        mean: Tensor,
+        variance: Tensor,
+        clean: tuple[Tensor, Tensor],
+    ) -> tuple[float, Tensor, Tensor]:
+        p = level
+        low, high = self.low.cpu().double(), self.high.cpu().double()
+        middle, half = (low + high) / 2, (high - low) / 2
+        return (
+            1 - p,
+            (1 - p) * mean + p * middle,
+            (1 - p) * variance + p * half**2 + p * (1 - p) * (mean - middle) ** 2,
+        )
 
 
 class SwapNoise(Noise):
@@ -396,11 +471,7 @@ class SwapNoise(Noise):
     Attributes
     ----------
     rows : tensor of shape (n_samples, n_features) or None
-        Rows to draw from. None stands for those of the batch. An estimator lends its
-        training rows for the time that it trains.
-
-    row_weight : tensor of shape (n_samples,) or None
-        How often to draw each of them.
+        Rows to draw from, see `lend`. None stands for those of the batch.
 
     References
     ----------
@@ -422,30 +493,59 @@ class SwapNoise(Noise):
 
     def __init__(self, level: Level = 0.15) -> None:
         super().__init__(level)
-        self.rows: Tensor | None = None
-        self.row_weight: Tensor | None = None
+        self.lend(None)
+
+    def lend(self, rows: Tensor | None, weight: Tensor | None = None) -> None:
+        """Give rows to draw from; an estimator does so for the time that it trains.
+
+        Parameters
+        ----------
+        rows : tensor of shape (n_samples, n_features) or None
+            The rows; None takes them back.
+
+        weight : tensor of shape (n_samples,), default=None
+            How often to draw each of them; None is the same for all.
+        """
+        self.rows = rows
+        # Not torch.multinomial, which takes at most 2**24 rows.
+        self._ends = None if weight is None else weight.to(_exact(weight)).cumsum(0)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy or a file holds no rows.
+        return {**self.__dict__, "rows": None, "_ends": None}
 
     def corrupt(
         self, x: Tensor, level: float | Tensor, generator: torch.Generator | None
     ) -> Tensor:
         rows = x if self.rows is None else self.rows
-        if self.rows is None or self.row_weight is None:
+        if self._ends is None:
             index = torch.randint(
                 len(rows), x.shape, generator=generator, device=x.device
             )
         else:
-            # Not torch.multinomial, which takes at most 2**24 rows.
-            ends = self.row_weight.double().cumsum(0)
+            ends = self._ends
             draw = torch.rand(
-                x.shape, generator=generator, device=x.device, dtype=torch.float64
+                x.shape, generator=generator, device=x.device, dtype=ends.dtype
             )
             index = torch.searchsorted(ends, draw * ends[-1]).clamp_(max=len(rows) - 1)
         return torch.where(_hit(x, level, generator), rows.gather(0, index), x)
 
-    def moments(
-        self, mean: Tensor, variance: Tensor
-    ) -> tuple[float, Tensor, Tensor] | None:
-        return 1 - self._mean_level(), mean, variance
+    def moments_at(
+        self,
+        level: float,
+        mean: Tensor,
+        variance: Tensor,
+        clean: tuple[Tensor, Tensor],
+    ) -> tuple[float, Tensor, Tensor]:
+        p = level
+        clean_mean, clean_variance = clean
+        return (
+            1 - p,
+            (1 - p) * mean + p * clean_mean,
+            (1 - p) * variance
+            + p * clean_variance
+            + p * (1 - p) * (mean - clean_mean) ** 2,
+        )
 
 
 class Compose(Noise):
@@ -468,12 +568,18 @@ class Compose(Noise):
 
     def __init__(self, noises: Sequence[nn.Module]) -> None:
         super().__init__(0.0)
+        for noise in noises:
+            if not isinstance(noise, nn.Module):
+                raise ValueError(f"Compose takes torch modules. Got {noise!r}.")
         self.noises = nn.ModuleList(noises)
+        self.leaves_entries = all(
+            getattr(noise, "leaves_entries", True) for noise in noises
+        )
 
     def fit(
         self, X: Tensor, mean: Tensor | None = None, variance: Tensor | None = None
     ) -> Self:
-        for noise in self.noises:
+        for noise in self.noises.modules():
             if isinstance(noise, Noise):
                 noise.fit(X, mean, variance)
         return self
@@ -482,21 +588,35 @@ class Compose(Noise):
         self, x: Tensor, level: float | Tensor, generator: torch.Generator | None
     ) -> Tensor:
         for noise in self.noises:
+            if type(noise) not in _BUILT_IN:
+                x = x.clone()  # it may work in place
             x = noise(x, generator) if isinstance(noise, Noise) else noise(x)
         return x
 
     def moments(
-        self, mean: Tensor, variance: Tensor
-    ) -> tuple[float, Tensor, Tensor] | None:
-        factor = 1.0
+        self, mean: Tensor, variance: Tensor, clean: tuple[Tensor, Tensor] | None = None
+    ) -> list[Moments] | None:
+        clean = (mean, variance) if clean is None else clean
+        all_moments = [Moments(1.0, 1.0, mean, variance)]
         for noise in self.noises:
-            moments = (
-                noise.moments(mean, variance) if isinstance(noise, Noise) else None
-            )
-            if moments is None:
-                return None
-            factor, mean, variance = factor * moments[0], moments[1], moments[2]
-        return factor, mean, variance
+            parts: list[Moments] = []
+            for one in all_moments:
+                known = None
+                if isinstance(noise, Noise):
+                    known = noise.moments(one.mean, one.variance, clean)
+                if known is None:
+                    return None
+                parts += [
+                    Moments(
+                        one.weight * part.weight,
+                        one.factor * part.factor,
+                        part.mean,
+                        part.variance,
+                    )
+                    for part in known
+                ]
+            all_moments = parts
+        return all_moments
 
     def extra_repr(self) -> str:
         return ""
@@ -509,3 +629,61 @@ NOISES: dict[str, Callable[..., Noise]] = {
     "salt_and_pepper": SaltAndPepperNoise,
     "swap": SwapNoise,
 }
+_BUILT_IN = (*NOISES.values(), Compose, nn.ModuleList)
+
+
+def make_noise(noise: Any, level: Any = "auto") -> Noise:
+    """Make a noise of what the parameters `noise` and `noise_level` may hold.
+
+    Parameters
+    ----------
+    noise : str, torch.nn.Module or list of these
+        The name of a noise, "dropout", "gaussian", "masking", "salt_and_pepper" or
+        "swap", a module, or several to be applied in turn.
+
+    level : float, (float, float) or "auto", default="auto"
+        Level of the noises that are named; "auto" is the default of each.
+
+    Returns
+    -------
+    noise : Noise
+
+    Raises
+    ------
+    ValueError
+        If there is an unknown name, a level out of range, or a level and no noise
+        that it is for.
+
+    Examples
+    --------
+    >>> from skae.noise import make_noise
+    >>> make_noise("masking", 0.2)
+    MaskingNoise(level=0.2, fill=0.0)
+    """
+    noises = noise if isinstance(noise, list) else [noise]
+    if not noises:
+        raise ValueError("noise is an empty list: name at least one noise in it.")
+    for each in noises:
+        known = isinstance(each, str) and each in NOISES
+        if not known and not isinstance(each, nn.Module):
+            raise ValueError(
+                f"noise may be named by {', '.join(map(repr, sorted(NOISES)))}, or be "
+                f"a torch module; a list may hold both. Got {each!r}."
+            )
+    if level != "auto" and not any(isinstance(each, str) for each in noises):
+        raise ValueError(
+            "noise_level is for noise given by name; a module has its own level. "
+            f"Set noise_level='auto'. Got noise_level={level!r} with {noises}."
+        )
+    given = () if level == "auto" else (level,)
+    modules = [
+        NOISES[each](*given) if isinstance(each, str) else each for each in noises
+    ]
+    if len(modules) == 1 and type(modules[0]) in _BUILT_IN:
+        return modules[0]
+    return Compose(modules)
+
+
+def draws_globally(noise: Noise) -> bool:
+    """Whether noise may draw from torch's global generator: modules of others do."""
+    return any(type(module) not in _BUILT_IN for module in noise.modules())

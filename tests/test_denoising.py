@@ -1,5 +1,9 @@
 """What is particular to DenoisingAutoencoder, and the output of `transform`."""
 
+import math
+import pickle
+import random
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Checkpoint, EpochScoring
 from torch import nn
 
 from skae import AutoencoderTransformer, DenoisingAutoencoder
@@ -29,7 +34,7 @@ def corrupt(noise, X, pool, seed=0):
     noise.fit(torch.as_tensor(pool))
     for part in noise.modules():
         if isinstance(part, SwapNoise):
-            part.rows = torch.as_tensor(pool)
+            part.lend(torch.as_tensor(pool))
     return noise.train()(
         torch.as_tensor(X), torch.Generator().manual_seed(seed)
     ).numpy()
@@ -74,6 +79,14 @@ def test_start_for_gaussian_noise_is_the_wiener_filter(digits):
         NOISES["salt_and_pepper"](0.2),
         SwapNoise(0.2),
         Compose([GaussianNoise(0.5), MaskingNoise(0.2)]),
+        Compose([MaskingNoise(0.5), SwapNoise(0.3)]),
+        Compose([SwapNoise(0.3), MaskingNoise(0.3, fill="mean")]),
+        GaussianNoise((0.1, 1.0)),
+        MaskingNoise((0.0, 0.9)),
+        NOISES["dropout"]((0.0, 0.8)),
+        NOISES["salt_and_pepper"]((0.0, 0.6)),
+        SwapNoise((0.0, 0.9)),
+        Compose([MaskingNoise((0.0, 0.5)), SwapNoise((0.0, 0.5))]),
     ],
     ids=repr,
 )
@@ -128,12 +141,17 @@ def test_narrow_start_is_the_best_of_its_rank(digits):
 
 
 @pytest.mark.parametrize("noise", ["gaussian", "masking"])
-def test_tied_start_is_symmetric_and_about_as_good(noise, digits):
+@pytest.mark.parametrize("n_components", [None, 15])
+def test_tied_start_is_symmetric_and_about_as_good(noise, n_components, digits):
     X_train, X_test = digits
     errors = []
     for tied in (False, True):
         model = linear_start(
-            X_train, noise, tied_weights=tied, validation_fraction=None
+            X_train,
+            noise,
+            tied_weights=tied,
+            n_components=n_components,
+            validation_fraction=None,
         )
         noisy = corrupt(NOISES[noise](), X_test, X_train)
         errors.append(((model.reconstruct(noisy) - X_test) ** 2).mean())
@@ -142,17 +160,28 @@ def test_tied_start_is_symmetric_and_about_as_good(noise, digits):
 
 @pytest.mark.parametrize("noise", ["gaussian", "masking", "swap"])
 @pytest.mark.parametrize("n_rows", [40, 60])
-def test_few_rows_shrink_the_start(noise, n_rows, digits):
+@pytest.mark.parametrize("wide", [False, True])
+def test_few_rows_shrink_the_start(noise, n_rows, wide, digits, monkeypatch):
     # More columns than rows: the covariance as it is would be learned by heart.
+    if wide:
+        monkeypatch.setattr("skae.training._denoising.WIDE", 50)
     X_train, X_test = digits[0][:n_rows], digits[1]
     instance = NOISES[noise](0.5)
     noisy = corrupt(instance, X_test, X_train)
     model = fit(X_train, noise=instance)  # too few rows to train
-    assert model.n_iter_ == 0 and model.n_components_ == min(n_rows, 64)
+    assert model.n_iter_ == 0 and model.n_components_ == (n_rows if wide else 64)
     error = ((model.reconstruct(noisy) - X_test) ** 2).mean()
     constant = ((X_train.mean(axis=0) - X_test) ** 2).mean()
     assert error < 0.8 * constant
     assert error < ((noisy - X_test) ** 2).mean()
+
+
+def test_few_rows_and_little_noise_is_no_worse_than_nothing(digits):
+    X_train, X_test = digits[0][:40], digits[1]
+    noise = GaussianNoise(0.1)
+    noisy = corrupt(noise, X_test, X_train)
+    denoised = fit(X_train, noise=noise).reconstruct(noisy)
+    assert ((denoised - X_test) ** 2).mean() < 1.05 * ((noisy - X_test) ** 2).mean()
 
 
 @pytest.mark.parametrize("hidden_layer_sizes", [(), (20,)])
@@ -170,6 +199,36 @@ def test_linear_path_of_full_width_stays(hidden_layer_sizes, table):
         assert torch.equal(full.module_.linear_encoder.weight, before)
         full.set_params(warm_start=True).fit(X_train[:200])
         assert not full.module_.linear_encoder.weight.requires_grad
+
+
+@pytest.mark.parametrize("n_rows", [10, 50])
+def test_a_stream_may_begin_with_few_rows(n_rows, digits):
+    X_train, X_test = digits
+    model = DenoisingAutoencoder(random_state=0)
+    model.partial_fit(X_train[:n_rows])
+    assert model.n_components_ == 64
+    assert model.module_.linear_encoder.weight.requires_grad
+    noisy = corrupt(GaussianNoise(0.5), X_test, X_train)
+    for _ in range(5):
+        for start in range(0, 1000, 50):
+            model.partial_fit(X_train[start : start + 50])
+    error = ((model.reconstruct(noisy) - X_test) ** 2).mean()
+    assert error < 0.7 * ((noisy - X_test) ** 2).mean()
+
+
+def test_sampled_start_with_weights_is_that_of_repeated_rows(table):
+    X = table[0][:60]
+    weight = np.where(np.arange(60) < 5, 8, 1)
+    noise = [SwapNoise(0.5), nn.Identity()]
+    weighted = DenoisingAutoencoder(noise=noise, random_state=0)
+    weighted.fit(X, sample_weight=weight)
+    repeated = fit(np.repeat(X, weight, axis=0), noise=noise)
+    plain = fit(X, noise=noise)
+    gaps = [
+        np.abs(model.reconstruct(X) - weighted.reconstruct(X)).mean()
+        for model in (repeated, plain)
+    ]
+    assert gaps[0] < 0.5 * gaps[1]
 
 
 # Denoising
@@ -254,6 +313,94 @@ class Checker(Noise):
         return x
 
 
+@pytest.mark.parametrize("noise", [*sorted(NOISES), MaskingNoise(fill="mean")])
+def test_warm_start_with_every_noise(noise, table):
+    model = fit(table[0], noise=noise, warm_start=True, max_epochs=2)
+    assert np.isfinite(model.fit(table[0]).best_loss_)
+    model.set_params(noise="gaussian").fit(table[0])
+    assert model.net_.noise_.scale == pytest.approx(1, abs=0.1)
+
+
+def test_noise_that_works_in_place_leaves_the_rows_alone(table):
+    X = table[0].astype(np.float32)
+    before = X.copy()
+    options = {"net_params": {"iterator_train__shuffle": False}}
+    errors = []
+    for inplace in (False, True):
+        model = fit(X, noise=nn.Dropout(0.5, inplace=inplace), **options)
+        assert_array_equal(X, before)
+        errors.append(model.reconstruction_error(X).mean())
+    assert errors[0] == errors[1]
+
+
+class NumpyNoise(nn.Module):
+    """Draws from the global generators of numpy and of Python."""
+
+    def forward(self, x):
+        noise = np.random.normal(size=x.shape) * random.random()  # noqa: NPY002
+        return x + torch.tensor(noise, dtype=x.dtype)
+
+
+def test_noise_from_other_global_generators(table):
+    np.random.seed(3)  # noqa: NPY002
+    random.seed(3)
+    first = fit(table[0], noise=NumpyNoise(), max_epochs=2).transform(table[1])
+    draws = np.random.rand(), random.random()  # noqa: NPY002
+    second = fit(table[0], noise=NumpyNoise(), max_epochs=2).transform(table[1])
+    assert_array_equal(first, second)
+    np.random.seed(3)  # noqa: NPY002
+    random.seed(3)
+    assert draws == (np.random.rand(), random.random())  # noqa: NPY002
+
+
+class OwnScale(Noise):
+    """Noise with a statistic and a parameter of its own, in a wrapper."""
+
+    def __init__(self):
+        super().__init__(0.5)
+        self.factor = nn.Parameter(torch.ones(()))
+
+    def fit(self, X, mean=None, variance=None):
+        self.std = variance.sqrt().float()
+        return self
+
+    def corrupt(self, x, level, generator):
+        noise = torch.randn(x.shape, generator=generator)
+        return x + level * self.factor * self.std * noise
+
+
+@pytest.mark.parametrize("module", [None, Own])
+def test_noise_with_statistics_and_parameters(module, table):
+    model = fit(table[0], noise=nn.Sequential(OwnScale()), module=module)
+    own = next(m for m in model.net_.noise_.modules() if isinstance(m, OwnScale))
+    assert_allclose(own.std, table[0].std(axis=0), rtol=0.1)
+    assert own.factor == 1 and not own.factor.requires_grad
+
+
+def test_scoring_callbacks_see_noisy_validation_rows(table):
+    def count(net, dataset, y=None):
+        return float(net.predict(dataset).shape[0])
+
+    scoring = EpochScoring(count, name="rows", use_caching=False)
+    model = fit(table[0], callbacks=[scoring], max_epochs=2)
+    assert model.net_.history[:, "rows"] == [520, 520]
+
+
+def test_a_checkpoint_during_training_holds_no_rows(table, tmp_path):
+    file = tmp_path / "net.pkl"
+    saved = Checkpoint(
+        monitor=None,
+        f_pickle=file,
+        f_params=None,
+        f_optimizer=None,
+        f_criterion=None,
+        f_history=None,
+    )
+    fit(table[0], noise="swap", callbacks=[saved], max_epochs=1)
+    net = pickle.loads(file.read_bytes())
+    assert net.noise_.rows is None and net.train_split is None
+
+
 def test_noise_of_ones_own_draws_from_the_generator(table):
     Checker.seen.clear()
     model = fit(table[0], noise=[Checker(), "gaussian"], max_epochs=1)
@@ -281,15 +428,18 @@ def test_emphasis_weights_corrupted_entries(module, digits):
 
 def test_emphasis_of_equal_weights_is_the_plain_loss(table):
     X_train, _ = table
-    plain, equal = fit(X_train), fit(X_train, emphasis=(1.0, 1.0))
+    params = {"noise": "masking"}
+    plain, equal = fit(X_train, **params), fit(X_train, emphasis=(1.0, 1.0), **params)
     assert_allclose(plain.loss_curve_, equal.loss_curve_, rtol=1e-3)
-    weighted = fit(X_train, emphasis=(2.0, 2.0), max_epochs=1, lr=1e-30)
+    weighted = fit(X_train, emphasis=(2.0, 2.0), max_epochs=1, lr=1e-30, **params)
     assert weighted.loss_curve_[0] == pytest.approx(
-        2 * fit(X_train, max_epochs=1, lr=1e-30).loss_curve_[0], rel=1e-5
+        2 * fit(X_train, max_epochs=1, lr=1e-30, **params).loss_curve_[0], rel=1e-5
     )
     weight = np.arange(len(X_train))
-    assert np.isfinite(fit(X_train, emphasis=(2, 1)).best_loss_)
-    model = DenoisingAutoencoder(emphasis=(2, 1), max_epochs=2, random_state=0)
+    assert np.isfinite(fit(X_train, emphasis=(2, 1), **params).best_loss_)
+    model = DenoisingAutoencoder(
+        emphasis=(2, 1), max_epochs=2, random_state=0, **params
+    )
     assert np.isfinite(model.fit(X_train, sample_weight=weight).best_loss_)
 
 
@@ -324,7 +474,7 @@ def test_swap_noise_is_lent_the_training_rows(table):
 
     model = fit(table[0], noise=Spy(), max_epochs=2)
     assert 360 in Rows  # nine tenths of 400
-    assert model.net_.noise_.rows is None
+    assert model.net_.noise_.noises[0].rows is None
     Rows.clear()
     model.partial_fit(table[0][:50])
     assert set(Rows) == {50}
@@ -378,12 +528,15 @@ def test_hidden_activations_as_output(estimator, table):
 
 
 def test_hidden_output_needs_hidden_layers(table):
-    model = fit(table[0], hidden_layer_sizes=(), output="hidden")
-    with pytest.raises(ValueError, match=r"hidden_layer_sizes is \(\)"):
-        model.transform(table[0])
-    model = fit(table[0], module=Own, output="hidden")
-    with pytest.raises(ValueError, match=r"a method hidden\(x\).*Own has none"):
-        model.transform(table[0])
+    for params, message in (
+        ({"hidden_layer_sizes": ()}, "the module has none. Set output='code'"),
+        ({"module": Own}, r"a method hidden\(x\).*Own has none"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fit(table[0], output="hidden", **params)
+        model = fit(table[0], **params).set_params(output="hidden")
+        with pytest.raises(ValueError, match=message):
+            model.transform(table[0])
 
 
 def test_output_changed_to_something_unknown(table):
@@ -393,6 +546,20 @@ def test_output_changed_to_something_unknown(table):
 
 
 # Mistakes
+
+
+class ToDouble(nn.Module):
+    """Noise that is no longer float32."""
+
+    def forward(self, x):
+        return x.double()
+
+
+class ToNan(nn.Module):
+    """Noise that is not a number."""
+
+    def forward(self, x):
+        return x * float("nan")
 
 
 @pytest.mark.parametrize(
@@ -408,9 +575,17 @@ def test_output_changed_to_something_unknown(table):
             {"noise_level": 0.2, "noise": GaussianNoise(0.1)},
             "a module has its own level.*noise_level=0.2",
         ),
-        ({"emphasis": (1,)}, r"pair of weights.*Got \(1,\)"),
-        ({"emphasis": (0, 0)}, r"one of them positive.*Got \(0, 0\)"),
-        ({"emphasis": (-1, 2)}, r"not negative.*Got \(-1, 2\)"),
+        ({"noise_level": (0.1, 0.2, 0.3)}, r"pair \(low, high\).*0.2, 0.3\)"),
+        ({"noise_level": ("a", "b")}, r"must be a number.*\('a', 'b'\)"),
+        ({"emphasis": (1,), "noise": "swap"}, r"pair of finite.*Got \(1,\)"),
+        ({"emphasis": (0, 0), "noise": "swap"}, r"one of them positive.*\(0, 0\)"),
+        ({"emphasis": (-1, 2), "noise": "swap"}, r"not negative.*\(-1, 2\)"),
+        ({"emphasis": (math.inf, 2), "noise": "swap"}, r"finite.*\(inf, 2\)"),
+        ({"emphasis": (1, 0)}, r"leaves some entries.*GaussianNoise.*corrupts all"),
+        ({"emphasis": (1, 0), "noise": ["swap", "dropout"]}, "corrupts all"),
+        ({"optimizer": torch.optim.LBFGS}, "lbfgs.*noise is drawn anew"),
+        ({"noise": ToDouble()}, r"finite float32 rows.*torch.float64"),
+        ({"noise": ToNan()}, r"finite float32 rows.*60 entries are not finite"),
         ({"optimizer": "lbfgs"}, "lbfgs.*noise is drawn anew"),
         ({"init": "linear", "module": Own}, "init='linear' is not possible.*module"),
         ({"init": "pca"}, "'init' parameter.*'linear'"),
@@ -433,4 +608,4 @@ def test_emphasis_needs_losses_of_entries(table):
             return ((x_hat - x) ** 2).sum()
 
     with pytest.raises(ValueError, match="needs a `reduction` attribute"):
-        fit(table[0], loss=Total, emphasis=(1, 0))
+        fit(table[0], loss=Total, emphasis=(1, 0), noise="swap")

@@ -82,7 +82,7 @@ def test_swap_noise_takes_entries_of_the_column(lent):
     x, pool = rows(), rows(seed=1)
     noise = SwapNoise(0.3)
     if lent:
-        noise.rows = pool
+        noise.lend(pool)
     noisy = draw(noise, x)
     swapped = noisy != x
     assert_allclose(swapped.double().mean(dim=0), 0.3, atol=0.02)
@@ -95,8 +95,8 @@ def test_swap_noise_takes_entries_of_the_column(lent):
 
 def test_swap_noise_draws_rows_by_their_weights():
     noise = SwapNoise(0.5)
-    noise.rows = torch.tensor([[1.0], [2.0], [3.0]])
-    noise.row_weight = torch.tensor([1.0, 0.0, 3.0])
+    rows = torch.tensor([[1.0], [2.0], [3.0]])
+    noise.lend(rows, torch.tensor([1.0, 0.0, 3.0]))
     noisy = draw(noise, torch.zeros(N_ROWS, 1))
     rates = [(noisy == value).double().mean() for value in (1, 2, 3)]
     assert_allclose(rates, [0.125, 0, 0.375], atol=0.01)
@@ -106,7 +106,9 @@ def test_swap_noise_draws_rows_by_their_weights():
 def test_moments_are_those_of_noisy_rows(name):
     x = rows()
     noise = NOISES[name](0.2).fit(x)
-    factor, mean, variance = noise.moments(x.mean(dim=0), x.var(dim=0, correction=0))
+    moments = noise.moments(x.mean(dim=0), x.var(dim=0, correction=0))
+    ((weight, factor, mean, variance),) = moments
+    assert weight == 1
     noisy = draw(noise, x).double()
     assert_allclose(noisy.mean(dim=0), mean, rtol=0.03, atol=0.02)
     assert_allclose(noisy.var(dim=0), variance, rtol=0.06)
@@ -117,7 +119,9 @@ def test_moments_are_those_of_noisy_rows(name):
 def test_moments_of_noises_in_turn():
     x = rows()
     noise = Compose([GaussianNoise(0.5), MaskingNoise(0.3), DropoutNoise(0.2)]).fit(x)
-    factor, mean, variance = noise.moments(x.mean(dim=0), x.var(dim=0, correction=0))
+    moments = noise.moments(x.mean(dim=0), x.var(dim=0, correction=0))
+    ((weight, factor, mean, variance),) = moments
+    assert weight == 1
     noisy = draw(noise, x)
     assert_allclose(noisy.mean(dim=0), mean, rtol=0.05, atol=0.05)
     assert_allclose(noisy.var(dim=0), variance, rtol=0.06)
@@ -179,7 +183,7 @@ def test_fill_is_a_number_or_mean():
 
 
 @every_noise
-def test_noise_of_integers_one_row_and_a_pickle(name):
+def test_noise_of_one_row_and_a_pickle(name):
     x = rows().float()
     noise = NOISES[name](0.3).fit(x)
     twin = pickle.loads(pickle.dumps(noise))

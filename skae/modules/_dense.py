@@ -13,6 +13,7 @@ from skae.modules._gradient import (
     input_gradient,
 )
 from skae.modules._layers import TiedLinear, dense_layers, tied_layers
+from skae.modules._layerwise import LayerAutoencoder
 
 
 class DenseAutoencoder(nn.Module):
@@ -111,9 +112,13 @@ class DenseAutoencoder(nn.Module):
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("scale", torch.ones(()))
 
+    def centre(self, x: Tensor) -> Tensor:
+        """Centre and scale rows: what the first layer is given."""
+        return (x - self.mean) / self.scale
+
     def encode(self, x: Tensor) -> Tensor:
         """Map rows (batch, n_features) to codes (batch, n_components)."""
-        x = (x - self.mean) / self.scale
+        x = self.centre(x)
         z = self.encoder(x)
         if self.linear_encoder is not None:
             z = z + self.linear_encoder(x)
@@ -134,13 +139,33 @@ class DenseAutoencoder(nn.Module):
 
     def hidden(self, x: Tensor) -> list[Tensor]:
         """Give what the encoder's hidden layers make of rows: (batch, width) each."""
-        x = (x - self.mean) / self.scale
+        x = self.centre(x)
         activations = []
         for layer in list(self.encoder)[:-1]:
             x = layer(x)
             if not isinstance(layer, nn.Linear):
                 activations.append(x)
         return activations
+
+    def layer_autoencoder(self, i: int) -> LayerAutoencoder:
+        """Give hidden layer `i`, from 0, and its mirror image as a module to train.
+
+        It takes what the layer is given in `encode`, so rows that are centred and
+        scaled for the first one.
+        """
+        last = len(self.decoder) - 1 - 2 * i
+        encoder, decoder = list(self.encoder), list(self.decoder)
+        return LayerAutoencoder(
+            nn.Sequential(*encoder[2 * i : 2 * i + 2]),
+            # After the last layer of the decoder there is no activation.
+            nn.Sequential(*decoder[last : last + 2]),
+        )
+
+    def code_layers(self) -> list[nn.Module]:
+        """Give the layers next to the code and the output, and the linear path."""
+        layers = [self.encoder[-1], self.decoder[0], self.decoder[-1]]
+        paths = (self.linear_encoder, self.linear_decoder)
+        return layers + [path for path in paths if path is not None]
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruct rows (batch, n_features)."""
@@ -166,7 +191,7 @@ class DenseAutoencoder(nn.Module):
             Takes the gradient of a loss at `x_hat`, and adds the gradients of the
             parameters to their `grad`.
         """
-        x = (x - self.mean) / self.scale
+        x = self.centre(x)
         z, encoder_tape = forward(self.encoder, x)
         if self.linear_encoder is not None:
             z = z + self.linear_encoder(x)

@@ -3,19 +3,13 @@
 from skae.training import _recipe as recipe
 from skae.training._batches import Rows
 from skae.training._callbacks import ProgressBar
-from skae.training._denoising import denoising_start
+from skae.training._denoising import denoising_start, full_width
 from skae.training._net import AutoencoderNet
 from skae.training._random import PrivateRandomState
 from skae.training._run import Run, float_tensor, run
 from skae.training._schedule import schedule_callbacks
 from skae.training._selection import is_better, spread_sample
-from skae.training._start import (
-    Columns,
-    LinearStart,
-    column_statistics,
-    count_distinct,
-    pca_start,
-)
+from skae.training._start import Columns, LinearStart, column_statistics, pca_start
 
 __all__ = [
     "AutoencoderNet",
@@ -26,9 +20,9 @@ __all__ = [
     "Rows",
     "Run",
     "column_statistics",
-    "count_distinct",
     "denoising_start",
     "float_tensor",
+    "full_width",
     "is_better",
     "pca_start",
     "recipe",

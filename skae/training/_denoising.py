@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from scipy import linalg
 
-from skae.noise import Noise
+from skae.noise import Moments, Noise
 from skae.training._start import (
     Columns,
     LinearStart,
@@ -17,7 +17,7 @@ from skae.training._start import (
     spread,
 )
 
-# Shares of the covariance that may be replaced by a multiple of the identity.
+# Shares of the covariance that may be replaced by a diagonal.
 _SHRINKAGES = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 0.9)
 _N_FOLDS = 3
 # With more rows than this for each column, there is nothing to gain by shrinking.
@@ -25,6 +25,14 @@ _ROWS_PER_COLUMN = 10
 # Noise that only samples tell of is drawn for so many rows at least.
 _SAMPLED_ROWS = 10_000
 _BLOCK_BYTES = 2**26
+# With more columns, matrices of all columns by all columns take too much.
+WIDE = 1000
+
+
+def full_width(X: np.ndarray) -> int:
+    """Give the size of a code that holds all there is: columns, or distinct rows."""
+    n_features = X.shape[1]
+    return n_features if n_features <= WIDE else count_distinct(X, n_features)
 
 
 def denoising_start(
@@ -40,21 +48,23 @@ def denoising_start(
 ) -> LinearStart:
     r"""Start at the best linear denoiser of the rows.
 
-    With :math:`S` the covariance of the rows, :math:`a` the factor of the expected
-    noisy entry and :math:`v` the variances of the noisy columns, the covariance of
-    clean with noisy rows is :math:`a S`, and that of the noisy rows is :math:`a^2 S`
-    with :math:`v` on the diagonal, so the denoiser is
+    With :math:`S` the covariance of the rows, :math:`a` the slope of the expected noisy
+    entry in the clean one and :math:`v` the variances of the noisy columns, the
+    covariance of clean with noisy rows is :math:`a S`, and that of the noisy rows is
+    :math:`a^2 S` with :math:`v` on the diagonal, so the denoiser is
 
     .. math:: M = a S \, (a^2 S + \mathrm{diag}(v - a^2 \mathrm{diag}\, S))^{-1}.
 
     For Gaussian noise this is the Wiener filter, for masking the marginalised
-    denoising autoencoder [1]_. With fewer components it is the reduced-rank
+    denoising autoencoder [1]_. Where each row draws its own level, both covariances
+    are means over the levels. With fewer components it is the reduced-rank
     regression: :math:`M`, then the projection onto the leading eigenvectors of
     :math:`a M S`. Noise whose moments are not known is sampled.
 
-    Of a table with few rows for its columns, :math:`S` is shrunk towards a multiple of
-    the identity, by the amount with the least expected error in three folds. With more
-    columns than rows, the denoiser works in the space that the rows span.
+    Of a table with few rows for its columns, :math:`S` is shrunk towards the mean
+    variance on the diagonal (but for constant columns), by the amount with the least
+    expected error in three folds. With more than `WIDE` columns, and more columns than
+    rows, the denoiser works in the space that the rows span.
 
     Parameters
     ----------
@@ -77,11 +87,12 @@ def denoising_start(
         Positive weights of the rows.
 
     random_state : RandomState
-        For the folds, and for spreading the code over more components than
-        ``min(X.shape)``.
+        For the folds, and for spreading the code over more components than there are
+        directions.
 
     tied : bool, default=False
-        Whether V is to be the transpose of W: M is the best symmetric matrix then.
+        Whether V is to be the transpose of W: M is then the best symmetric matrix in
+        the space of those leading eigenvectors.
 
     Returns
     -------
@@ -93,7 +104,7 @@ def denoising_start(
        autoencoders for domain adaptation", ICML 2012.
     """
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
-    known = noise.moments(*map(torch.as_tensor, columns)) is not None
+    known = noise.moments(*_tensors(columns)) is not None
     table = (
         _Known(X, weight, columns.mean, noise)
         if known
@@ -103,17 +114,16 @@ def denoising_start(
     enough = _ROWS_PER_COLUMN * X.shape[1]
     if count_distinct(X, enough) < enough:
         shrinkage = table.best_shrinkage(random_state)
-    cross, noisy, noisy_mean = table.moments(slice(None), columns, shrinkage)
+    cross, noisy = table.moments(slice(None), columns)(shrinkage)
+    denoiser = _denoiser(cross, noisy)
+    gain = denoiser @ cross.T
+    values, vectors = linalg.eigh((gain + gain.T) / 2)
+    vectors = vectors[:, -1 : -1 - min(n_components, len(values)) : -1]
     if tied:
-        target = denoiser = _symmetric_denoiser(cross, noisy)
-    else:
-        denoiser = _denoiser(cross, noisy)
-        target = denoiser @ cross.T
-    values, vectors = linalg.eigh((target + target.T) / 2)
-    leading = slice(-1, -1 - min(n_components, len(values)), -1)
-    values, vectors = values[leading], vectors[:, leading]
-    if tied:
-        encoder = np.sqrt(values.clip(0))[:, None] * vectors.T
+        encoder = _symmetric_root(
+            vectors.T @ cross @ vectors, vectors.T @ noisy @ vectors
+        )
+        encoder = encoder @ vectors.T
         decoder = encoder.T
     else:
         encoder, decoder = vectors.T @ denoiser, vectors
@@ -123,9 +133,13 @@ def denoising_start(
     largest = np.abs(decoder).argmax(axis=0)
     sign = np.sign(decoder[largest, np.arange(len(largest))])
     encoder, decoder = sign[:, None] * encoder, decoder * sign
-    bias = decoder @ (encoder @ (columns.mean - noisy_mean))
+    bias = decoder @ (encoder @ (columns.mean - table.noisy_mean(columns)))
     encoder, decoder = spread(encoder, decoder, n_components, random_state)
     return LinearStart(encoder, decoder, bias)
+
+
+def _tensors(columns: Columns) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.as_tensor(columns.mean), torch.as_tensor(columns.variance)
 
 
 def _denoiser(cross: np.ndarray, noisy: np.ndarray) -> np.ndarray:
@@ -133,9 +147,16 @@ def _denoiser(cross: np.ndarray, noisy: np.ndarray) -> np.ndarray:
     return linalg.solve(_regular(noisy), cross.T, assume_a="pos").T
 
 
-def _symmetric_denoiser(cross: np.ndarray, noisy: np.ndarray) -> np.ndarray:
-    """Solve ``M noisy + noisy M = cross + cross.T``: the same, for symmetric M."""
-    return linalg.solve_continuous_lyapunov(_regular(noisy), cross + cross.T)
+def _symmetric_root(cross: np.ndarray, noisy: np.ndarray) -> np.ndarray:
+    """Give W such that ``W.T @ W`` is the best symmetric denoiser.
+
+    That solves ``M noisy + noisy M = cross + cross.T``.
+    """
+    scales, axes = linalg.eigh(_regular(noisy))
+    rotated = axes.T @ (cross + cross.T) @ axes
+    denoiser = axes @ (rotated / (scales[:, None] + scales)) @ axes.T
+    values, vectors = linalg.eigh(denoiser)
+    return (np.sqrt(values.clip(0)) * vectors).T[::-1]
 
 
 def _regular(noisy: np.ndarray) -> np.ndarray:
@@ -144,29 +165,31 @@ def _regular(noisy: np.ndarray) -> np.ndarray:
     return noisy + ridge * np.eye(len(noisy))
 
 
+# Second moments of clean with noisy rows, and of noisy rows, at a shrinkage.
+_Shrink = Callable[[float], tuple[np.ndarray, np.ndarray]]
+
+
 class _Table:
     """Rows, and what is known about them when they are noisy.
 
     Attributes
     ----------
     basis : ndarray of shape (n_features, rank) or None
-        Orthonormal columns that span the centred rows, where these are fewer than
-        columns: all matrices are in this basis then.
+        Orthonormal columns that span the centred rows, if these are few and wide: all
+        matrices are in this basis then.
     """
 
     def __init__(self, X: np.ndarray, weight: np.ndarray, mean: np.ndarray) -> None:
         self.X = X
         self.weight = weight
         self.basis: np.ndarray | None = None
-        if count_distinct(X, X.shape[1]) < X.shape[1]:
+        if full_width(X) < X.shape[1]:
             _, values, axes = linalg.svd(X - mean, full_matrices=False)
             rounding = max(X.shape) * np.finfo(np.float64).eps * values[0]
             self.basis = axes[: max(1, (values > rounding).sum())].T
 
-    def moments(
-        self, index: np.ndarray | slice, columns: Columns, shrinkage: float
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Give the moments of some rows.
+    def moments(self, index: np.ndarray | slice, columns: Columns) -> _Shrink:
+        """Give the moments of some rows around a mean.
 
         Parameters
         ----------
@@ -174,19 +197,18 @@ class _Table:
             Which rows.
 
         columns : Columns
-            Statistics of their columns. The mean is what the moments are around.
-
-        shrinkage : float
-            Share of the covariance that is replaced.
+            The mean that the moments are around, and the variance around it.
 
         Returns
         -------
-        cross, noisy : ndarrays of shape (rank, rank)
-            Second moments of clean with noisy rows, and of noisy rows.
-
-        noisy_mean : ndarray of shape (n_features,)
-            Mean of the noisy rows.
+        shrink : callable
+            Takes the share of the covariance that is replaced, and gives the second
+            moments of clean with noisy rows, and of noisy rows: (rank, rank) each.
         """
+        raise NotImplementedError
+
+    def noisy_mean(self, columns: Columns) -> np.ndarray:
+        """Give the mean of the noisy rows."""
         raise NotImplementedError
 
     def best_shrinkage(self, random_state: np.random.RandomState) -> float:
@@ -203,14 +225,18 @@ class _Table:
             squares = np.square(self.X[valid] - columns.mean)
             weight = self.weight[valid]
             variance = np.average(squares, axis=0, weights=weight)
-            around = Columns(columns.mean, variance)
-            cross, noisy, _ = self.moments(valid, around, 0.0)
+            cross, noisy = self.moments(valid, Columns(columns.mean, variance))(0.0)
+            shrink = self.moments(train, columns)
             for i, shrinkage in enumerate(_SHRINKAGES):
-                M = _denoiser(*self.moments(train, columns, shrinkage)[:2])
+                M = _denoiser(*shrink(shrinkage))
                 # Up to the variance of the clean rows.
                 error = ((M @ noisy) * M).sum() - 2 * (M * cross).sum()
                 errors[i] += weight.sum() * error
         return _SHRINKAGES[errors.argmin()]
+
+    def _in_basis(self, X: np.ndarray, mean: np.ndarray) -> np.ndarray:
+        centred = X.astype(np.float64) - mean
+        return centred if self.basis is None else centred @ self.basis
 
 
 class _Known(_Table):
@@ -222,34 +248,62 @@ class _Known(_Table):
         super().__init__(X, weight, mean)
         self.noise = noise
 
-    def moments(
-        self, index: np.ndarray | slice, columns: Columns, shrinkage: float
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        common = columns.variance.mean()
-        variance = (1 - shrinkage) * columns.variance + shrinkage * common
-        covariance = (1 - shrinkage) * self._covariance(index, columns.mean)
-        covariance += shrinkage * common * np.eye(len(covariance))
-        moments = self.noise.moments(*map(torch.as_tensor, (columns.mean, variance)))
-        assert moments is not None
-        factor, noisy_mean, noisy_variance = moments
-        own = noisy_variance.numpy() - factor**2 * variance
+    def moments(self, index: np.ndarray | slice, columns: Columns) -> _Shrink:
+        covariance = self._covariance(index, columns.mean)
+        # What was constant is taken to stay so.
+        common = columns.variance.mean() * (columns.variance > 0)
         if self.basis is None:
-            noisy = factor**2 * covariance + np.diag(own)
+            target = np.diag(common)
         else:
-            noisy = factor**2 * covariance + (self.basis.T * own) @ self.basis
-        return factor * covariance, noisy, noisy_mean.numpy()
+            target = (self.basis.T * common) @ self.basis
+
+        def shrink(share: float) -> tuple[np.ndarray, np.ndarray]:
+            shrunk = (1 - share) * covariance + share * target
+            variance = (1 - share) * columns.variance + share * common
+            return self._noisy(shrunk, Columns(columns.mean, variance))
+
+        return shrink
+
+    def noisy_mean(self, columns: Columns) -> np.ndarray:
+        levels = self._levels(columns)
+        return np.sum([each.weight * each.mean.numpy() for each in levels], axis=0)
+
+    def _levels(self, columns: Columns) -> list[Moments]:
+        levels = self.noise.moments(*_tensors(columns))
+        assert levels is not None
+        return levels
+
+    def _noisy(
+        self, covariance: np.ndarray, columns: Columns
+    ) -> tuple[np.ndarray, np.ndarray]:
+        levels = self._levels(columns)
+        mean = self.noisy_mean(columns)
+        factor = sum(level.weight * level.factor for level in levels)
+        square = sum(level.weight * level.factor**2 for level in levels)
+        # What the levels' means differ by is common to the entries of a row; the rest
+        # of a column's variance is its own.
+        common = np.array(
+            [math.sqrt(each.weight) * (each.mean.numpy() - mean) for each in levels]
+        )
+        own = -square * columns.variance + sum(
+            each.weight * each.variance.numpy() for each in levels
+        )
+        if self.basis is None:
+            noisy = np.diag(own)
+        else:
+            noisy = (self.basis.T * own) @ self.basis
+            common = common @ self.basis
+        return factor * covariance, square * covariance + noisy + common.T @ common
 
     def _covariance(self, index: np.ndarray | slice, mean: np.ndarray) -> np.ndarray:
         X, weight = self.X[index], self.weight[index]
         n_rows = max(1, _BLOCK_BYTES // (8 * X.shape[1]))
-        total = 0.0
+        total: np.ndarray | float = 0.0
         for start in range(0, len(X), n_rows):
             rows = slice(start, start + n_rows)
-            centred = X[rows].astype(np.float64) - mean
-            if self.basis is not None:
-                centred = centred @ self.basis
+            centred = self._in_basis(X[rows], mean)
             total = total + (centred * weight[rows, None]).T @ centred
-        return total / weight.sum()
+        return np.asarray(total / weight.sum())
 
 
 class _Sampled(_Table):
@@ -265,21 +319,23 @@ class _Sampled(_Table):
         super().__init__(X, weight, mean)
         n_draws = math.ceil(_SAMPLED_ROWS / len(X))
         self.draws = [corrupt(X) for _ in range(n_draws)]
-        self.noisy_mean = np.mean(
+        self.mean = np.mean(
             [np.average(draw, axis=0, weights=weight) for draw in self.draws], axis=0
         )
 
-    def moments(
-        self, index: np.ndarray | slice, columns: Columns, shrinkage: float
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def moments(self, index: np.ndarray | slice, columns: Columns) -> _Shrink:
         weight = self.weight[index, None] / self.weight[index].sum()
-        clean = self._centred(self.X[index], columns.mean) * weight
-        draws = [self._centred(draw[index], self.noisy_mean) for draw in self.draws]
+        clean = self._in_basis(self.X[index], columns.mean) * weight
+        draws = [self._in_basis(draw[index], self.mean) for draw in self.draws]
         cross = np.mean([clean.T @ draw for draw in draws], axis=0)
         noisy = np.mean([(draw * weight).T @ draw for draw in draws], axis=0)
-        ridge = shrinkage * np.trace(noisy) / len(noisy) * np.eye(len(noisy))
-        return (1 - shrinkage) * cross, (1 - shrinkage) * noisy + ridge, self.noisy_mean
+        common = np.trace(noisy) / len(noisy)
 
-    def _centred(self, X: np.ndarray, mean: np.ndarray) -> np.ndarray:
-        centred = X.astype(np.float64) - mean
-        return centred if self.basis is None else centred @ self.basis
+        def shrink(share: float) -> tuple[np.ndarray, np.ndarray]:
+            ridge = share * common * np.eye(len(noisy))
+            return (1 - share) * cross, (1 - share) * noisy + ridge
+
+        return shrink
+
+    def noisy_mean(self, columns: Columns) -> np.ndarray:
+        return self.mean

@@ -75,10 +75,17 @@ class AutoencoderNet(TensorNet):
     def initialize_module(self) -> "AutoencoderNet":
         super().initialize_module()
         self.noise_ = copy.deepcopy(self.noise)
+        if self.noise_ is not None:
+            # Trained with the rest, noise would learn to be easy.
+            self.noise_.requires_grad_(False)
         return self
 
     def _trained_modules(self) -> list[nn.Module]:
         return [self.module_] if self.noise_ is None else [self.module_, self.noise_]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A callback may save the net while it has validation rows.
+        return {**super().__getstate__(), "train_split": None}
 
     # Steps
 
@@ -113,6 +120,11 @@ class AutoencoderNet(TensorNet):
             return self.module_(x)
         return self.module_.decode(self.module_.encode(x))
 
+    def infer(self, x: Any, **fit_params: Any) -> Any:
+        # Of validation rows with noise, the encoder is given those.
+        x = x[0] if isinstance(x, tuple | list) else x
+        return super().infer(x, **fit_params)
+
     def _module_has_gradient(self) -> bool:
         """Whether the module offers a gradient that is faster than autograd's.
 
@@ -124,8 +136,11 @@ class AutoencoderNet(TensorNet):
         self._set_training(True)
         x, weight = unpack_data(batch)
         x = to_tensor(x, device=self.device)
-        with self._guarded():
-            x_in = x if self.noise_ is None else self.noise_(x, self.generator_)
+        with self.guarded():
+            x_in = x
+            if self.noise_ is not None:
+                with torch.no_grad():
+                    x_in = self.noise_(x, self.generator_)
             if self._module_has_gradient():
                 x_hat, backward = self.module_.logits_with_gradient(x_in)
                 x_hat.requires_grad_()
@@ -187,7 +202,7 @@ class AutoencoderNet(TensorNet):
     def corrupt(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Give noisy rows, as the encoder sees them in training."""
         self._set_training(True)
-        with torch.no_grad(), self._guarded():
+        with torch.no_grad(), self.guarded():
             return self.noise_(x, generator)
 
     @contextmanager
@@ -196,13 +211,13 @@ class AutoencoderNet(TensorNet):
         modules = [] if self.noise_ is None else self.noise_.modules()
         swaps = [module for module in modules if isinstance(module, SwapNoise)]
         for noise in swaps:
-            noise.rows, noise.row_weight = rows.X, rows.y
+            noise.lend(rows.X, rows.y)
         try:
             yield
         finally:
             # The net is kept and pickled: without the data.
             for noise in swaps:
-                noise.rows = noise.row_weight = None
+                noise.lend(None)
 
     def set_loss_unit(self, rows: Rows) -> None:
         """Take for unit the loss of the mean row as every row's reconstruction."""

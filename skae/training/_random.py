@@ -1,8 +1,11 @@
 """Random numbers that leave the caller's generators alone."""
 
+import random
 import threading
 from types import TracebackType
+from typing import Any
 
+import numpy as np
 import torch
 
 # The global generators are one for the process: only one block may borrow them.
@@ -10,11 +13,11 @@ _global_generators = threading.RLock()
 
 
 class PrivateRandomState:
-    """Context in which torch's global generators continue a stream of their own.
+    """Context in which the global generators continue a stream of their own.
 
-    For code that draws from the global generators and cannot be told otherwise: the
-    initialisation of layers, dropout in a user's module. On exit the caller's states
-    are back; on the next entry the private stream goes on where it stopped.
+    For code that draws from those of torch, numpy or Python and cannot be told
+    otherwise: the initialisation of layers, a user's module. On exit the caller's
+    states are back; on the next entry the private stream goes on where it stopped.
 
     Parameters
     ----------
@@ -28,15 +31,18 @@ class PrivateRandomState:
     def __init__(self, seed: int, device: torch.device) -> None:
         self._seed = seed
         self._cuda = [device] if device.type == "cuda" else []
-        self._own: list[torch.Tensor] = []
+        self._own: list[Any] = []
 
-    def _states(self) -> list[torch.Tensor]:
+    def _states(self) -> list[Any]:
         cuda = [torch.cuda.get_rng_state(device) for device in self._cuda]
-        return [torch.get_rng_state(), *cuda]
+        numpy_state = np.random.get_state()  # noqa: NPY002
+        return [torch.get_rng_state(), numpy_state, random.getstate(), *cuda]
 
-    def _set_states(self, states: list[torch.Tensor]) -> None:
+    def _set_states(self, states: list[Any]) -> None:
         torch.set_rng_state(states[0])
-        for device, state in zip(self._cuda, states[1:], strict=True):
+        np.random.set_state(states[1])  # noqa: NPY002
+        random.setstate(states[2])
+        for device, state in zip(self._cuda, states[3:], strict=True):
             torch.cuda.set_rng_state(state, device)
 
     def __enter__(self) -> None:
@@ -44,11 +50,13 @@ class PrivateRandomState:
         self._callers = self._states()
         if self._own:
             self._set_states(self._own)
-        else:
-            torch.default_generator.manual_seed(self._seed)
-            for device in self._cuda:
-                with torch.cuda.device(device):
-                    torch.cuda.manual_seed(self._seed)
+            return
+        torch.default_generator.manual_seed(self._seed)
+        np.random.seed(self._seed)  # noqa: NPY002
+        random.seed(self._seed)
+        for device in self._cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(self._seed)
 
     def __exit__(
         self,

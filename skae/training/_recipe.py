@@ -29,6 +29,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 EVALUATION_ROWS = 4096
 _N_STEPS = 2000
 _N_LBFGS_EPOCHS = 100
+# Of a phase that trains a single layer, as parts of the above.
+_PHASE = 0.25
 
 
 def learning_rate(optimizer: Any) -> float:
@@ -59,6 +61,11 @@ def n_epochs(optimizer: Any, n_samples: int, batch_size: int) -> int:
     if optimizer == "lbfgs":
         return _N_LBFGS_EPOCHS
     return max(1, round(_N_STEPS / math.ceil(n_samples / batch_size)))
+
+
+def n_phase_epochs(optimizer: Any, n_samples: int, batch_size: int) -> int:
+    """Train a single layer for a quarter of the epochs of a whole module."""
+    return max(1, round(_PHASE * n_epochs(optimizer, n_samples, batch_size)))
 
 
 def patience(n_epochs: int) -> int:

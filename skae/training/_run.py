@@ -35,9 +35,6 @@ class Run(NamedTuple):
     clean_validation_loss_curve : list of float
         As `validation_loss_curve`, of the rows given as `clean`.
 
-    start_losses : ndarray of shape (n_val,) or None
-        Loss of each validation row before the first step.
-
     diverged_at : int or None
         Epoch in which a loss was not finite.
 
@@ -53,7 +50,6 @@ class Run(NamedTuple):
     best_epoch: int
     best_loss: float
     clean_validation_loss_curve: list[float] = []  # noqa: RUF012
-    start_losses: np.ndarray | None = None
     diverged_at: int | None = None
     interrupted: bool = False
     stopped_early: bool = False
@@ -110,11 +106,7 @@ def run(
     -------
     run : Run
     """
-    start_loss, start_losses = None, None
-    if valid is not None:
-        weight = None if valid.y is None else valid.y.cpu().numpy()
-        start_losses = net.row_losses(valid)
-        start_loss = float(np.average(start_losses, weights=weight))
+    start_loss = None if valid is None else net.mean_loss(valid)
     keep = KeepState(start_loss, patience, tol)
     record_clean = [] if clean is None else [RecordLoss("clean_valid_loss", clean)]
     n_before = len(net.history)
@@ -157,7 +149,6 @@ def run(
         best_epoch=keep.best_epoch_,
         best_loss=keep.best_loss_,
         clean_validation_loss_curve=record_clean[0].losses_ if record_clean else [],
-        start_losses=start_losses,
         diverged_at=keep.diverged_at_,
         interrupted=net.interrupted_,
         stopped_early=keep.stopped_early_,

@@ -87,7 +87,8 @@ class TensorNet(NeuralNet):
         self.generator_ = torch.Generator(device).manual_seed(seed)
         self.private_random_state_ = PrivateRandomState(seed, device)
 
-    def _guarded(self) -> AbstractContextManager[None]:
+    def guarded(self) -> AbstractContextManager[None]:
+        """Context for code that may draw from the global generators."""
         return self.private_random_state_ if self.guard_random_state else nullcontext()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -176,6 +177,7 @@ class TensorNet(NeuralNet):
         for optimizer in self.optimizers():
             for group in optimizer.param_groups:
                 group["lr"] = lr
+                group.pop("initial_lr", None)  # what schedules begin with
 
     def forget_optimizer_state(self) -> None:
         """Let the optimizers begin anew, for other weights than they worked on."""
@@ -247,7 +249,7 @@ class TensorNet(NeuralNet):
         if n_batches == 0:
             raise ValueError(
                 f"There is no batch of the {prefix} rows: with drop_last, batch_size="
-                f"{self.batch_size} must not exceed the number of rows."
+                f"{iterator.batch_size} must not exceed the number of rows."
             )
         loss = float(total) / n_rows
         lowest = self.lowest_losses_.get(prefix, math.inf)

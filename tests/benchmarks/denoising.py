@@ -63,11 +63,11 @@ def corrupt(noise, X_train, X, seed):
     """Noisy copy of rows."""
     noise.fit(torch.as_tensor(X_train))
     if isinstance(noise, SwapNoise):
-        noise.rows = torch.as_tensor(X_train)
+        noise.lend(torch.as_tensor(X_train))
     generator = torch.Generator().manual_seed(seed)
     noisy = noise.train()(torch.as_tensor(X), generator).numpy()
     if isinstance(noise, SwapNoise):
-        noise.rows = None
+        noise.lend(None)
     return noisy
 
 

@@ -1,0 +1,360 @@
+"""The stacked autoencoder, trained layer by layer."""
+
+import time
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from skae._dense import BasePCAAutoencoder
+from skae._docs import shared_docs
+from skae._sklearn_compat import Interval, StrOptions
+from skae.modules import DenseAutoencoder
+from skae.noise import NOISES, Noise, make_noise
+from skae.training import AutoencoderNet, Rows, recipe, run
+
+
+@shared_docs
+class StackedAEPretrainer(BasePCAAutoencoder):
+    """Deep, symmetric autoencoder that is trained layer by layer, then as a whole.
+
+    Each hidden layer is trained together with its mirror image in the decoder, as a
+    shallow autoencoder of what the layer below gives; the layers below stay as they
+    are. Then the layers next to the code are trained between the hidden ones, and at
+    last all layers together. The layers may be reused to start a classifier or a
+    regressor where few rows have labels.
+
+    As :class:`AutoencoderTransformer` it has a linear path that starts as PCA: the
+    hidden layers are silent at first, whatever they have learned, and what training
+    makes of them is kept if held-out rows are reconstructed better than by PCA.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Size of the code. It may exceed the number of columns.
+
+    hidden_layer_sizes : int or sequence of int, default=(100, 100)
+        Widths of the encoder's hidden layers, from input to code; the decoder has
+        them in reverse. Each of them is a phase of the training, and so is the code.
+
+    activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "tanh"}, \
+            default="gelu"
+        Activation of the hidden layers.
+
+    tied_weights : bool, default=False
+        Whether the decoder's layers use the transposes of the encoder's weights, in
+        all phases: half the parameters.
+
+    noise : {"dropout", "gaussian", "masking", "salt_and_pepper", "swap"}, \
+            torch.nn.Module, list of these or None, default=None
+        Noise on the input of each phase, rows or activations, as in
+        :class:`DenoisingAutoencoder`: with it, this is the stacked denoising
+        autoencoder [2]_. None leaves the hidden layers without noise; the phases of
+        the code and of all layers then have the noise of
+        :class:`AutoencoderTransformer`.
+
+    noise_level : float, (float, float) or "auto", default="auto"
+        Level of the noise given by name, as in :class:`DenoisingAutoencoder`. The
+        scale of Gaussian noise is that of the input of the phase.
+
+    loss : {"squared_error", "absolute_error", "huber", "binary_cross_entropy"}, \
+            torch loss instance or class, default="squared_error"
+        What training minimises. Activations are always compared by their squared
+        error. "binary_cross_entropy" is for values in [0, 1]; the decoder then ends
+        in a sigmoid, there is no centring, and the start is random.
+
+    init : {"auto", "pca", "random"}, default="auto"
+        State before the first step: "pca", or "random" for the textbook autoencoder
+        with no linear path. "auto" is "pca" where that is possible: with any loss but
+        "binary_cross_entropy", and not with tied weights and "logistic" together.
+
+    lr : float or "auto", default="auto"
+        Learning rate of the phases of the hidden layers and of the code, the highest
+        one of the schedule. "auto" is 3e-3 (0.1 for "sgd", 0.01 for "muon", 1 for
+        "lbfgs").
+
+    max_epochs : int, sequence of int or "auto", default="auto"
+        Passes over the training rows in each phase before the last: a number for all,
+        or one for each hidden layer and one for the code. "auto" makes about 500
+        steps in each phase.
+
+    fine_tune_epochs : int or "auto", default="auto"
+        Passes over the training rows in the last phase, of all layers. 0 leaves it
+        out. "auto" makes about 2,000 steps (100 passes for "lbfgs").
+
+    fine_tune_lr : float or "auto", default="auto"
+        Learning rate of the last phase. "auto" is as for `lr`.
+
+    {parameters}
+
+    Attributes
+    ----------
+    phases_ : list of dict
+        A record for each hidden layer and for the code, in the order of training:
+        "name", "width" (of the layer), "n_epochs", "loss_curve",
+        "validation_loss_curve", "error_before" and "error_after" (mean loss of the
+        phase on the validation rows, or on the training rows without them), and
+        "seconds". Empty if the table is too small to train.
+
+    {attributes}
+
+    See Also
+    --------
+    AutoencoderTransformer : The same network, trained as a whole from the start.
+
+    Notes
+    -----
+    `loss_curve_`, `validation_loss_curve_`, `n_iter_` and `best_epoch_` are those of
+    the last phase. `partial_fit` of a new estimator trains the phases on the rows of
+    the first call; further calls, and `fit` with `warm_start`, go on with the last
+    phase.
+
+    The activations that a hidden layer gives are computed once and kept in memory for
+    the phase of the next layer, as 4 bytes each.
+
+    References
+    ----------
+    .. [1] Y. Bengio, P. Lamblin, D. Popovici and H. Larochelle, "Greedy layer-wise
+       training of deep networks", NIPS 2006.
+
+    .. [2] P. Vincent, H. Larochelle, I. Lajoie, Y. Bengio and P.-A. Manzagol, "Stacked
+       denoising autoencoders: learning useful representations in a deep network with
+       a local denoising criterion", Journal of Machine Learning Research 11, 2010.
+
+    .. [3] G. E. Hinton and R. R. Salakhutdinov, "Reducing the dimensionality of data
+       with neural networks", Science 313, 2006.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import StackedAEPretrainer
+    >>> X = load_digits().data / 16
+    >>> stacked = StackedAEPretrainer(
+    ...     8, hidden_layer_sizes=(60, 30), max_epochs=10, fine_tune_epochs=20,
+    ...     random_state=0,
+    ... ).fit(X)
+    >>> [(phase["name"], phase["width"]) for phase in stacked.phases_]
+    [('layer 1', 60), ('layer 2', 30), ('code', 8)]
+    >>> stacked.transform(X).shape
+    (1797, 8)
+    >>> print(stacked.score(X) > 0.75)
+    True
+    """
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        hidden_layer_sizes: Any = (100, 100),
+        activation: str = "gelu",
+        tied_weights: bool = False,
+        noise: Any = None,
+        noise_level: Any = "auto",
+        loss: Any = "squared_error",
+        init: str = "auto",
+        output: str = "code",
+        optimizer: Any = "adam",
+        lr: float | str = "auto",
+        weight_decay: float = 0.0,
+        lr_schedule: Any = "auto",
+        max_epochs: Any = "auto",
+        fine_tune_epochs: int | str = "auto",
+        fine_tune_lr: float | str = "auto",
+        batch_size: int | str = "auto",
+        validation_fraction: float | None = 0.1,
+        early_stopping: bool = False,
+        n_iter_no_change: int | str = "auto",
+        tol: float = 1e-4,
+        callbacks: list | None = None,
+        net_params: dict[str, Any] | None = None,
+        device: str | torch.device = "auto",
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.tied_weights = tied_weights
+        self.noise = noise
+        self.noise_level = noise_level
+        self.loss = loss
+        self.init = init
+        self.output = output
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.lr_schedule = lr_schedule
+        self.max_epochs = max_epochs
+        self.fine_tune_epochs = fine_tune_epochs
+        self.fine_tune_lr = fine_tune_lr
+        self.batch_size = batch_size
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.device = device
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BasePCAAutoencoder._parameter_constraints,
+        "noise": [StrOptions(set(NOISES)), nn.Module, list, None],
+        "noise_level": [
+            Interval(Real, 0, None, closed="left"),
+            tuple,
+            StrOptions({"auto"}),
+        ],
+        "max_epochs": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+            "array-like",
+        ],
+        "fine_tune_epochs": [
+            Interval(Integral, 0, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "fine_tune_lr": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+        ],
+    }
+
+    phases_: list[dict[str, Any]]
+
+    def _noise(self) -> Noise | None:
+        return super()._noise() if self.noise is None else self._noise_asked_for()
+
+    def _n_epochs(self, net: AutoencoderNet, n_samples: int) -> int:
+        if isinstance(self.fine_tune_epochs, str):
+            return recipe.n_epochs(self.optimizer, n_samples, net.batch_size)
+        return self.fine_tune_epochs
+
+    def _learning_rate(self) -> float | str:
+        return self.fine_tune_lr
+
+    def _phase_epochs(self, net: AutoencoderNet, i: int, n_samples: int) -> int:
+        if isinstance(self.max_epochs, str):
+            return recipe.n_phase_epochs(self.optimizer, n_samples, net.batch_size)
+        if isinstance(self.max_epochs, Integral):
+            return int(self.max_epochs)
+        return int(self.max_epochs[i])
+
+    def _module_factory(
+        self, X: Any, stream: bool = False
+    ) -> tuple[Any, dict[str, Any]]:
+        n_phases = len(self._hidden_widths()) + 1
+        epochs = self.max_epochs
+        if not isinstance(epochs, str | Integral) and not (
+            len(epochs) == n_phases
+            and all(isinstance(each, Integral) and int(each) > 0 for each in epochs)
+        ):
+            raise ValueError(
+                "max_epochs must be a positive integer, or one for each hidden layer "
+                f"and one for the code, {n_phases} in all. Got {epochs!r}."
+            )
+        return super()._module_factory(X, stream)
+
+    def _store(self, net: AutoencoderNet, result: Any) -> None:
+        super()._store(net, result)
+        if not hasattr(self, "phases_"):
+            self.phases_ = []
+
+    def _pretrain(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> bool:
+        self.phases_ = []
+        module = net.plain_module_
+        layer_train = _apply(module.centre, train)
+        layer_valid = None if valid is None else _apply(module.centre, valid)
+        for i in range(len(self._hidden_widths())):
+            if not self._train_layer(module, i, layer_train, layer_valid):
+                return False
+            layer = module.layer_autoencoder(i).encode
+            layer_train = _apply(layer, layer_train)
+            layer_valid = None if layer_valid is None else _apply(layer, layer_valid)
+        return self._train_code(net, train, valid)
+
+    def _train_layer(
+        self, module: DenseAutoencoder, i: int, train: Rows, valid: Rows | None
+    ) -> bool:
+        """Train a hidden layer and its mirror image on what the layer is given."""
+        layer = module.layer_autoencoder(i)
+        noise = None
+        if self.noise is not None:
+            noise = make_noise(self.noise, self.noise_level)
+        reconstructs_rows = i == 0
+        net = self._net(
+            lambda: layer,
+            len(train),
+            criterion=self._criterion() if reconstructs_rows else nn.MSELoss,
+            from_logits=reconstructs_rows and self._uses_logits(),
+            noise=noise,
+            lr=self._phase_lr(),
+        )
+        if net.noise_ is not None:
+            net.noise_.fit(train.X)
+        net.set_loss_unit(train)
+        with net.lending(train):
+            return self._train_phase(net, i, f"layer {i + 1}", train, valid)
+
+    def _train_code(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> bool:
+        """Train the layers next to the code and the output, and the linear path."""
+        module = net.plain_module_
+        trained = {id(p) for layer in module.code_layers() for p in layer.parameters()}
+        others = [p for p in module.parameters() if id(p) not in trained]
+        for parameter in others:
+            parameter.requires_grad_(False)
+        net.set_lr(self._phase_lr())
+        go_on = self._train_phase(net, len(self._hidden_widths()), "code", train, valid)
+        net.set_lr(self._lr())
+        for parameter in others:
+            parameter.requires_grad_(True)
+        net.forget_optimizer_state()
+        net.initialize_history()
+        return go_on
+
+    def _phase_lr(self) -> float:
+        lr = self.lr
+        return recipe.learning_rate(self.optimizer) if isinstance(lr, str) else lr
+
+    def _train_phase(
+        self, net: AutoencoderNet, i: int, name: str, train: Rows, valid: Rows | None
+    ) -> bool:
+        """Train a phase and keep its record; tell whether to go on."""
+        n_epochs = self._phase_epochs(net, i, len(train))
+        before = net.mean_loss(train if valid is None else valid)
+        start = time.perf_counter()
+        result = run(
+            net,
+            train,
+            valid,
+            n_epochs=n_epochs,
+            patience=None if valid is None else self._patience(n_epochs),
+            tol=self.tol,
+            callbacks=self._run_callbacks(net, len(train), n_epochs, f", {name}"),
+        )
+        widths = [*self._hidden_widths(), self.n_components_]
+        self.phases_.append(
+            {
+                "name": name,
+                "width": widths[i],
+                "n_epochs": len(result.loss_curve),
+                "loss_curve": result.loss_curve,
+                "validation_loss_curve": result.validation_loss_curve,
+                "error_before": before,
+                "error_after": net.mean_loss(train if valid is None else valid),
+                "seconds": time.perf_counter() - start,
+            }
+        )
+        self._report(net, result, n_epochs, f", {name}", stacklevel=7)
+        return not result.interrupted
+
+
+@torch.no_grad()
+def _apply(function: Callable[[Tensor], Tensor], rows: Rows) -> Rows:
+    batches = rows.X.split(recipe.EVALUATION_ROWS)
+    return Rows(torch.cat([function(x) for x in batches]), rows.y)
