@@ -2,6 +2,7 @@
 
 from skae._autoencoder import AutoencoderTransformer
 from skae._denoising import DenoisingAutoencoder
+from skae._pretrained import PretrainedClassifier, PretrainedRegressor
 from skae._stacked import StackedAEPretrainer
 
 __version__ = "0.1.0.dev0"
@@ -9,6 +10,8 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "AutoencoderTransformer",
     "DenoisingAutoencoder",
+    "PretrainedClassifier",
+    "PretrainedRegressor",
     "StackedAEPretrainer",
     "__version__",
 ]

@@ -1,6 +1,5 @@
 """What all estimators share: the whole contract with scikit-learn."""
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -9,20 +8,14 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics import r2_score
-from sklearn.utils import Tags, check_array, gen_batches
+from sklearn.utils import Tags, check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from skae import _checks as checks
 from skae._fitting import FittedByTraining
+from skae._inference import apply_in_batches, in_evaluation
 from skae._sklearn_compat import check_feature_names_in
-from skae.training import float_tensor, recipe
-
-# Batches for the module hold at most so many bytes of input.
-_INFERENCE_BYTES = 2**24
-# Batches are filled up to multiples of this many rows. Matrix products treat odd rows
-# apart, with other rounding, and a row's code would depend on the rows beside it.
-_BLOCK = 16
 
 
 class BaseAutoencoder(
@@ -38,26 +31,13 @@ class BaseAutoencoder(
     def _apply(
         self, function: Callable[[Any, Tensor], Tensor], X: np.ndarray
     ) -> np.ndarray:
-        """Apply a function of the module and rows to `X`, batch by batch.
-
-        Threads may do so at once: nothing about the module is changed.
-        """
-        module = self._module_in_evaluation()
-        batch_size = min(recipe.EVALUATION_ROWS, _INFERENCE_BYTES // (4 * X.shape[1]))
-        batch_size = max(_BLOCK, batch_size - batch_size % _BLOCK)
-        parts = []
-        with torch.inference_mode():
-            for rows in gen_batches(len(X), batch_size):
-                x = float_tensor(X[rows], self.net_.device, copy=self._own_module())
-                n_rows = len(x)
-                if n_rows % _BLOCK:
-                    x = torch.cat([x, x[-1:].expand(-n_rows % _BLOCK, -1)])
-                parts.append(function(module, x)[:n_rows].cpu().numpy())
-        return np.concatenate(parts).astype(X.dtype, copy=False)
-
-    def _module_in_evaluation(self) -> Any:
-        module = self.net_.plain_module_
-        return copy.deepcopy(module).eval() if module.training else module
+        return apply_in_batches(
+            self.net_.plain_module_,
+            function,
+            X,
+            self.net_.device,
+            copy_rows=self._own_module(),
+        )
 
     def _check_new_X(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
@@ -255,7 +235,7 @@ class BaseAutoencoder(
         """Widths of the hidden layers whose activations the module gives."""
         with torch.inference_mode():
             x = torch.zeros(2, self.n_features_in_, device=self.net_.device)
-            return checks.check_hidden(self._module_in_evaluation(), x)
+            return checks.check_hidden(in_evaluation(self.net_.plain_module_), x)
 
     @property
     def _n_features_out(self) -> int:

@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+from collections.abc import Callable
 from typing import TypeVar
 
 _Estimator = TypeVar("_Estimator", bound=type)
@@ -123,23 +124,27 @@ feature_names_in_ : ndarray of shape (n_features,)
 """
 
 
-def shared_docs(estimator: _Estimator) -> _Estimator:
-    """Fill the shared parameters and attributes into a class docstring.
+def filled_docs(texts: dict[str, str]) -> Callable[[_Estimator], _Estimator]:
+    """Fill texts into a class docstring, in place of their names in braces.
 
-    Those that the docstring describes itself are left out.
+    Entries that the docstring describes itself are left out.
     """
-    doc = estimator.__doc__
-    if doc is not None:  # as it is under python -OO
-        for mark, text in (
-            ("{parameters}", _PARAMETERS),
-            ("{attributes}", _ATTRIBUTES),
-        ):
-            entries = [
-                entry
-                for entry in re.split(r"\n\n(?=\w)", text.strip())
-                if f"\n    {entry.partition(' :')[0]} : " not in doc
-            ]
-            block = textwrap.indent("\n\n".join(entries), " " * 4).strip()
-            doc = doc.replace(mark, block)
-        estimator.__doc__ = doc
-    return estimator
+
+    def fill(estimator: _Estimator) -> _Estimator:
+        doc = estimator.__doc__
+        if doc is not None:  # as it is under python -OO
+            for name, text in texts.items():
+                entries = [
+                    entry
+                    for entry in re.split(r"\n\n(?=\w)", text.strip())
+                    if f"\n    {entry.partition(' :')[0]} : " not in doc
+                ]
+                block = textwrap.indent("\n\n".join(entries), " " * 4).strip()
+                doc = doc.replace(f"{{{name}}}", block)
+            estimator.__doc__ = doc
+        return estimator
+
+    return fill
+
+
+shared_docs = filled_docs({"parameters": _PARAMETERS, "attributes": _ATTRIBUTES})

@@ -14,7 +14,6 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 from skorch.callbacks import Callback, PrintLog
 from torch import nn
@@ -36,6 +35,7 @@ from skae.training import (
     Run,
     float_tensor,
     is_better,
+    private_generator,
     recipe,
     run,
     schedule_callbacks,
@@ -406,13 +406,7 @@ class FittedByTraining(BaseEstimator):
         return held_out
 
     def _set_random_state(self) -> None:
-        if self.random_state is None:
-            # Not numpy's global generator: fitting leaves the caller's draws alone.
-            self._rng = np.random.RandomState(
-                np.random.SeedSequence().generate_state(4)
-            )
-        else:
-            self._rng = check_random_state(self.random_state)
+        self._rng = private_generator(self.random_state)
         self._split_seed = self._seed()
 
     def _own_module(self) -> bool:

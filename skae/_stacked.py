@@ -350,7 +350,7 @@ class StackedAEPretrainer(BasePCAAutoencoder):
                 "seconds": time.perf_counter() - start,
             }
         )
-        self._report(net, result, n_epochs, f", {name}", stacklevel=7)
+        self._report(net, result, n_epochs, f", {name}", stacklevel=9)
         return not result.interrupted
 
 

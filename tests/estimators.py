@@ -1,16 +1,15 @@
-"""The public estimators, found by themselves, and small settings of each."""
+"""The public autoencoders, found by themselves, and small settings of each."""
 
 import inspect
 
-from sklearn.base import BaseEstimator
-
 import skae
+from skae._base import BaseAutoencoder
 
 ESTIMATORS = [
     value
     for name in skae.__all__
     if inspect.isclass(value := getattr(skae, name))
-    and issubclass(value, BaseEstimator)
+    and issubclass(value, BaseAutoencoder)
 ]
 
 

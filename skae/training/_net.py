@@ -192,11 +192,6 @@ class AutoencoderNet(TensorNet):
             losses = [self.row_losses_with(self.module_, *batch) for batch in batches]
         return torch.cat(losses).double().cpu().numpy()
 
-    def mean_loss(self, rows: Rows) -> float:
-        """Weighted mean of the losses of rows."""
-        weight = None if rows.y is None else rows.y.cpu().numpy()
-        return float(np.average(self.row_losses(rows), weights=weight))
-
     # Noise
 
     def corrupt(self, x: Tensor, generator: torch.Generator) -> Tensor:

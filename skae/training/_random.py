@@ -7,9 +7,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import check_random_state
 
 # The global generators are one for the process: only one block may borrow them.
 _global_generators = threading.RLock()
+
+
+def private_generator(random_state: Any) -> np.random.RandomState:
+    """Give the generator of a `random_state`; for None, not numpy's global one."""
+    if random_state is None:
+        return np.random.RandomState(np.random.SeedSequence().generate_state(4))
+    return check_random_state(random_state)
 
 
 class PrivateRandomState:

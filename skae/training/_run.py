@@ -10,7 +10,7 @@ from skorch.helper import predefined_split
 
 from skae.training._batches import Rows
 from skae.training._callbacks import KeepState, RecordLoss
-from skae.training._net import AutoencoderNet
+from skae.training._tensor_net import TensorNet
 from skae.training._threads import threads_for
 
 
@@ -67,7 +67,7 @@ def float_tensor(
 
 
 def run(
-    net: AutoencoderNet,
+    net: TensorNet,
     train: Rows,
     valid: Rows | None,
     *,
@@ -81,7 +81,7 @@ def run(
 
     Parameters
     ----------
-    net : AutoencoderNet
+    net : TensorNet
         Initialised net; its module is in the state to start from.
 
     train, valid : Rows

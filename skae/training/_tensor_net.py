@@ -5,6 +5,7 @@ import math
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, LRScheduler
@@ -206,7 +207,16 @@ class TensorNet(NeuralNet):
                 # out of reach of skorch's care for machines without CUDA.
                 callback.lr_scheduler_ = None
 
-    # Epochs
+    # Losses and epochs
+
+    def row_losses(self, rows: Rows) -> np.ndarray:
+        """Loss of each row, in float64; a subclass knows how."""
+        raise NotImplementedError
+
+    def mean_loss(self, rows: Rows) -> float:
+        """Weighted mean of the losses of rows."""
+        weight = None if rows.y is None else rows.y.cpu().numpy()
+        return float(np.average(self.row_losses(rows), weights=weight))
 
     def _set_training(self, training: bool = True) -> None:
         # Walking over all submodules at each step takes as long as a small layer.

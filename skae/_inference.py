@@ -1,0 +1,70 @@
+"""Applying a trained module to rows, batch by batch."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import gen_batches
+from torch import Tensor, nn
+
+from skae.training import float_tensor, recipe
+
+# Batches for the module hold at most so many bytes of input.
+_BYTES = 2**24
+# Batches are filled up to multiples of this many rows. Matrix products treat odd rows
+# apart, with other rounding, and a row's code would depend on the rows beside it.
+_BLOCK = 16
+
+
+def in_evaluation(module: nn.Module) -> Any:
+    """Give a module in evaluation mode: a copy, if its user left it in another."""
+    return copy.deepcopy(module).eval() if module.training else module
+
+
+def apply_in_batches(
+    module: nn.Module,
+    function: Callable[[Any, Tensor], Tensor],
+    X: np.ndarray,
+    device: torch.device | str,
+    *,
+    copy_rows: bool,
+) -> np.ndarray:
+    """Apply a function of a module and rows to all rows.
+
+    Threads may do so at once: nothing about the module is changed.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The module.
+
+    function : callable
+        Takes the module in evaluation mode and a batch.
+
+    X : ndarray of shape (n_samples, n_features)
+        Rows.
+
+    device : torch.device or str
+        Where the module is.
+
+    copy_rows : bool
+        Whether the module may change its input, so that it is given copies.
+
+    Returns
+    -------
+    results : ndarray of shape (n_samples, ...), dtype of `X`
+    """
+    module = in_evaluation(module)
+    batch_size = min(recipe.EVALUATION_ROWS, _BYTES // (4 * X.shape[1]))
+    batch_size = max(_BLOCK, batch_size - batch_size % _BLOCK)
+    parts = []
+    with torch.inference_mode():
+        for rows in gen_batches(len(X), batch_size):
+            x = float_tensor(X[rows], device, copy=copy_rows)
+            n_rows = len(x)
+            if n_rows % _BLOCK:
+                x = torch.cat([x, x[-1:].expand(-n_rows % _BLOCK, -1)])
+            parts.append(function(module, x)[:n_rows].cpu().numpy())
+    return np.concatenate(parts).astype(X.dtype, copy=False)

@@ -1,0 +1,131 @@
+"""An encoder with a head that predicts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from skae.modules._layers import dense_layers
+
+
+class EncoderWithHead(nn.Module):
+    """An autoencoder whose encoder feeds a head that predicts.
+
+    The head is given what the encoder makes of rows, standardised with `mean` and
+    `scale`, which are buffers.
+
+    Parameters
+    ----------
+    autoencoder : torch.nn.Module
+        A module with `encode` and `decode`. It is not copied.
+
+    n_inputs : int
+        Number of features that the head is given.
+
+    n_outputs : int
+        Number of outputs.
+
+    head_input : {"hidden", "code"}, default="hidden"
+        What the head is given: the activations of all hidden layers of the encoder,
+        side by side, or the codes. "hidden" needs a module with `hidden`.
+
+    hidden_layer_sizes : sequence of int, default=()
+        Widths of the head's hidden layers. ``()`` is a linear head.
+
+    dropout : float, default=0.3
+        Probability that an input of the head is set to zero in training.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skae.modules import DenseAutoencoder
+    >>> from skae.modules._head import EncoderWithHead
+    >>> autoencoder = DenseAutoencoder(n_features=8, n_components=2)
+    >>> module = EncoderWithHead(autoencoder, n_inputs=200, n_outputs=3)
+    >>> module(torch.zeros(5, 8)).shape
+    torch.Size([5, 3])
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        autoencoder: nn.Module,
+        n_inputs: int,
+        n_outputs: int,
+        *,
+        head_input: str = "hidden",
+        hidden_layer_sizes: Sequence[int] = (),
+        dropout: float = 0.3,
+    ) -> None:
+        super().__init__()
+        self.autoencoder: Any = autoencoder
+        self.head_input = head_input
+        self.dropout = nn.Dropout(dropout)
+        self.head = dense_layers([n_inputs, *hidden_layer_sizes, n_outputs], "gelu")
+        self.register_buffer("mean", torch.zeros(n_inputs))
+        self.register_buffer("scale", torch.ones(n_inputs))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Map rows (batch, n_features) to codes (batch, n_components)."""
+        return self.autoencoder.encode(x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Map codes (batch, n_components) to rows (batch, n_features)."""
+        return self.autoencoder.decode(z)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Give what the head sees of rows, not standardised: (batch, n_inputs)."""
+        if self.head_input == "code":
+            return self.autoencoder.encode(x)
+        return torch.cat(self.autoencoder.hidden(x), dim=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Predict from rows (batch, n_features): (batch, n_outputs)."""
+        return self.head(self.dropout((self.features(x) - self.mean) / self.scale))
+
+    @torch.no_grad()
+    def standardize(self, mean: Tensor, scale: Tensor) -> None:
+        """Set the centre and the scale (n_inputs,) of what the head is given."""
+        self.mean.copy_(mean)
+        self.scale.copy_(scale)
+
+    def freeze(self, layers: str | int) -> None:
+        """Choose what of the autoencoder is trained.
+
+        Parameters
+        ----------
+        layers : {"none", "all"} or int
+            What stays as it is: nothing, the whole autoencoder, or so many hidden
+            layers of the encoder, from the input on.
+        """
+        hidden = [] if isinstance(layers, str) else self._first_hidden_layers(layers)
+        for parameter in self.autoencoder.parameters():
+            # Integers have no gradient.
+            parameter.requires_grad_(layers != "all" and parameter.is_floating_point())
+        for layer in hidden:
+            layer.requires_grad_(False)
+        self.train(self.training)
+
+    def _first_hidden_layers(self, n_layers: int) -> list[nn.Module]:
+        encoder = getattr(self.autoencoder, "encoder", None)
+        layers = list(encoder) if isinstance(encoder, nn.Sequential) else []
+        hidden = [layer for layer in layers if any(True for _ in layer.parameters())]
+        hidden = hidden[:-1]  # the last one gives the code
+        if n_layers > len(hidden):
+            raise ValueError(
+                f"freeze={n_layers} is more than the hidden layers known of the "
+                f"encoder of {type(self.autoencoder).__name__}, which are "
+                f"{len(hidden)}. Set freeze to at most that, to 'none' or to 'all'."
+            )
+        return hidden[:n_layers]
+
+    def train(self, mode: bool = True) -> "EncoderWithHead":
+        """Set the mode; an autoencoder that is frozen as a whole only evaluates."""
+        super().train(mode)
+        if not any(p.requires_grad for p in self.autoencoder.parameters()):
+            # Otherwise batch normalisation would go on to learn.
+            self.autoencoder.eval()
+        return self
