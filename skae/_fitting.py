@@ -185,7 +185,7 @@ class FittedByTraining(BaseEstimator):
             if X_val is not None:
                 X_val = self._check_X(X_val, name="X_val", reset=False)
             if not warm:
-                self._set_random_state()
+                self._begin_anew()
             net = self._make_net(X)
             if warm:
                 self._take_over_state(net)
@@ -225,7 +225,7 @@ class FittedByTraining(BaseEstimator):
             first = not hasattr(self, "net_")
             X, sample_weight = self._check_rows(X, sample_weight, reset=first)
             if first:
-                self._set_random_state()
+                self._begin_anew()
                 net = self._make_net(X, stream=True)
                 curve = []
             else:
@@ -405,7 +405,8 @@ class FittedByTraining(BaseEstimator):
             held_out[spread_sample(X, n_val, self._split_seed)] = True
         return held_out
 
-    def _set_random_state(self) -> None:
+    def _begin_anew(self) -> None:
+        """Begin a fit that owes nothing to an earlier one."""
         self._rng = private_generator(self.random_state)
         self._split_seed = self._seed()
 

@@ -260,13 +260,11 @@ class StackedAEPretrainer(BasePCAAutoencoder):
             )
         return super()._module_factory(X, stream)
 
-    def _store(self, net: AutoencoderNet, result: Any) -> None:
-        super()._store(net, result)
-        if not hasattr(self, "phases_"):
-            self.phases_ = []
+    def _begin_anew(self) -> None:
+        super()._begin_anew()
+        self.phases_ = []
 
     def _pretrain(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> bool:
-        self.phases_ = []
         module = net.plain_module_
         layer_train = _apply(module.centre, train)
         layer_valid = None if valid is None else _apply(module.centre, valid)

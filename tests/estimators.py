@@ -2,6 +2,8 @@
 
 import inspect
 
+import pytest
+
 import skae
 from skae._base import BaseAutoencoder
 
@@ -15,4 +17,10 @@ ESTIMATORS = [
 
 def quick(estimator, **params):
     """Give an instance of an estimator that trains for a moment."""
-    return estimator(**{"max_epochs": 3, "random_state": 0, **params})
+    params = {"max_epochs": 3, "random_state": 0, **params}
+    names = inspect.signature(estimator).parameters
+    if "fine_tune_epochs" in names:
+        params.setdefault("fine_tune_epochs", params["max_epochs"])
+    if "module" not in names and params.pop("module", None) is not None:
+        pytest.skip(f"{estimator.__name__} has a network of its own")
+    return estimator(**params)

@@ -154,8 +154,10 @@ def test_callers_random_states_are_untouched(estimator, module, random_state, cu
 @pytest.mark.parametrize("module", [None, Own])
 def test_fits_in_threads_do_not_disturb_each_other(estimator, module, curved):
     def fit(seed):
-        model = quick(estimator, module=module, init="auto", random_state=seed)
-        return model.set_params(max_epochs=20).fit_transform(curved)
+        model = quick(
+            estimator, module=module, init="auto", random_state=seed, max_epochs=20
+        )
+        return model.fit_transform(curved)
 
     threads = torch.get_num_threads()
     alone = [fit(seed) for seed in range(4)]

@@ -117,22 +117,24 @@ def denoising_start(
     cross, noisy = table.moments(slice(None), columns)(shrinkage)
     denoiser = _denoiser(cross, noisy)
     gain = denoiser @ cross.T
-    values, vectors = linalg.eigh((gain + gain.T) / 2)
-    vectors = vectors[:, -1 : -1 - min(n_components, len(values)) : -1]
+    if n_components >= len(gain) and table.basis is None:
+        # All directions: no need to choose some, and codes are denoised columns.
+        vectors = np.eye(len(gain))
+    else:
+        _, vectors = linalg.eigh((gain + gain.T) / 2)
+        vectors = vectors[:, -1 : -1 - min(n_components, len(gain)) : -1]
+        in_columns = vectors if table.basis is None else table.basis @ vectors
+        # Eigenvectors have no sign of their own.
+        largest = np.abs(in_columns).argmax(axis=0)
+        vectors = vectors * np.sign(in_columns[largest, np.arange(len(largest))])
     if tied:
-        encoder = _symmetric_root(
-            vectors.T @ cross @ vectors, vectors.T @ noisy @ vectors
-        )
-        encoder = encoder @ vectors.T
+        inside = (vectors.T @ each @ vectors for each in (cross, noisy))
+        encoder = _symmetric_root(*inside) @ vectors.T
         decoder = encoder.T
     else:
         encoder, decoder = vectors.T @ denoiser, vectors
     if table.basis is not None:
         encoder, decoder = encoder @ table.basis.T, table.basis @ decoder
-    # Eigenvectors have no sign of their own.
-    largest = np.abs(decoder).argmax(axis=0)
-    sign = np.sign(decoder[largest, np.arange(len(largest))])
-    encoder, decoder = sign[:, None] * encoder, decoder * sign
     bias = decoder @ (encoder @ (columns.mean - table.noisy_mean(columns)))
     encoder, decoder = spread(encoder, decoder, n_components, random_state)
     return LinearStart(encoder, decoder, bias)
@@ -148,7 +150,7 @@ def _denoiser(cross: np.ndarray, noisy: np.ndarray) -> np.ndarray:
 
 
 def _symmetric_root(cross: np.ndarray, noisy: np.ndarray) -> np.ndarray:
-    """Give W such that ``W.T @ W`` is the best symmetric denoiser.
+    """Give the symmetric W such that ``W @ W`` is the best symmetric denoiser.
 
     That solves ``M noisy + noisy M = cross + cross.T``.
     """
@@ -156,7 +158,7 @@ def _symmetric_root(cross: np.ndarray, noisy: np.ndarray) -> np.ndarray:
     rotated = axes.T @ (cross + cross.T) @ axes
     denoiser = axes @ (rotated / (scales[:, None] + scales)) @ axes.T
     values, vectors = linalg.eigh(denoiser)
-    return (np.sqrt(values.clip(0)) * vectors).T[::-1]
+    return (np.sqrt(values.clip(0)) * vectors) @ vectors.T
 
 
 def _regular(noisy: np.ndarray) -> np.ndarray:
