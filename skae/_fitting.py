@@ -307,7 +307,6 @@ class FittedByTraining(BaseEstimator):
                 net, valid, len(X_val), weight_val, start_losses, restart
             ):
                 result = result._replace(best_epoch=0, best_loss=start_loss)
-                result = result._replace(best_epoch=0, best_loss=start_loss)
         return result, n_epochs
 
     @staticmethod

@@ -294,7 +294,8 @@ class StackedAEPretrainer(BasePCAAutoencoder):
             lr=self._phase_lr(),
         )
         if net.noise_ is not None:
-            net.noise_.fit(train.X)
+            with net.guarded():
+                net.noise_.fit(train.X)
         net.set_loss_unit(train)
         with net.lending(train):
             return self._train_phase(net, i, f"layer {i + 1}", train, valid)

@@ -230,7 +230,7 @@ class GaussianNoise(Noise):
         self, X: Tensor, mean: Tensor | None = None, variance: Tensor | None = None
     ) -> Self:
         if variance is None:
-            variance = X.double().var(dim=0, correction=0)
+            variance = X.to(_exact(X)).var(dim=0, correction=0)
         self.scale.copy_(variance.mean().sqrt())
         return self
 
@@ -298,7 +298,7 @@ class MaskingNoise(Noise):
         self, X: Tensor, mean: Tensor | None = None, variance: Tensor | None = None
     ) -> Self:
         if self.fill == "mean":
-            mean = X.double().mean(dim=0) if mean is None else mean
+            mean = X.to(_exact(X)).mean(dim=0) if mean is None else mean
             self.mean = mean.to(self.mean)
         return self
 
