@@ -194,8 +194,7 @@ hidden layers alone: the layer that makes codes of them, and the linear path bes
 are as the pretrainer left them. After a start in closed form that no training has
 improved on, the hidden layers are random and the codes are linear.
 
-Expect little: with few labels, pretraining gained about a point of accuracy on the same
-net without it in our trials. Compare with ``pretrain=False``, and try
+Expect little of pretraining. Compare with ``pretrain=False``, and try
 :class:`sklearn.svm.{svm}`{spreading} first.
 """
 
