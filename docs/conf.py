@@ -40,7 +40,9 @@ html_title = "skae"
 
 def skip_member(app, what, name, obj, skip, options):
     """Leave out methods whose inherited docstrings link into scikit-learn's manual."""
-    inherited = name in {"get_metadata_routing", "set_output"}
+    inherited = name in {"get_metadata_routing", "set_output"} or (
+        name == "score" and getattr(obj, "__module__", "") == "sklearn.base"
+    )
     return True if inherited or name.endswith("_request") else None
 
 
