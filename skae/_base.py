@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import Tags, check_array
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from skae import _checks as checks
@@ -39,14 +39,6 @@ class BaseAutoencoder(
             copy_rows=self._own_module(),
         )
 
-    def _check_new_X(self, X: Any) -> np.ndarray:
-        check_is_fitted(self)
-        X = validate_data(
-            self, X, reset=False, dtype=[np.float64, np.float32], order="C"
-        )
-        checks.check_magnitude(X, "X")
-        return X
-
     # Using what was fitted
 
     def transform(self, X: ArrayLike) -> np.ndarray:
@@ -63,7 +55,7 @@ class BaseAutoencoder(
                 (n_samples, n_hidden)
             Codes, reconstructions or hidden activations.
         """
-        X = self._check_new_X(X)
+        X = checks.check_new_rows(self, X)
         if self.output == "code":
             return self._apply(lambda module, x: module.encode(x), X)
         if self.output == "reconstruction":
@@ -118,7 +110,7 @@ class BaseAutoencoder(
         X_hat : ndarray of shape (n_samples, n_features)
             Reconstructions, ``inverse_transform(transform(X))``.
         """
-        return self._reconstruct(self._check_new_X(X))
+        return self._reconstruct(checks.check_new_rows(self, X))
 
     def _reconstruct(self, X: np.ndarray) -> np.ndarray:
         return self._apply(lambda module, x: module.decode(module.encode(x)), X)
@@ -141,7 +133,7 @@ class BaseAutoencoder(
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
             Squared errors, in the squared units of `X`.
         """
-        X = self._check_new_X(X)
+        X = checks.check_new_rows(self, X)
         error = np.square(X - self._reconstruct(X))
         return error if per_feature else error.mean(axis=1)
 
@@ -158,7 +150,7 @@ class BaseAutoencoder(
         scores : ndarray of shape (n_samples,)
             Minus the loss, averaged over the columns.
         """
-        X = self._check_new_X(X)
+        X = checks.check_new_rows(self, X)
         if self.loss == "binary_cross_entropy":
             checks.check_unit_interval(X, "X")
         return -self._apply(self.net_.row_losses_with, X)
@@ -188,7 +180,7 @@ class BaseAutoencoder(
         score : float
             At most 1; 0 for the reconstruction of every row by the mean row.
         """
-        X = self._check_new_X(X)
+        X = checks.check_new_rows(self, X)
         return r2_score(
             X,
             self._reconstruct(X),

@@ -3,11 +3,12 @@
 import inspect
 import math
 import warnings
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
 
@@ -50,6 +51,24 @@ def check_offset(mean: np.ndarray, scale: float) -> None:
             "difference. Centre the columns first, for instance with StandardScaler.",
             stacklevel=2,
         )
+
+
+def layer_widths(sizes: Any, name: str, meaning: str) -> list[int]:
+    """Turn a parameter with one width or several into a list of them."""
+    widths = [sizes] if isinstance(sizes, Integral) else list(sizes)
+    if not all(isinstance(width, Integral) and int(width) > 0 for width in widths):
+        raise ValueError(f"{name} must be positive integers, {meaning}. Got {sizes!r}.")
+    return [int(width) for width in widths]
+
+
+def check_new_rows(estimator: Any, X: Any) -> np.ndarray:
+    """Check rows that a fitted estimator is given after `fit`."""
+    check_is_fitted(estimator)
+    X = validate_data(
+        estimator, X, reset=False, dtype=[np.float64, np.float32], order="C"
+    )
+    check_magnitude(X, "X")
+    return X
 
 
 def check_device(device: str | torch.device) -> torch.device:

@@ -57,14 +57,11 @@ class BaseDenseAutoencoder(BaseAutoencoder):
         return int(self.n_components)
 
     def _hidden_widths(self) -> list[int]:
-        sizes = self.hidden_layer_sizes
-        widths = [sizes] if isinstance(sizes, Integral) else list(sizes)
-        if not all(isinstance(width, Integral) and int(width) > 0 for width in widths):
-            raise ValueError(
-                "hidden_layer_sizes must be positive integers, the encoder's widths "
-                f"from input to code. Got {sizes!r}."
-            )
-        return [int(width) for width in widths]
+        return checks.layer_widths(
+            self.hidden_layer_sizes,
+            "hidden_layer_sizes",
+            "the encoder's widths from input to code",
+        )
 
     def _obstacle_to_linear_start(self) -> str | None:
         """Tell what keeps the module from starting in closed form."""

@@ -281,7 +281,6 @@ class FittedByTraining(BaseEstimator):
                 valid = self._validation_rows(net, X_val, weight_val)
                 clean = self._rows(net, X_val, weight_val) if self._denoises() else None
             start_losses = None if valid is None else net.row_losses(valid)
-            start_loss = math.nan if valid is None else net.mean_loss(valid)
             go_on = warm or self._pretrain(net, train, valid)
             n_epochs = self._n_epochs(net, len(train)) if go_on else 0
             result = run(
@@ -306,6 +305,7 @@ class FittedByTraining(BaseEstimator):
             if not self._keep_better(
                 net, valid, len(X_val), weight_val, start_losses, restart
             ):
+                start_loss = valid.average(start_losses)
                 result = result._replace(best_epoch=0, best_loss=start_loss)
         return result, n_epochs
 

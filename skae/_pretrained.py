@@ -381,7 +381,11 @@ class BasePretrained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """
         net_params = self._checked_net_params()
         device = checks.check_device(self.device)
-        widths = self._head_widths()
+        widths = checks.layer_widths(
+            self.head_hidden_layer_sizes,
+            "head_hidden_layer_sizes",
+            "the widths of the head's hidden layers, or () for a linear head",
+        )
         rng = private_generator(self.random_state)
         # All are drawn, used or not: no option changes the others' numbers.
         pretrain_seed, net_seed, split_seed = rng.randint(2**31 - 1, size=3).tolist()
@@ -517,16 +521,6 @@ class BasePretrained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                     "it itself."
                 )
         return net_params
-
-    def _head_widths(self) -> list[int]:
-        sizes = self.head_hidden_layer_sizes
-        widths = [sizes] if isinstance(sizes, Integral) else list(sizes)
-        if not all(isinstance(width, Integral) and int(width) > 0 for width in widths):
-            raise ValueError(
-                "head_hidden_layer_sizes must be positive integers, the widths of the "
-                f"head's hidden layers, or () for a linear head. Got {sizes!r}."
-            )
-        return [int(width) for width in widths]
 
     def _n_head_inputs(self, autoencoder: Any, x: Tensor) -> int:
         """Width of what the head is given."""
@@ -691,14 +685,6 @@ class BasePretrained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     # Using what was fitted
 
-    def _check_new_X(self, X: Any) -> np.ndarray:
-        check_is_fitted(self)
-        X = validate_data(
-            self, X, reset=False, dtype=[np.float64, np.float32], order="C"
-        )
-        checks.check_magnitude(X, "X")
-        return X
-
     def _output(self, X: np.ndarray) -> np.ndarray:
         """Give what the net makes of rows, in float64."""
         net = self.net_
@@ -724,7 +710,7 @@ class BasePretrained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         Z : ndarray of shape (n_samples, n_components)
             Codes.
         """
-        X = self._check_new_X(X)
+        X = checks.check_new_rows(self, X)
         net = self.net_
         return apply_in_batches(
             net.plain_module_,
@@ -969,7 +955,7 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
         y : ndarray of shape (n_samples,)
             Labels.
         """
-        X = self._check_new_X(X)
+        X = checks.check_new_rows(self, X)
         return self.classes_[self._output(X).argmax(axis=1)]
 
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
@@ -985,7 +971,7 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
         probabilities : ndarray of shape (n_samples, n_classes)
             Probabilities, in the order of `classes_`.
         """
-        X = self._check_new_X(X)
+        X = checks.check_new_rows(self, X)
         return softmax(self._output(X), axis=1).astype(X.dtype, copy=False)
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:
@@ -1002,7 +988,7 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
             Logarithms of the probabilities up to a number for each row; of two
             classes, how much that of the second is higher.
         """
-        X = self._check_new_X(X)
+        X = checks.check_new_rows(self, X)
         scores = self._output(X).astype(X.dtype, copy=False)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
@@ -1144,7 +1130,7 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Targets, in the units and the shape of `y` in `fit`.
         """
-        X = self._check_new_X(X)
+        X = checks.check_new_rows(self, X)
         y = self._target_mean + self._target_scale * self._output(X)
         y = y.astype(X.dtype, copy=False)
         return y[:, 0] if self._one_dimensional else y

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from skorch.dataset import Dataset
 from torch import Tensor
@@ -20,6 +21,11 @@ class Rows(Dataset):
 
     def transform(self, X: Any, y: Any) -> tuple[Any, Any]:
         return X, torch.ones(()) if y is None else y
+
+    def average(self, losses: np.ndarray) -> float:
+        """Weighted mean of the losses of the rows."""
+        weight = None if self.y is None else self.y.cpu().numpy()
+        return float(np.average(losses, weights=weight))
 
 
 def _take(X: Any, index: Any) -> Any:

@@ -215,8 +215,7 @@ class TensorNet(NeuralNet):
 
     def mean_loss(self, rows: Rows) -> float:
         """Weighted mean of the losses of rows."""
-        weight = None if rows.y is None else rows.y.cpu().numpy()
-        return float(np.average(self.row_losses(rows), weights=weight))
+        return rows.average(self.row_losses(rows))
 
     def _set_training(self, training: bool = True) -> None:
         # Walking over all submodules at each step takes as long as a small layer.
