@@ -8,17 +8,10 @@ nothing gives. The second has the accuracy of classifiers that are trained on th
 or the denoised rows of clean training rows and see those of noisy test rows.
 """
 
-import argparse
-import json
-import os
-import platform
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
-import sklearn
-import skorch
 import torch
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
@@ -27,10 +20,9 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import skae
 from skae import AutoencoderTransformer, DenoisingAutoencoder
 from skae.noise import GaussianNoise, MaskingNoise, SwapNoise
-from tests.benchmarks.data import DatasetUnavailable, load
+from tests.benchmarks import common
 
 NAMES = (
     "digits",
@@ -190,41 +182,23 @@ def as_markdown(record):
 
 def main():
     """Measure the sets named on the command line, or all."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sets", nargs="*", default=list(NAMES))
-    parser.add_argument("--output", type=Path, default=Path.cwd())
+    parser = common.parser(__doc__, NAMES)
     parser.add_argument("--seeds", type=int, default=len(SEEDS))
     args = parser.parse_args()
-    args.output.mkdir(parents=True, exist_ok=True)
-    versions = {m.__name__: m.__version__ for m in (np, sklearn, skorch, torch, skae)}
     record = {
         "seeds": SEEDS[: args.seeds],
-        "threads": torch.get_num_threads(),
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "versions": versions,
+        **common.environment(),
         "rows": [],
         "accuracies": [],
     }
-    for name in args.sets or NAMES:
-        try:
-            data = load(name)
-        except DatasetUnavailable as error:
-            warnings.warn(f"{name} is left out: {error}", stacklevel=1)
-            continue
+    for data in common.available(args.sets):
         for kind, noise in noises(data).items():
             record["rows"].append(measure(data, kind, noise, record["seeds"]))
-            print(
-                as_markdown(
-                    {**record, "rows": record["rows"][-1:], "accuracies": []}
-                ).splitlines()[-1],
-                flush=True,
-            )
-        if name in {"digits", "satellite", "leaf", "cells"}:
+            last = {"rows": record["rows"][-1:], "accuracies": []}
+            print(as_markdown(last).splitlines()[-1], flush=True)
+        if data.name in {"digits", "satellite", "leaf", "cells"}:
             record["accuracies"].append(accuracies(data, noises(data)["gaussian"]))
-        # After each set, so that a run that is broken off is not lost.
-        (args.output / "denoising.json").write_text(json.dumps(record, indent=1))
-        (args.output / "denoising.md").write_text(as_markdown(record) + "\n")
+        common.save(args.output, "denoising", record, as_markdown(record))
     print(as_markdown(record))
 
 

@@ -7,18 +7,9 @@ the labelled rows; all other training rows are unlabelled. The autoencoder is tr
 once for each draw, and used for all numbers of labels.
 """
 
-import argparse
-import json
-import os
-import platform
 import time
-import warnings
-from pathlib import Path
 
 import numpy as np
-import sklearn
-import skorch
-import torch
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
@@ -27,10 +18,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 from sklearn.svm import SVC
 
-import skae
 from skae import PretrainedClassifier, StackedAEPretrainer
 from skae._pretrained import default_pretrainer
-from tests.benchmarks.data import DatasetUnavailable, load
+from tests.benchmarks import common
 
 NAMES = ("digits", "satellite", "leaf", "fashion_mnist")
 LABELS = (5, 10, 20, 50)
@@ -147,32 +137,14 @@ def as_markdown(rows):
 
 def main():
     """Measure the sets named on the command line, or all."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sets", nargs="*", default=list(NAMES))
+    parser = common.parser(__doc__, NAMES)
     parser.add_argument("--draws", type=int, default=N_DRAWS)
-    parser.add_argument("--output", type=Path, default=Path.cwd())
     args = parser.parse_args()
-    args.output.mkdir(parents=True, exist_ok=True)
-    versions = {m.__name__: m.__version__ for m in (np, sklearn, skorch, torch, skae)}
-    record = {
-        "draws": args.draws,
-        "threads": torch.get_num_threads(),
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "versions": versions,
-        "rows": [],
-    }
-    for name in args.sets or NAMES:
-        try:
-            data = load(name)
-        except DatasetUnavailable as error:
-            warnings.warn(f"{name} is left out: {error}", stacklevel=1)
-            continue
+    record = {"draws": args.draws, **common.environment(), "rows": []}
+    for data in common.available(args.sets):
         record["rows"].append(measure(data, args.draws))
         print(as_markdown(record["rows"][-1:]), flush=True)
-        # After each set, so that a run that is broken off is not lost.
-        (args.output / "few_labels.json").write_text(json.dumps(record, indent=1))
-        (args.output / "few_labels.md").write_text(as_markdown(record["rows"]) + "\n")
+        common.save(args.output, "few_labels", record, as_markdown(record["rows"]))
 
 
 if __name__ == "__main__":

@@ -6,24 +6,15 @@ figure is the variance-weighted R² of the reconstruction of rows that nothing w
 fitted to. Sets that are not to be had are left out, with the reason.
 """
 
-import argparse
-import json
-import os
-import platform
 import time
-import warnings
-from pathlib import Path
 
 import numpy as np
-import sklearn
-import skorch
-import torch
 from sklearn.decomposition import PCA
 from sklearn.metrics import r2_score
 
-import skae
 from skae import AutoencoderTransformer
-from tests.benchmarks.data import NAMES, DatasetUnavailable, load
+from tests.benchmarks import common
+from tests.benchmarks.data import NAMES
 
 SIZES = (2, 8, 30)
 SEEDS = (0, 1, 2)
@@ -72,33 +63,14 @@ def as_markdown(rows):
 
 def main():
     """Measure the sets named on the command line, or all."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sets", nargs="*", default=list(NAMES))
-    parser.add_argument("--output", type=Path, default=Path.cwd())
-    args = parser.parse_args()
-    args.output.mkdir(parents=True, exist_ok=True)
-    versions = {m.__name__: m.__version__ for m in (np, sklearn, skorch, torch, skae)}
-    record = {
-        "seeds": SEEDS,
-        "threads": torch.get_num_threads(),
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "versions": versions,
-        "rows": [],
-    }
-    for name in args.sets or NAMES:
-        try:
-            data = load(name)
-        except DatasetUnavailable as error:
-            warnings.warn(f"{name} is left out: {error}", stacklevel=1)
-            continue
+    args = common.parser(__doc__, NAMES).parse_args()
+    record = {"seeds": SEEDS, **common.environment(), "rows": []}
+    for data in common.available(args.sets):
         for n_components in SIZES:
             if n_components <= min(data.X_train.shape):
                 record["rows"].append(measure(data, n_components))
                 print(as_markdown(record["rows"][-1:]).splitlines()[-1], flush=True)
-        # After each set, so that a run that is broken off is not lost.
-        (args.output / "floor.json").write_text(json.dumps(record, indent=1))
-        (args.output / "floor.md").write_text(as_markdown(record["rows"]) + "\n")
+        common.save(args.output, "floor", record, as_markdown(record["rows"]))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,57 @@
+"""What the benchmarks share: the command line, the data sets, what is written."""
+
+import argparse
+import json
+import os
+import platform
+import warnings
+from pathlib import Path
+
+import numpy as np
+import sklearn
+import skorch
+import torch
+
+import skae
+from tests.benchmarks.data import DatasetUnavailable, load
+
+
+def parser(doc, names=None):
+    """Command line of a benchmark, of the sets of those names if there are any."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    if names is not None:
+        parser.add_argument("sets", nargs="*", default=list(names))
+    parser.add_argument(
+        "--output", type=Path, default=Path.cwd(), help="folder for the results"
+    )
+    return parser
+
+
+def environment():
+    """What the figures depend on besides the code."""
+    versions = {m.__name__: m.__version__ for m in (np, sklearn, skorch, torch, skae)}
+    return {
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "versions": versions,
+    }
+
+
+def available(names):
+    """Data sets of those names, without those that are not to be had."""
+    for name in names:
+        try:
+            yield load(name)
+        except DatasetUnavailable as error:
+            warnings.warn(f"{name} is left out: {error}", stacklevel=2)
+
+
+def save(folder, name, record, markdown):
+    """Write the results as JSON and as a table; to be called after each part.
+
+    So a run that is broken off is not lost.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(record, indent=1))
+    (folder / f"{name}.md").write_text(markdown + "\n")
