@@ -2,7 +2,8 @@
 
 from skae._autoencoder import AutoencoderTransformer
 from skae._denoising import DenoisingAutoencoder
-from skae._pretrained import PretrainedClassifier, PretrainedRegressor
+from skae._pretrained_classifier import PretrainedClassifier
+from skae._pretrained_regressor import PretrainedRegressor
 from skae._stacked import StackedAEPretrainer
 
 __version__ = "0.1.0.dev0"

@@ -62,6 +62,8 @@ class AutoencoderTransformer(BasePCAAutoencoder):
 
     Attributes
     ----------
+    {weights}
+
     {attributes}
 
     See Also

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from skae import _checks as checks
 from skae._fitting import FittedByTraining
+from skae._halves import HalvesMixin
 from skae._inference import apply_in_batches, in_evaluation
 from skae._sklearn_compat import check_feature_names_in
 
 
 class BaseAutoencoder(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, FittedByTraining
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, HalvesMixin, FittedByTraining
 ):
     """Base of the autoencoders.
 

@@ -278,18 +278,23 @@ def check_module(module: Any, x: Tensor, unit_interval: bool = False) -> int:
     return z.shape[1]
 
 
-def check_hidden(module: Any, x: Tensor) -> list[int]:
-    """Check that a module gives hidden activations of rows, and tell their widths."""
+def check_hidden(module: Any, x: Tensor, parameter: str = "output") -> list[int]:
+    """Check that a module gives hidden activations of rows, and tell their widths.
+
+    `parameter` is the one that asks for them with "hidden".
+    """
+    name = type(module).__name__
     if not hasattr(module, "hidden"):
         raise ValueError(
-            "output='hidden' needs a module with a method hidden(x) that gives a "
-            f"list of activations; {type(module).__name__} has none."
+            f"{parameter}='hidden' needs a module with a method hidden(x) that gives a "
+            f"list of activations, and {name} has none. Set {parameter}='code'."
         )
     widths = [part.shape[1] for part in module.hidden(x)]
     if not widths:
         raise ValueError(
-            "output='hidden' needs hidden layers, and the module has none. Set "
-            "output='code', or hidden_layer_sizes to one width or more."
+            f"{parameter}='hidden' needs an encoder with hidden layers, and {name} has "
+            f"none here. Set {parameter}='code', or hidden_layer_sizes of the "
+            "autoencoder to one width or more."
         )
     return widths
 

@@ -101,6 +101,8 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
     clean_validation_loss_curve_ : list of float
         As `validation_loss_curve_`, of the validation rows without noise.
 
+    {weights}
+
     {attributes}
 
     See Also

@@ -12,7 +12,7 @@ from skae._base import BaseAutoencoder
 from skae._fitting import FittedByTraining
 from skae._sklearn_compat import Interval, StrOptions
 from skae.modules import DenseAutoencoder
-from skae.modules._layers import ACTIVATIONS
+from skae.modules._layers import ACTIVATIONS, linear_weights
 from skae.noise import GaussianNoise, Noise, make_noise
 from skae.training import (
     AutoencoderNet,
@@ -42,6 +42,26 @@ class BaseDenseAutoencoder(BaseAutoencoder):
         "activation": [StrOptions(set(ACTIVATIONS))],
         "tied_weights": ["boolean"],
     }
+
+    @property
+    def encoder_weights_(self) -> list[np.ndarray]:
+        """Weights of the encoder's layers, from input to code."""
+        return self._weights("encoder")
+
+    @property
+    def decoder_weights_(self) -> list[np.ndarray]:
+        """Weights of the decoder's layers, from code to output."""
+        return self._weights("decoder")
+
+    def _weights(self, half: str) -> list[np.ndarray]:
+        module = self.module_
+        if not isinstance(module, DenseAutoencoder):
+            raise AttributeError(
+                f"{half}_weights_ lists the layers of the built-in module; "
+                f"{type(module).__name__} is another one. Look at module_."
+            )
+        weights = linear_weights(getattr(module, half))
+        return [weight.detach().cpu().numpy().copy() for weight in weights]
 
     @abstractmethod
     def _linear_start(

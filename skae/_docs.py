@@ -97,6 +97,10 @@ module_ : torch.nn.Module
     The trained module of the net, in evaluation mode. It takes and gives rows in
     the units of `X`.
 
+encoder_module_, decoder_module_ : torch.nn.Module
+    Copies of the encoder, rows to codes, and of the decoder, codes to rows, for a
+    network of your own; see :mod:`skae.modules`.
+
 n_components_ : int
     Size of the code.
 
@@ -123,6 +127,14 @@ feature_names_in_ : ndarray of shape (n_features,)
     Names of the columns, if they all are strings.
 """
 
+_WEIGHTS = """
+encoder_weights_, decoder_weights_ : list of ndarray of shape (n_out, n_in)
+    Weights of the layers of the built-in encoder, from input to code, and of the
+    decoder, from code to output. The first layer is given rows that are centred and
+    divided by their scale. The linear path beside the layers is
+    ``module_.linear_encoder.weight`` and ``module_.linear_decoder.weight``.
+"""
+
 
 def filled_docs(texts: dict[str, str]) -> Callable[[_Estimator], _Estimator]:
     """Fill texts into a class docstring, in place of their names in braces.
@@ -147,4 +159,6 @@ def filled_docs(texts: dict[str, str]) -> Callable[[_Estimator], _Estimator]:
     return fill
 
 
-shared_docs = filled_docs({"parameters": _PARAMETERS, "attributes": _ATTRIBUTES})
+shared_docs = filled_docs(
+    {"parameters": _PARAMETERS, "attributes": _ATTRIBUTES, "weights": _WEIGHTS}
+)

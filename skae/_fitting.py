@@ -2,10 +2,8 @@
 
 import copy
 import math
-import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -13,12 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 from skorch.callbacks import Callback, PrintLog
 from torch import nn
 
 from skae import _checks as checks
+from skae._report import report, unchanged_on_error
 from skae._sklearn_compat import (
     HasMethods,
     Interval,
@@ -179,7 +177,7 @@ class FittedByTraining(BaseEstimator):
             If a parameter is not valid, or does not fit `X`. An estimator that was
             fitted before stays as it was.
         """
-        with self._unchanged_on_error():
+        with unchanged_on_error(self):
             warm = self.warm_start and hasattr(self, "net_")
             X, sample_weight = self._check_rows(X, sample_weight, reset=not warm)
             if X_val is not None:
@@ -191,7 +189,7 @@ class FittedByTraining(BaseEstimator):
                 self._take_over_state(net)
             result, n_epochs = self._fit_net(net, X, sample_weight, X_val, warm)
             self._store(net, result)
-            self._report(net, result, n_epochs)
+            report(self, result, n_epochs, lr=net.lr)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -221,7 +219,7 @@ class FittedByTraining(BaseEstimator):
         self : object
             Fitted estimator.
         """
-        with self._unchanged_on_error():
+        with unchanged_on_error(self):
             first = not hasattr(self, "net_")
             X, sample_weight = self._check_rows(X, sample_weight, reset=first)
             if first:
@@ -245,7 +243,7 @@ class FittedByTraining(BaseEstimator):
             self.loss_curve_ = curve + result.loss_curve
             self.n_iter_ = len(self.loss_curve_)
             self.best_epoch_ = epochs_before + result.best_epoch
-            self._report(net, result, 1)
+            report(self, result, 1, lr=net.lr)
         return self
 
     def _fit_net(
@@ -563,52 +561,6 @@ class FittedByTraining(BaseEstimator):
         self.best_loss_ = result.best_loss
         if self._denoises():
             self.clean_validation_loss_curve_ = result.clean_validation_loss_curve
-
-    def _report(
-        self,
-        net: AutoencoderNet,
-        result: Run,
-        n_epochs: int,
-        part: str = "",
-        stacklevel: int = 4,
-    ) -> None:
-        """Say what did not go as planned, at the stack level of the call of `fit`."""
-        name = type(self).__name__ + part
-        lr, kept = net.lr, result.best_epoch
-        if result.diverged_at is not None:
-            warnings.warn(
-                f"{name}: the loss was not finite in epoch {result.diverged_at} of "
-                f"{n_epochs}, at lr={lr:g}. The state kept is that of epoch {kept}. "
-                f"Try lr={lr / 10:g}, callbacks=[skorch.callbacks."
-                "GradientNormClipping(1.0)], or columns scaled by StandardScaler.",
-                ConvergenceWarning,
-                stacklevel=stacklevel,
-            )
-        if result.interrupted:
-            warnings.warn(
-                f"{name}: training was interrupted after {len(result.loss_curve)} of "
-                f"{n_epochs} epochs. The state kept is that of epoch {kept}.",
-                stacklevel=stacklevel,
-            )
-        if self.verbose and n_epochs == 0:
-            print(f"{name}: the start is kept, with loss {result.best_loss:.4g}.")
-        elif self.verbose:
-            done = "Stopped early" if result.stopped_early else "Trained"
-            print(
-                f"{name}: {done} after {len(result.loss_curve)} epochs; the state kept "
-                f"is that of epoch {kept}, with loss {result.best_loss:.4g}."
-            )
-
-    @contextmanager
-    def _unchanged_on_error(self) -> Iterator[None]:
-        # A net that `partial_fit` has begun to train on goes on as it is.
-        before = vars(self).copy()
-        try:
-            yield
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
 
     # Data
 

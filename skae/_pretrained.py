@@ -1,8 +1,7 @@
-"""A classifier and a regressor whose network begins with a trained encoder."""
+"""What the classifier and the regressor that start from an autoencoder share."""
 
 import copy
 import math
-import warnings
 from abc import abstractmethod
 from collections.abc import Callable
 from numbers import Integral, Real
@@ -11,29 +10,21 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from scipy.special import softmax
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
     ClassNamePrefixFeaturesOutMixin,
-    RegressorMixin,
     TransformerMixin,
     clone,
 )
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import (
     Tags,
-    assert_all_finite,
-    check_array,
 )
-from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
-    column_or_1d,
     validate_data,
 )
 from skorch.callbacks import Callback, PrintLog
@@ -43,7 +34,9 @@ from skae import _checks as checks
 from skae._base import BaseAutoencoder
 from skae._denoising import DenoisingAutoencoder
 from skae._docs import _Estimator, filled_docs
+from skae._halves import HalvesMixin
 from skae._inference import apply_in_batches
+from skae._report import report, unchanged_on_error
 from skae._sklearn_compat import (
     HasMethods,
     Interval,
@@ -161,6 +154,10 @@ pretrainer_ : autoencoder or None
 net_ : skorch.NeuralNet
     The net trained on the labelled rows. The module is ``net_.module_``.
 
+encoder_module_, decoder_module_ : torch.nn.Module
+    Copies of the encoder as it was trained last, rows to codes, and of the decoder,
+    codes to rows, for a network of your own; see :mod:`skae.modules`.
+
 n_components_ : int
     Size of the code.
 
@@ -211,7 +208,7 @@ _REFERENCES = """
 """
 
 
-def _shared_docs(**words: str) -> Callable[[_Estimator], _Estimator]:
+def pretrained_docs(**words: str) -> Callable[[_Estimator], _Estimator]:
     """Fill the shared paragraphs into a class docstring, with words of its own."""
     texts = {
         "parameters": _PARAMETERS,
@@ -287,11 +284,60 @@ def _mean_one(weight: np.ndarray) -> np.ndarray | None:
     return None if np.ptp(weight) == 0 else weight / weight.mean()
 
 
-class BasePretrained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BasePretrained(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, HalvesMixin, BaseEstimator
+):
     """What the classifier and the regressor share.
 
     A subclass says what is labelled and what the targets of the net are.
     """
+
+    def __init__(
+        self,
+        pretrainer: Any = None,
+        *,
+        pretrain: bool = True,
+        head_input: str = "hidden",
+        head_hidden_layer_sizes: Any = (),
+        dropout: float = 0.3,
+        lr: float = 3e-3,
+        encoder_lr: float | None = None,
+        weight_decay: float = 1e-2,
+        max_epochs: int | str = "auto",
+        batch_size: int | str = "auto",
+        freeze: str | int = "none",
+        freeze_epochs: int = 0,
+        reconstruction_weight: float = 0.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int | str = "auto",
+        callbacks: list | None = None,
+        net_params: dict[str, Any] | None = None,
+        device: str | torch.device = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.pretrainer = pretrainer
+        self.pretrain = pretrain
+        self.head_input = head_input
+        self.head_hidden_layer_sizes = head_hidden_layer_sizes
+        self.dropout = dropout
+        self.lr = lr
+        self.encoder_lr = encoder_lr
+        self.weight_decay = weight_decay
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.freeze = freeze
+        self.freeze_epochs = freeze_epochs
+        self.reconstruction_weight = reconstruction_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
 
     _criterion: ClassVar[type[nn.Module]]
 
@@ -379,53 +425,59 @@ class BasePretrained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self : object
             Fitted estimator.
         """
-        net_params = self._checked_net_params()
-        device = checks.check_device(self.device)
-        widths = checks.layer_widths(
-            self.head_hidden_layer_sizes,
-            "head_hidden_layer_sizes",
-            "the widths of the head's hidden layers, or () for a linear head",
-        )
-        rng = private_generator(self.random_state)
-        # All are drawn, used or not: no option changes the others' numbers.
-        pretrain_seed, net_seed, split_seed = rng.randint(2**31 - 1, size=3).tolist()
+        with unchanged_on_error(self):
+            net_params = self._checked_net_params()
+            device = checks.check_device(self.device)
+            widths = checks.layer_widths(
+                self.head_hidden_layer_sizes,
+                "head_hidden_layer_sizes",
+                "the widths of the head's hidden layers, or () for a linear head",
+            )
+            rng = private_generator(self.random_state)
+            # All are drawn, used or not: no option changes the others' numbers.
+            pretrain_seed, net_seed, split_seed = rng.randint(
+                2**31 - 1, size=3
+            ).tolist()
 
-        given = X
-        X, y, labelled, weight = self._check_rows(X, y, sample_weight)
-        index, total_weight = _distinct(X, weight)
-        rows, row_weight = X[index], _mean_one(total_weight)
-        train = self._labelled_rows(X, y, labelled, weight)
-        valid = None
-        if self.early_stopping:
-            train, valid = self._split(train, split_seed)
+            given = X
+            X, y, labelled, weight = self._check_rows(X, y, sample_weight)
+            index, total_weight = _distinct(X, weight)
+            rows, row_weight = X[index], _mean_one(total_weight)
+            train = self._labelled_rows(X, y, labelled, weight)
+            valid = None
+            if self.early_stopping:
+                train, valid = self._split(train, split_seed)
 
-        pretrainer = self._make_pretrainer(given, X.shape[1], pretrain_seed, device)
-        if self.pretrain and not isinstance(self.pretrainer, FrozenEstimator):
-            pretrainer.fit(rows, sample_weight=row_weight)
-        if self.pretrain:
-            autoencoder = copy.deepcopy(pretrainer.net_.plain_module_)
-        else:
-            autoencoder = _random_module(pretrainer, rows, row_weight, pretrain_seed)
-        autoencoder = autoencoder.to(device).eval()
+            pretrainer = self._make_pretrainer(given, X.shape[1], pretrain_seed, device)
+            if self.pretrain and not isinstance(self.pretrainer, FrozenEstimator):
+                pretrainer.fit(rows, sample_weight=row_weight)
+            if self.pretrain:
+                autoencoder = copy.deepcopy(pretrainer.net_.plain_module_)
+            else:
+                autoencoder = _random_module(
+                    pretrainer, rows, row_weight, pretrain_seed
+                )
+            autoencoder = autoencoder.to(device).eval()
 
-        net = self._make_net(
-            autoencoder,
-            rows,
-            row_weight,
-            len(train.X),
-            widths,
-            device,
-            net_seed,
-            net_params,
-        )
-        result, n_epochs = self._train(net, train, valid)
-        self.pretrainer_ = pretrainer if self.pretrain else None
-        self.net_ = net
-        self.n_labelled_ = int(labelled.sum())
-        self.n_iter_ = len(result.loss_curve)
-        self.loss_curve_ = result.loss_curve
-        self.validation_loss_curve_ = result.validation_loss_curve
-        self._report(result, n_epochs)
+            net = self._make_net(
+                autoencoder,
+                rows,
+                row_weight,
+                len(train.X),
+                widths,
+                device,
+                net_seed,
+                net_params,
+            )
+            result, n_epochs = self._train(net, train, valid)
+            self.pretrainer_ = pretrainer if self.pretrain else None
+            self.net_ = net
+            self.n_labelled_ = int(labelled.sum())
+            self.n_iter_ = len(result.loss_curve)
+            self.loss_curve_ = result.loss_curve
+            self.validation_loss_curve_ = result.validation_loss_curve
+            on = f" on {self.n_labelled_} labelled rows"
+            report(self, result, n_epochs, lr=self.lr, rows=on)
         return self
 
     def _check_rows(
@@ -526,19 +578,7 @@ class BasePretrained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """Width of what the head is given."""
         if self.head_input == "code":
             return self.n_components_
-        name = type(autoencoder).__name__
-        if not hasattr(autoencoder, "hidden"):
-            raise ValueError(
-                "head_input='hidden' needs a module with a method hidden(x) that gives "
-                f"a list of activations, and {name} has none. Set head_input='code'."
-            )
-        activations = autoencoder.hidden(x)
-        if not activations:
-            raise ValueError(
-                f"head_input='hidden' needs an encoder with hidden layers, and {name} "
-                "has none here. Set head_input='code'."
-            )
-        return sum(part.shape[1] for part in activations)
+        return sum(checks.check_hidden(autoencoder, x, "head_input"))
 
     def _make_net(
         self,
@@ -600,7 +640,7 @@ class BasePretrained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             device,
             copy_rows=True,
         )
-        mean, scale = _standardization(features, row_weight)
+        mean, scale = standardization(features, row_weight)
         module.standardize(torch.as_tensor(mean), torch.as_tensor(scale))
         return net
 
@@ -658,31 +698,6 @@ class BasePretrained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         )
         return data.take(train), data.take(valid)
 
-    def _report(self, result: Run, n_epochs: int) -> None:
-        """Say what did not go as planned. Called from `fit`, for the stack level."""
-        name, done = type(self).__name__, len(result.loss_curve)
-        if result.diverged_at is not None:
-            warnings.warn(
-                f"{name}: the loss was not finite in epoch {result.diverged_at} of "
-                f"{n_epochs}, at lr={self.lr:g}. The state kept is that of epoch "
-                f"{result.best_epoch}. Try lr={self.lr / 10:g}, or columns scaled by "
-                "StandardScaler.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-        if result.interrupted:
-            warnings.warn(
-                f"{name}: training was interrupted after {done} of {n_epochs} epochs. "
-                f"The state kept is that of epoch {result.best_epoch}.",
-                stacklevel=4,
-            )
-        if self.verbose:
-            how = "Stopped early" if result.stopped_early else "Trained"
-            print(
-                f"{name}: {how} after {done} epochs on {self.n_labelled_} labelled "
-                f"rows; the state kept is that of epoch {result.best_epoch}."
-            )
-
     # Using what was fitted
 
     def _output(self, X: np.ndarray) -> np.ndarray:
@@ -719,6 +734,9 @@ class BasePretrained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             net.device,
             copy_rows=True,
         )
+
+    def _autoencoder(self) -> nn.Module:
+        return self.net_.plain_module_.autoencoder
 
     # What scikit-learn asks of an estimator
 
@@ -767,7 +785,7 @@ def _random_module(
     return module
 
 
-def _standardization(
+def standardization(
     features: np.ndarray, sample_weight: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of columns; 1 for those that do not vary."""
@@ -777,365 +795,3 @@ def _standardization(
     rounding = 10 * np.finfo(features.dtype).eps
     varies = scale > rounding * (np.abs(columns.mean) + scale.max())
     return columns.mean, np.where(varies, scale, 1.0)
-
-
-@_shared_docs(
-    loss=" (cross entropy)",
-    stratified=", with all classes among them",
-    svm="SVC",
-    spreading=" and :class:`sklearn.semi_supervised.LabelSpreading`",
-)
-class PretrainedClassifier(ClassifierMixin, BasePretrained):
-    """Classifier that learns from unlabelled rows first.
-
-    An autoencoder is trained on all rows. Its encoder then becomes the first layers of
-    a classifier, and all of it is trained on the labelled rows [1]_, [3]_.
-
-    Unlabelled rows have -1 in `y`, as in :mod:`sklearn.semi_supervised`. Labels that
-    are strings are mixed with -1 in an array of dtype object. One exception: numbers
-    that are -1 and 1 and nothing else are two classes, and all rows are labelled; where
-    1 is the only class and -1 is to be no label, pass `y` with dtype object.
-
-    Parameters
-    ----------
-    {parameters}
-
-    class_weight : dict, "balanced" or None, default=None
-        Weights of the classes in the loss, by label. "balanced" gives all classes the
-        same weight together. None weights labelled rows by `sample_weight` alone.
-
-    Attributes
-    ----------
-    classes_ : ndarray of shape (n_classes,)
-        Labels of the classes.
-
-    {attributes}
-
-    See Also
-    --------
-    PretrainedRegressor : The same for numbers.
-    DenoisingAutoencoder : What it is pretrained with.
-
-    Notes
-    -----
-    {notes}
-
-    References
-    ----------
-    {references}
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn.datasets import load_digits
-    >>> from skae import AutoencoderTransformer, PretrainedClassifier
-    >>> X, y = load_digits(return_X_y=True)
-    >>> unlabelled = np.random.default_rng(0).random(len(y)) < 0.9
-    >>> y_train = np.where(unlabelled, -1, y)
-    >>> pretrainer = AutoencoderTransformer(10, max_epochs=20)
-    >>> model = PretrainedClassifier(pretrainer, random_state=0).fit(X, y_train)
-    >>> print(model.score(X[unlabelled], y[unlabelled]) > 0.9)
-    True
-    """
-
-    def __init__(
-        self,
-        pretrainer: Any = None,
-        *,
-        pretrain: bool = True,
-        head_input: str = "hidden",
-        head_hidden_layer_sizes: Any = (),
-        dropout: float = 0.3,
-        lr: float = 3e-3,
-        encoder_lr: float | None = None,
-        weight_decay: float = 1e-2,
-        max_epochs: int | str = "auto",
-        batch_size: int | str = "auto",
-        freeze: str | int = "none",
-        freeze_epochs: int = 0,
-        reconstruction_weight: float = 0.0,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int | str = "auto",
-        class_weight: dict[Any, float] | str | None = None,
-        callbacks: list | None = None,
-        net_params: dict[str, Any] | None = None,
-        device: str | torch.device = "auto",
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        self.pretrainer = pretrainer
-        self.pretrain = pretrain
-        self.head_input = head_input
-        self.head_hidden_layer_sizes = head_hidden_layer_sizes
-        self.dropout = dropout
-        self.lr = lr
-        self.encoder_lr = encoder_lr
-        self.weight_decay = weight_decay
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.freeze = freeze
-        self.freeze_epochs = freeze_epochs
-        self.reconstruction_weight = reconstruction_weight
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.class_weight = class_weight
-        self.callbacks = callbacks
-        self.net_params = net_params
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
-
-    _criterion = nn.CrossEntropyLoss
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **BasePretrained._parameter_constraints,
-        "class_weight": [StrOptions({"balanced"}), dict, None],
-    }
-
-    def _check_y(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
-        y = column_or_1d(y, warn=True)
-        if y.dtype.kind == "f":
-            assert_all_finite(y, input_name="y")
-        if y.dtype.kind in "US" and (y == np.array("-1", dtype=y.dtype)).any():
-            raise ValueError(
-                "y is an array of strings with '-1' among them. To mark unlabelled "
-                "rows beside labels that are strings, give y dtype object, with the "
-                "number -1."
-            )
-        if y.dtype.kind == "O":
-            labelled = np.asarray(y != -1, dtype=bool)
-        elif y.dtype.kind in "if" and not np.array_equal(np.unique(y), [-1, 1]):
-            labelled = y != -1
-        else:
-            labelled = np.ones(len(y), dtype=bool)
-        return y, labelled
-
-    def _encode(self, y: np.ndarray) -> np.ndarray:
-        if y.dtype.kind == "O" and not isinstance(y[0], str):
-            y = np.array(y.tolist())  # numbers, which -1 may have stood beside
-        check_classification_targets(y)
-        self.classes_, encoded = np.unique(y, return_inverse=True)
-        return encoded
-
-    def _learn_target(
-        self, y: np.ndarray, weight: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        if self.class_weight == "balanced":
-            by_class = 1 / np.bincount(y, weights=weight)
-        else:
-            by_class = compute_class_weight(
-                self.class_weight, classes=self.classes_, y=self.classes_
-            )
-        weight = weight * by_class[y]
-        if not (weight >= 0).all() or weight.sum() == 0:
-            raise ValueError(
-                "class_weight must give no class a negative weight, and one class of "
-                f"the labelled rows a positive one. Got {self.class_weight!r}."
-            )
-        return y.astype(np.int64), weight
-
-    def _n_outputs(self) -> int:
-        return len(self.classes_)
-
-    def _strata(self, target: np.ndarray) -> np.ndarray:
-        return target
-
-    def predict(self, X: ArrayLike) -> np.ndarray:
-        """Predict the classes of rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-            Labels.
-        """
-        X = checks.check_new_rows(self, X)
-        return self.classes_[self._output(X).argmax(axis=1)]
-
-    def predict_proba(self, X: ArrayLike) -> np.ndarray:
-        """Estimate the probabilities of the classes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            Probabilities, in the order of `classes_`.
-        """
-        X = checks.check_new_rows(self, X)
-        return softmax(self._output(X), axis=1).astype(X.dtype, copy=False)
-
-    def decision_function(self, X: ArrayLike) -> np.ndarray:
-        """Give the scores that the classes are chosen by.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Logarithms of the probabilities up to a number for each row; of two
-            classes, how much that of the second is higher.
-        """
-        X = checks.check_new_rows(self, X)
-        scores = self._output(X).astype(X.dtype, copy=False)
-        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
-
-
-@_shared_docs(
-    loss=" (squared error of the standardised target)",
-    stratified="",
-    svm="SVR",
-    spreading="",
-)
-class PretrainedRegressor(RegressorMixin, BasePretrained):
-    """Regressor that learns from rows without a target first.
-
-    An autoencoder is trained on all rows. Its encoder then becomes the first layers of
-    a regressor, and all of it is trained on the rows that have a target [1]_, [3]_.
-
-    Rows without a target have NaN in `y`. If `y` has several columns, a NaN in one of
-    them is enough.
-
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    See Also
-    --------
-    PretrainedClassifier : The same for classes.
-    DenoisingAutoencoder : What it is pretrained with.
-
-    Notes
-    -----
-    {notes}
-
-    References
-    ----------
-    {references}
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn.datasets import load_diabetes
-    >>> from skae import AutoencoderTransformer, PretrainedRegressor
-    >>> X, y = load_diabetes(return_X_y=True)
-    >>> y_train = np.where(np.arange(len(y)) < 150, y, np.nan)
-    >>> pretrainer = AutoencoderTransformer(4, max_epochs=20)
-    >>> model = PretrainedRegressor(
-    ...     pretrainer, max_epochs=30, random_state=0
-    ... ).fit(X, y_train)
-    >>> print(f"{model.n_labelled_} targets, {model.score(X[150:], y[150:]):.1f}")
-    150 targets, 0.4
-    """
-
-    def __init__(
-        self,
-        pretrainer: Any = None,
-        *,
-        pretrain: bool = True,
-        head_input: str = "hidden",
-        head_hidden_layer_sizes: Any = (),
-        dropout: float = 0.3,
-        lr: float = 3e-3,
-        encoder_lr: float | None = None,
-        weight_decay: float = 1e-2,
-        max_epochs: int | str = "auto",
-        batch_size: int | str = "auto",
-        freeze: str | int = "none",
-        freeze_epochs: int = 0,
-        reconstruction_weight: float = 0.0,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int | str = "auto",
-        callbacks: list | None = None,
-        net_params: dict[str, Any] | None = None,
-        device: str | torch.device = "auto",
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        self.pretrainer = pretrainer
-        self.pretrain = pretrain
-        self.head_input = head_input
-        self.head_hidden_layer_sizes = head_hidden_layer_sizes
-        self.dropout = dropout
-        self.lr = lr
-        self.encoder_lr = encoder_lr
-        self.weight_decay = weight_decay
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.freeze = freeze
-        self.freeze_epochs = freeze_epochs
-        self.reconstruction_weight = reconstruction_weight
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.callbacks = callbacks
-        self.net_params = net_params
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
-
-    _criterion = nn.MSELoss
-
-    def _check_y(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
-        y = check_array(
-            y,
-            dtype=np.float64,
-            ensure_2d=False,
-            ensure_all_finite="allow-nan",
-            input_name="y",
-        )
-        return y, ~np.isnan(y.reshape(len(y), -1)).any(axis=1)
-
-    def _learn_target(
-        self, y: np.ndarray, weight: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        self._one_dimensional = y.ndim == 1
-        target = y.reshape(len(y), -1)
-        self._target_mean, self._target_scale = _standardization(target, weight)
-        return (target - self._target_mean) / self._target_scale, weight
-
-    def _n_outputs(self) -> int:
-        return len(self._target_mean)
-
-    def _strata(self, target: np.ndarray) -> np.ndarray:
-        return np.zeros(len(target), dtype=int)
-
-    def predict(self, X: ArrayLike) -> np.ndarray:
-        """Predict the targets of rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Targets, in the units and the shape of `y` in `fit`.
-        """
-        X = checks.check_new_rows(self, X)
-        y = self._target_mean + self._target_scale * self._output(X)
-        y = y.astype(X.dtype, copy=False)
-        return y[:, 0] if self._one_dimensional else y
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from skae._dense import BasePCAAutoencoder
 from skae._docs import shared_docs
+from skae._report import report
 from skae._sklearn_compat import Interval, StrOptions
 from skae.modules import DenseAutoencoder
 from skae.noise import NOISES, Noise, make_noise
@@ -97,6 +98,8 @@ class StackedAEPretrainer(BasePCAAutoencoder):
         "validation_loss_curve", "error_before" and "error_after" (mean loss of the
         phase on the validation rows, or on the training rows without them), and
         "seconds". Empty if the table is too small to train.
+
+    {weights}
 
     {attributes}
 
@@ -349,7 +352,7 @@ class StackedAEPretrainer(BasePCAAutoencoder):
                 "seconds": time.perf_counter() - start,
             }
         )
-        self._report(net, result, n_epochs, f", {name}", stacklevel=9)
+        report(self, result, n_epochs, lr=net.lr, part=f", {name}", stacklevel=9)
         return not result.interrupted
 
 

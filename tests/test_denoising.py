@@ -529,7 +529,10 @@ def test_hidden_activations_as_output(estimator, table):
 
 def test_hidden_output_needs_hidden_layers(table):
     for params, message in (
-        ({"hidden_layer_sizes": ()}, "the module has none. Set output='code'"),
+        (
+            {"hidden_layer_sizes": ()},
+            "DenseAutoencoder has none here. Set output='code'",
+        ),
         ({"module": Own}, r"a method hidden\(x\).*Own has none"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -563,3 +563,13 @@ def test_a_rate_that_is_too_high(digits):
         ConvergenceWarning, match=r"not finite in epoch \d+ of 40, at lr"
     ):
         quick(lr=1e30, max_epochs=40, dropout=0.0).fit(X, y)
+
+
+def test_a_fit_that_fails_leaves_the_earlier_one(digits):
+    X, y, truth = digits
+    model = quick().fit(X, y)
+    before = model.predict(X)
+    model.set_params(freeze=7)
+    with pytest.raises(ValueError, match="freeze=7"):
+        model.fit(X, truth % 2)
+    assert_array_equal(model.predict(X), before)

@@ -66,3 +66,12 @@ def tied_layers(encoder: nn.Sequential, activation: str) -> nn.Sequential:
         if isinstance(layer, nn.Linear):
             layers += [TiedLinear(layer), ACTIVATIONS[activation]()]
     return nn.Sequential(*layers[:-1])
+
+
+def linear_weights(layers: nn.Sequential) -> list[Tensor]:
+    """Weights of the linear layers in turn, (d_out, d_in) each."""
+    return [
+        layer.source.weight.t() if isinstance(layer, TiedLinear) else layer.weight
+        for layer in layers
+        if isinstance(layer, nn.Linear | TiedLinear)
+    ]

@@ -1,0 +1,234 @@
+"""The classifier whose network begins with a trained encoder."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from scipy.special import softmax
+from sklearn.base import ClassifierMixin
+from sklearn.utils import assert_all_finite
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+from torch import nn
+
+from skae import _checks as checks
+from skae._pretrained import BasePretrained, pretrained_docs
+from skae._sklearn_compat import StrOptions
+
+
+@pretrained_docs(
+    loss=" (cross entropy)",
+    stratified=", with all classes among them",
+    svm="SVC",
+    spreading=" and :class:`sklearn.semi_supervised.LabelSpreading`",
+)
+class PretrainedClassifier(ClassifierMixin, BasePretrained):
+    """Classifier that learns from unlabelled rows first.
+
+    An autoencoder is trained on all rows. Its encoder then becomes the first layers of
+    a classifier, and all of it is trained on the labelled rows [1]_, [3]_.
+
+    Unlabelled rows have -1 in `y`, as in :mod:`sklearn.semi_supervised`. Labels that
+    are strings are mixed with -1 in an array of dtype object. One exception: numbers
+    that are -1 and 1 and nothing else are two classes, and all rows are labelled; where
+    1 is the only class and -1 is to be no label, pass `y` with dtype object.
+
+    Parameters
+    ----------
+    {parameters}
+
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in the loss, by label. "balanced" gives all classes the
+        same weight together. None weights labelled rows by `sample_weight` alone.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels of the classes.
+
+    {attributes}
+
+    See Also
+    --------
+    PretrainedRegressor : The same for numbers.
+    DenoisingAutoencoder : What it is pretrained with.
+
+    Notes
+    -----
+    {notes}
+
+    References
+    ----------
+    {references}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoencoderTransformer, PretrainedClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> unlabelled = np.random.default_rng(0).random(len(y)) < 0.9
+    >>> y_train = np.where(unlabelled, -1, y)
+    >>> pretrainer = AutoencoderTransformer(10, max_epochs=20)
+    >>> model = PretrainedClassifier(pretrainer, random_state=0).fit(X, y_train)
+    >>> print(model.score(X[unlabelled], y[unlabelled]) > 0.9)
+    True
+    """
+
+    def __init__(
+        self,
+        pretrainer: Any = None,
+        *,
+        pretrain: bool = True,
+        head_input: str = "hidden",
+        head_hidden_layer_sizes: Any = (),
+        dropout: float = 0.3,
+        lr: float = 3e-3,
+        encoder_lr: float | None = None,
+        weight_decay: float = 1e-2,
+        max_epochs: int | str = "auto",
+        batch_size: int | str = "auto",
+        freeze: str | int = "none",
+        freeze_epochs: int = 0,
+        reconstruction_weight: float = 0.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int | str = "auto",
+        class_weight: dict[Any, float] | str | None = None,
+        callbacks: list | None = None,
+        net_params: dict[str, Any] | None = None,
+        device: str | torch.device = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(
+            pretrainer,
+            pretrain=pretrain,
+            head_input=head_input,
+            head_hidden_layer_sizes=head_hidden_layer_sizes,
+            dropout=dropout,
+            lr=lr,
+            encoder_lr=encoder_lr,
+            weight_decay=weight_decay,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            freeze=freeze,
+            freeze_epochs=freeze_epochs,
+            reconstruction_weight=reconstruction_weight,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            callbacks=callbacks,
+            net_params=net_params,
+            device=device,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.class_weight = class_weight
+
+    _criterion = nn.CrossEntropyLoss
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BasePretrained._parameter_constraints,
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+    }
+
+    def _check_y(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        y = column_or_1d(y, warn=True)
+        if y.dtype.kind == "f":
+            assert_all_finite(y, input_name="y")
+        if y.dtype.kind in "US" and (y == np.array("-1", dtype=y.dtype)).any():
+            raise ValueError(
+                "y is an array of strings with '-1' among them. To mark unlabelled "
+                "rows beside labels that are strings, give y dtype object, with the "
+                "number -1."
+            )
+        if y.dtype.kind == "O":
+            labelled = np.asarray(y != -1, dtype=bool)
+        elif y.dtype.kind in "if" and not np.array_equal(np.unique(y), [-1, 1]):
+            labelled = y != -1
+        else:
+            labelled = np.ones(len(y), dtype=bool)
+        return y, labelled
+
+    def _encode(self, y: np.ndarray) -> np.ndarray:
+        if y.dtype.kind == "O" and not isinstance(y[0], str):
+            y = np.array(y.tolist())  # numbers, which -1 may have stood beside
+        check_classification_targets(y)
+        self.classes_, encoded = np.unique(y, return_inverse=True)
+        return encoded
+
+    def _learn_target(
+        self, y: np.ndarray, weight: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if self.class_weight == "balanced":
+            by_class = 1 / np.bincount(y, weights=weight)
+        else:
+            by_class = compute_class_weight(
+                self.class_weight, classes=self.classes_, y=self.classes_
+            )
+        weight = weight * by_class[y]
+        if not (weight >= 0).all() or weight.sum() == 0:
+            raise ValueError(
+                "class_weight must give no class a negative weight, and one class of "
+                f"the labelled rows a positive one. Got {self.class_weight!r}."
+            )
+        return y.astype(np.int64), weight
+
+    def _n_outputs(self) -> int:
+        return len(self.classes_)
+
+    def _strata(self, target: np.ndarray) -> np.ndarray:
+        return target
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Predict the classes of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Labels.
+        """
+        X = checks.check_new_rows(self, X)
+        return self.classes_[self._output(X).argmax(axis=1)]
+
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
+        """Estimate the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            Probabilities, in the order of `classes_`.
+        """
+        X = checks.check_new_rows(self, X)
+        return softmax(self._output(X), axis=1).astype(X.dtype, copy=False)
+
+    def decision_function(self, X: ArrayLike) -> np.ndarray:
+        """Give the scores that the classes are chosen by.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Logarithms of the probabilities up to a number for each row; of two
+            classes, how much that of the second is higher.
+        """
+        X = checks.check_new_rows(self, X)
+        scores = self._output(X).astype(X.dtype, copy=False)
+        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores

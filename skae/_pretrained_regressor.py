@@ -1,0 +1,113 @@
+"""The regressor whose network begins with a trained encoder."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import RegressorMixin
+from sklearn.utils import Tags, check_array
+from torch import nn
+
+from skae import _checks as checks
+from skae._pretrained import BasePretrained, pretrained_docs, standardization
+
+
+@pretrained_docs(
+    loss=" (squared error of the standardised target)",
+    stratified="",
+    svm="SVR",
+    spreading="",
+)
+class PretrainedRegressor(RegressorMixin, BasePretrained):
+    """Regressor that learns from rows without a target first.
+
+    An autoencoder is trained on all rows. Its encoder then becomes the first layers of
+    a regressor, and all of it is trained on the rows that have a target [1]_, [3]_.
+
+    Rows without a target have NaN in `y`. If `y` has several columns, a NaN in one of
+    them is enough.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    See Also
+    --------
+    PretrainedClassifier : The same for classes.
+    DenoisingAutoencoder : What it is pretrained with.
+
+    Notes
+    -----
+    {notes}
+
+    References
+    ----------
+    {references}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skae import AutoencoderTransformer, PretrainedRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> y_train = np.where(np.arange(len(y)) < 150, y, np.nan)
+    >>> pretrainer = AutoencoderTransformer(4, max_epochs=20)
+    >>> model = PretrainedRegressor(
+    ...     pretrainer, max_epochs=30, random_state=0
+    ... ).fit(X, y_train)
+    >>> print(f"{model.n_labelled_} targets, {model.score(X[150:], y[150:]):.1f}")
+    150 targets, 0.4
+    """
+
+    _criterion = nn.MSELoss
+
+    def _check_y(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        y = check_array(
+            y,
+            dtype=np.float64,
+            ensure_2d=False,
+            ensure_all_finite="allow-nan",
+            input_name="y",
+        )
+        return y, ~np.isnan(y.reshape(len(y), -1)).any(axis=1)
+
+    def _learn_target(
+        self, y: np.ndarray, weight: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        self._one_dimensional = y.ndim == 1
+        target = y.reshape(len(y), -1)
+        self._target_mean, self._target_scale = standardization(target, weight)
+        return (target - self._target_mean) / self._target_scale, weight
+
+    def _n_outputs(self) -> int:
+        return len(self._target_mean)
+
+    def _strata(self, target: np.ndarray) -> np.ndarray:
+        return np.zeros(len(target), dtype=int)
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Predict the targets of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Targets, in the units and the shape of `y` in `fit`.
+        """
+        X = checks.check_new_rows(self, X)
+        y = self._target_mean + self._target_scale * self._output(X)
+        y = y.astype(X.dtype, copy=False)
+        return y[:, 0] if self._one_dimensional else y
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

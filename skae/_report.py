@@ -1,0 +1,85 @@
+"""What users are told of a fit, and what is left of one that failed."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sklearn.exceptions import ConvergenceWarning
+
+from skae.training import Run
+
+
+def report(
+    estimator: Any,
+    result: Run,
+    n_epochs: int,
+    *,
+    lr: float,
+    part: str = "",
+    rows: str = "",
+    stacklevel: int = 4,
+) -> None:
+    """Say what did not go as planned and, if `verbose` asks for it, what did.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator.
+
+    result : Run
+        What happened.
+
+    n_epochs : int
+        Epochs asked for.
+
+    lr : float
+        Learning rate.
+
+    part : str, default=""
+        Which part of the training this was, to go after the estimator's name.
+
+    rows : str, default=""
+        Which rows were trained on, to go after the number of epochs.
+
+    stacklevel : int, default=4
+        Level of the user's call of `fit`; 4 if `fit` itself, wrapped, calls this.
+    """
+    name, kept = type(estimator).__name__ + part, result.best_epoch
+    done = len(result.loss_curve)
+    if result.diverged_at is not None:
+        warnings.warn(
+            f"{name}: the loss was not finite in epoch {result.diverged_at} of "
+            f"{n_epochs}, at lr={lr:g}. The state kept is that of epoch {kept}. "
+            f"Try lr={lr / 10:g}, callbacks=[skorch.callbacks."
+            "GradientNormClipping(1.0)], or columns scaled by StandardScaler.",
+            ConvergenceWarning,
+            stacklevel=stacklevel,
+        )
+    if result.interrupted:
+        warnings.warn(
+            f"{name}: training was interrupted after {done} of {n_epochs} epochs. "
+            f"The state kept is that of epoch {kept}.",
+            stacklevel=stacklevel,
+        )
+    if estimator.verbose and n_epochs == 0:
+        print(f"{name}: the start is kept, with loss {result.best_loss:.4g}.")
+    elif estimator.verbose:
+        how = "Stopped early" if result.stopped_early else "Trained"
+        print(
+            f"{name}: {how} after {done} epochs{rows}; the state kept is that of epoch "
+            f"{kept}, with loss {result.best_loss:.4g}."
+        )
+
+
+@contextmanager
+def unchanged_on_error(estimator: Any) -> Iterator[None]:
+    """Leave an estimator with the attributes that it had, if an error is raised."""
+    # A net that `partial_fit` has begun to train on goes on as it is.
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        estimator.__dict__.clear()
+        estimator.__dict__.update(before)
+        raise
