@@ -1,14 +1,14 @@
 """What all estimators share: the whole contract with scikit-learn."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.metrics import r2_score
 from sklearn.utils import Tags, check_array
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
@@ -16,7 +16,8 @@ from skae import _checks as checks
 from skae._fitting import FittedByTraining
 from skae._halves import HalvesMixin
 from skae._inference import apply_in_batches, in_evaluation
-from skae._sklearn_compat import check_feature_names_in
+from skae._sklearn_compat import check_feature_names_in, check_sample_weight
+from skae.training import Table, column_statistics
 
 
 class BaseAutoencoder(
@@ -30,7 +31,11 @@ class BaseAutoencoder(
     """
 
     def _apply(
-        self, function: Callable[[Any, Tensor], Tensor], X: np.ndarray
+        self,
+        function: Callable[[Any, Tensor], Tensor],
+        X: Table,
+        then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+        out: np.ndarray | None = None,
     ) -> np.ndarray:
         return apply_in_batches(
             self.net_.plain_module_,
@@ -38,32 +43,45 @@ class BaseAutoencoder(
             X,
             self.net_.device,
             copy_rows=self._own_module(),
+            then=then,
+            out=out,
         )
 
     # Using what was fitted
 
-    def transform(self, X: ArrayLike) -> np.ndarray:
+    # To scikit-learn's metadata routing, `out` is none.
+    __metadata_request__transform: ClassVar = {"out": UNUSED}
+
+    def transform(self, X: ArrayLike, *, out: np.ndarray | None = None) -> np.ndarray:
         """Give the codes of rows, or what `output` asks for.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
+
+        out : ndarray of shape (n_samples, n_features_out), default=None
+            Where to write the result, for instance a :class:`numpy.memmap` for more
+            rows than memory holds. None makes a new array.
 
         Returns
         -------
         Z : ndarray of shape (n_samples, n_components), (n_samples, n_features) or \
                 (n_samples, n_hidden)
-            Codes, reconstructions or hidden activations.
+            Codes, reconstructions or hidden activations; `out` if it is given.
         """
-        X = checks.check_new_rows(self, X)
-        if self.output == "code":
-            return self._apply(lambda module, x: module.encode(x), X)
+        rows = checks.check_new_rows(self, X)
+        if out is not None:
+            checks.check_out(out, (len(rows), self._n_features_out))
+        function: Callable[[Any, Tensor], Tensor] = _encode
         if self.output == "reconstruction":
-            return self._reconstruct(X)
-        self._validate_params()  # it may have been changed to something unknown
-        self._hidden_sizes()
-        return self._apply(lambda module, x: torch.cat(module.hidden(x), dim=1), X)
+            function = _reconstruct
+        elif self.output == "hidden":
+            self._hidden_sizes()
+            function = _hidden
+        else:
+            self._validate_params()  # it may have been changed to something unknown
+        return self._apply(function, rows, out=out)
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Give the rows that codes stand for.
@@ -103,7 +121,7 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
 
         Returns
@@ -111,10 +129,7 @@ class BaseAutoencoder(
         X_hat : ndarray of shape (n_samples, n_features)
             Reconstructions, ``inverse_transform(transform(X))``.
         """
-        return self._reconstruct(checks.check_new_rows(self, X))
-
-    def _reconstruct(self, X: np.ndarray) -> np.ndarray:
-        return self._apply(lambda module, x: module.decode(module.encode(x)), X)
+        return self._apply(_reconstruct, checks.check_new_rows(self, X))
 
     def reconstruction_error(
         self, X: ArrayLike, per_feature: bool = False
@@ -123,7 +138,7 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
 
         per_feature : bool, default=False
@@ -134,16 +149,17 @@ class BaseAutoencoder(
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
             Squared errors, in the squared units of `X`.
         """
-        X = checks.check_new_rows(self, X)
-        error = np.square(X - self._reconstruct(X))
-        return error if per_feature else error.mean(axis=1)
+        rows = checks.check_new_rows(self, X)
+        return self._apply(
+            _reconstruct, rows, _squared_error if per_feature else _row_error
+        )
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Give minus the loss of each row: the higher, the more normal a row is.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
 
         Returns
@@ -151,10 +167,8 @@ class BaseAutoencoder(
         scores : ndarray of shape (n_samples,)
             Minus the loss, averaged over the columns.
         """
-        X = checks.check_new_rows(self, X)
-        if self.loss == "binary_cross_entropy":
-            checks.check_unit_interval(X, "X")
-        return -self._apply(self.net_.row_losses_with, X)
+        rows = checks.check_new_rows(self, X, self.loss == "binary_cross_entropy")
+        return -self._apply(self.net_.row_losses_with, rows)
 
     def score(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
@@ -167,7 +181,7 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
 
         y : None
@@ -181,13 +195,15 @@ class BaseAutoencoder(
         score : float
             At most 1; 0 for the reconstruction of every row by the mean row.
         """
-        X = checks.check_new_rows(self, X)
-        return r2_score(
-            X,
-            self._reconstruct(X),
-            sample_weight=sample_weight,
-            multioutput="variance_weighted",
-        )
+        rows = checks.check_new_rows(self, X)
+        weight = None
+        if sample_weight is not None:
+            weight = check_sample_weight(sample_weight, rows, dtype=np.float64)
+        error = np.average(self._apply(_reconstruct, rows, _row_error), weights=weight)
+        variance = column_statistics(rows, weight).variance.mean()
+        if variance == 0:  # as scikit-learn has it for constant targets
+            return float(error == 0)
+        return 1 - float(error / variance)
 
     # What scikit-learn asks of an estimator
 
@@ -244,4 +260,25 @@ class BaseAutoencoder(
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.sparse = True
         return tags
+
+
+def _encode(module: Any, x: Tensor) -> Tensor:
+    return module.encode(x)
+
+
+def _reconstruct(module: Any, x: Tensor) -> Tensor:
+    return module.decode(module.encode(x))
+
+
+def _hidden(module: Any, x: Tensor) -> Tensor:
+    return torch.cat(module.hidden(x), dim=1)
+
+
+def _squared_error(X: np.ndarray, X_hat: np.ndarray) -> np.ndarray:
+    return np.square(X - X_hat)
+
+
+def _row_error(X: np.ndarray, X_hat: np.ndarray) -> np.ndarray:
+    return _squared_error(X, X_hat).mean(axis=1)

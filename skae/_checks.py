@@ -8,31 +8,104 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
 
 from skae.noise import Noise
-from skae.training import AutoencoderNet
+from skae.training import AutoencoderNet, LargeTable, Table, is_large
 
 # Squares of larger numbers overflow float32.
 _MAX_MAGNITUDE = 1e18
 
 
-def check_magnitude(X: np.ndarray, name: str) -> None:
-    """Refuse numbers whose squares float32 cannot hold."""
-    magnitude = max(abs(X.max()), abs(X.min()))
-    if magnitude > _MAX_MAGNITUDE:
-        raise ValueError(
-            f"{name} has values of magnitude up to {magnitude:.3g}; the net computes "
-            f"in float32, where squared errors overflow above {_MAX_MAGNITUDE:g}. "
-            "Scale the columns first, for instance with StandardScaler."
-        )
+def check_table(
+    estimator: Any, X: Any, *, reset: bool, name: str = "X", unit_interval: bool = False
+) -> Any:
+    """Check a table of rows, dense or sparse, in memory or in a mapped file.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Has, or gets with `reset`, the number and the names of the columns.
+
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+        The table.
+
+    reset : bool
+        Whether the columns are to be remembered, rather than compared.
+
+    name : str, default="X"
+        Name of the table in messages.
+
+    unit_interval : bool, default=False
+        Whether values must be in [0, 1].
+
+    Returns
+    -------
+    X : ndarray or LargeTable of shape (n_samples, n_features)
+        Rows, of dtype float32 or float64. An array, unless no dense copy is to be made.
+    """
+    large = is_large(X)
+    dtype: Any = [np.float64, np.float32]
+    if large and getattr(X, "dtype", None) is not None and X.dtype.kind in "biuf":
+        dtype = None  # it is converted when it is read
+    X = validate_data(
+        estimator,
+        X,
+        reset=reset,
+        accept_sparse="csr",
+        dtype=dtype,
+        order=None if large else "C",
+        ensure_all_finite=False,
+    )
+    if large:
+        X = LargeTable(X)
+    elif issparse(X):
+        X = X.toarray()
+    check_values(X, name, unit_interval)
+    return X
 
 
-def check_unit_interval(X: np.ndarray, name: str) -> None:
+def check_values(X: Table, name: str, unit_interval: bool = False) -> None:
+    """Refuse numbers that are missing, infinite, or too large for float32."""
+    start = 0
+    for values in X.values() if isinstance(X, LargeTable) else [X]:
+        low, high = values.min(initial=0), values.max(initial=0)
+        if not (math.isfinite(low) and math.isfinite(high)):
+            _refuse_not_finite(X, values, start, name)
+        start += len(values)
+        magnitude = max(abs(low), abs(high))
+        if magnitude > _MAX_MAGNITUDE:
+            raise ValueError(
+                f"{name} has values of magnitude up to {magnitude:.3g}; the net "
+                "computes in float32, where squared errors overflow above "
+                f"{_MAX_MAGNITUDE:g}. Scale the columns first, for instance with "
+                "StandardScaler."
+            )
+        if unit_interval:
+            _check_unit_interval(low, high, name)
+
+
+def _refuse_not_finite(X: Table, values: np.ndarray, start: int, name: str) -> None:
+    where = np.argwhere(~np.isfinite(values))[0]
+    if isinstance(X, LargeTable) and X.sparse:
+        entries = X.array.tocoo()
+        row, column = (int(index[where[0]]) for index in entries.coords)
+    else:
+        row, column = start + where[0], where[1]
+    what = "NaN" if np.isnan(values).any() else "infinity"
+    raise ValueError(
+        f"Input {name} contains {what}: the first value that is not finite is "
+        f"{values[tuple(where)]}, in row {row}, column {column}, both counted from 0. "
+        "Fill in missing values first, for instance with SimpleImputer, or leave out "
+        "such rows."
+    )
+
+
+def _check_unit_interval(low: float, high: float, name: str) -> None:
     """Refuse rows that cross-entropy is not defined for."""
-    low, high = X.min(), X.max()
     if low < 0 or high > 1:
         raise ValueError(
             f"loss='binary_cross_entropy' needs values in [0, 1]; {name} has values "
@@ -61,14 +134,25 @@ def layer_widths(sizes: Any, name: str, meaning: str) -> list[int]:
     return [int(width) for width in widths]
 
 
-def check_new_rows(estimator: Any, X: Any) -> np.ndarray:
+def check_new_rows(estimator: Any, X: Any, unit_interval: bool = False) -> Any:
     """Check rows that a fitted estimator is given after `fit`."""
     check_is_fitted(estimator)
-    X = validate_data(
-        estimator, X, reset=False, dtype=[np.float64, np.float32], order="C"
-    )
-    check_magnitude(X, "X")
-    return X
+    return check_table(estimator, X, reset=False, unit_interval=unit_interval)
+
+
+def check_out(out: Any, shape: tuple[int, int]) -> None:
+    """Refuse an array that results of a shape cannot be written into."""
+    good = isinstance(out, np.ndarray) and out.shape == shape
+    if not (good and out.dtype.kind == "f" and out.flags.writeable):
+        got = type(out).__name__
+        if isinstance(out, np.ndarray):
+            got = (
+                f"shape {out.shape}, dtype {out.dtype}, writeable={out.flags.writeable}"
+            )
+        raise ValueError(
+            f"out must be a writeable array of floats of shape {shape}, for instance "
+            f"numpy.memmap(path, dtype='float32', mode='w+', shape={shape}). Got {got}."
+        )
 
 
 def check_device(device: str | torch.device) -> torch.device:

@@ -16,6 +16,7 @@ from skae.training import (
     AutoencoderNet,
     Columns,
     LinearStart,
+    Table,
     denoising_start,
     float_tensor,
     full_width,
@@ -239,17 +240,17 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
         return {"emphasis": self.emphasis}
 
     def _fit_noise(
-        self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
+        self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
     ) -> None:
         super()._fit_noise(net, X, sample_weight)
         if self.emphasis is not None:
             checks.check_emphasis(self.emphasis, self.loss, net.noise_)
 
-    def _code_size(self, X: np.ndarray) -> int:
+    def _code_size(self, X: Table) -> int:
         return full_width(X) if self.n_components is None else int(self.n_components)
 
     def _module_factory(
-        self, X: np.ndarray, stream: bool = False
+        self, X: Table, stream: bool = False
     ) -> tuple[Any, dict[str, Any]]:
         factory, arguments = super()._module_factory(X, stream)
         if self.module is None:
@@ -262,7 +263,7 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
     def _linear_start(
         self,
         net: AutoencoderNet,
-        X: np.ndarray,
+        X: Table,
         columns: Columns,
         sample_weight: np.ndarray | None,
     ) -> LinearStart:

@@ -18,7 +18,9 @@ from skae.training import (
     AutoencoderNet,
     Columns,
     LinearStart,
+    Table,
     column_statistics,
+    dense_rows,
     float_tensor,
     pca_start,
 )
@@ -67,13 +69,13 @@ class BaseDenseAutoencoder(BaseAutoencoder):
     def _linear_start(
         self,
         net: AutoencoderNet,
-        X: np.ndarray,
+        X: Table,
         columns: Columns,
         sample_weight: np.ndarray | None,
     ) -> LinearStart:
         """Weights of the linear path before the first step."""
 
-    def _code_size(self, X: np.ndarray) -> int:
+    def _code_size(self, X: Table) -> int:
         return int(self.n_components)
 
     def _hidden_widths(self) -> list[int]:
@@ -100,7 +102,7 @@ class BaseDenseAutoencoder(BaseAutoencoder):
         return self.module is None and self.loss == "binary_cross_entropy"
 
     def _module_factory(
-        self, X: np.ndarray, stream: bool = False
+        self, X: Table, stream: bool = False
     ) -> tuple[Any, dict[str, Any]]:
         obstacle = self._obstacle_to_linear_start()
         if self.init == self._linear_init and obstacle is not None:
@@ -124,7 +126,7 @@ class BaseDenseAutoencoder(BaseAutoencoder):
         }
 
     def _start(
-        self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
+        self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
     ) -> None:
         if self.module is not None or self._uses_logits():
             return
@@ -146,11 +148,12 @@ class BaseDenseAutoencoder(BaseAutoencoder):
         return make_noise(self.noise, self.noise_level)
 
     def _fit_noise(
-        self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
+        self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
     ) -> None:
         if self.noise is None:
             return
         columns = column_statistics(X, sample_weight)
+        X, _ = dense_rows(X, sample_weight)
         with net.guarded():
             net.noise_.fit(float_tensor(X), *map(torch.as_tensor, columns))
         checks.check_noise(net, float_tensor(X[:2], net.device, copy=True))
@@ -178,7 +181,7 @@ class BasePCAAutoencoder(BaseDenseAutoencoder):
     def _linear_start(
         self,
         net: AutoencoderNet,
-        X: np.ndarray,
+        X: Table,
         columns: Columns,
         sample_weight: np.ndarray | None,
     ) -> LinearStart:

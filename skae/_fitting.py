@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import validate_data
+from sklearn.utils.random import sample_without_replacement
 from skorch.callbacks import Callback, PrintLog
 from torch import nn
 
@@ -28,22 +28,30 @@ from skae.losses import LOSSES
 from skae.noise import Noise, draws_globally
 from skae.training import (
     AutoencoderNet,
+    LargeTable,
     ProgressBar,
     Rows,
     Run,
+    Table,
+    dense_rows,
+    device_rows,
     float_tensor,
     is_better,
+    n_rows_in,
     private_generator,
     recipe,
     run,
     schedule_callbacks,
     spread_sample,
+    take_rows,
 )
 
 # Fewer rows cannot tell an improvement on the start from luck.
 _MIN_VALIDATION_ROWS = 10
 # With fewer noisy rows, the draw of the noise would decide.
 _MIN_NOISY_ROWS = 512
+# Validation rows are kept in memory: of a larger table, a smaller share of the rows.
+_VALIDATION_BYTES = 2**27
 
 
 class FittedByTraining(BaseEstimator):
@@ -98,7 +106,7 @@ class FittedByTraining(BaseEstimator):
 
     @abstractmethod
     def _module_factory(
-        self, X: np.ndarray, stream: bool = False
+        self, X: Table, stream: bool = False
     ) -> tuple[Any, dict[str, Any]]:
         """Class (or instance, or callable) of the module, and its arguments."""
 
@@ -107,7 +115,7 @@ class FittedByTraining(BaseEstimator):
         return None
 
     def _fit_noise(
-        self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
+        self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
     ) -> None:
         """Fit the noise that the user asked for to the training rows."""
 
@@ -120,7 +128,7 @@ class FittedByTraining(BaseEstimator):
         return {}
 
     def _start(
-        self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
+        self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
     ) -> None:
         """Set the state before the first step, from the training rows."""
 
@@ -151,8 +159,10 @@ class FittedByTraining(BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Training rows.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows. Of a table that would take more than 512 MiB as float32 (of
+            a sparse matrix, 64 MiB), no dense copy is made: it is read block by block,
+            and may be a memory-mapped file larger than memory.
 
         y : None
             Ignored.
@@ -163,8 +173,9 @@ class FittedByTraining(BaseEstimator):
 
         X_val : array-like of shape (n_val, n_features), default=None
             Validation rows. All rows of `X` then train, whatever
-            `validation_fraction` says. For `X_val` to pass through the steps of a
-            pipeline, name it in the pipeline's `transform_input`.
+            `validation_fraction` says. Of a large table, a sample is taken. For `X_val`
+            to pass through the steps of a pipeline, name it in the pipeline's
+            `transform_input`.
 
         Returns
         -------
@@ -179,15 +190,16 @@ class FittedByTraining(BaseEstimator):
         """
         with unchanged_on_error(self):
             warm = self.warm_start and hasattr(self, "net_")
-            X, sample_weight = self._check_rows(X, sample_weight, reset=not warm)
+            table, sample_weight = self._check_rows(X, sample_weight, reset=not warm)
+            table_val = None
             if X_val is not None:
-                X_val = self._check_X(X_val, name="X_val", reset=False)
+                table_val = self._check_X(X_val, name="X_val", reset=False)
             if not warm:
                 self._begin_anew()
-            net = self._make_net(X)
+            net = self._make_net(table)
             if warm:
                 self._take_over_state(net)
-            result, n_epochs = self._fit_net(net, X, sample_weight, X_val, warm)
+            result, n_epochs = self._fit_net(net, table, sample_weight, table_val, warm)
             self._store(net, result)
             report(self, result, n_epochs, lr=net.lr)
         return self
@@ -205,7 +217,7 @@ class FittedByTraining(BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
 
         y : None
@@ -221,21 +233,21 @@ class FittedByTraining(BaseEstimator):
         """
         with unchanged_on_error(self):
             first = not hasattr(self, "net_")
-            X, sample_weight = self._check_rows(X, sample_weight, reset=first)
+            table, sample_weight = self._check_rows(X, sample_weight, reset=first)
             if first:
                 self._begin_anew()
-                net = self._make_net(X, stream=True)
+                net = self._make_net(table, stream=True)
                 curve = []
             else:
                 net, curve = self.net_, self.loss_curve_
                 if self._learning_rate() != "auto":
                     net.set_lr(self._lr())
-            rows = self._rows(net, X, sample_weight)
+            rows = self._rows(net, table, sample_weight)
             epochs_before = 0 if first else self.best_epoch_
             with net.lending(rows):
                 if first:
-                    self._fit_noise(net, X, sample_weight)
-                    self._start(net, X, sample_weight)
+                    self._fit_noise(net, table, sample_weight)
+                    self._start(net, table, sample_weight)
                     net.set_loss_unit(rows)
                 go_on = not first or self._pretrain(net, rows, None)
                 result = run(net, rows, None, n_epochs=int(go_on))
@@ -249,9 +261,9 @@ class FittedByTraining(BaseEstimator):
     def _fit_net(
         self,
         net: AutoencoderNet,
-        X: np.ndarray,
+        X: Table,
         sample_weight: np.ndarray | None,
-        X_val: np.ndarray | None,
+        X_val: Table | None,
         warm: bool,
     ) -> tuple[Run, int]:
         """Hold out, start, train, and decide which state is kept."""
@@ -338,7 +350,7 @@ class FittedByTraining(BaseEstimator):
         return False
 
     def _validation_rows(
-        self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
+        self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
     ) -> Rows:
         """Rows to validate on; for a denoiser, noisy copies of them beside them."""
         rows = self._rows(net, X, sample_weight)
@@ -353,13 +365,14 @@ class FittedByTraining(BaseEstimator):
 
     def _split(
         self,
-        X: np.ndarray,
+        X: Table,
         sample_weight: np.ndarray | None,
-        X_val: np.ndarray | None,
+        X_val: Table | None,
         floor: bool,
-    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    ) -> tuple[Table, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
         """Training rows and weights, validation rows and weights."""
         if X_val is not None:
+            X_val, _ = dense_rows(X_val, None)
             if floor and len(X_val) < _MIN_VALIDATION_ROWS:
                 raise ValueError(
                     f"X_val has {len(X_val)} rows; at least {_MIN_VALIDATION_ROWS} are "
@@ -372,16 +385,12 @@ class FittedByTraining(BaseEstimator):
         held_out = self._hold_out(X, floor)
         if not held_out.any():
             return X, sample_weight, None, None
-        if sample_weight is None:
-            return X[~held_out], None, X[held_out], None
-        return (
-            X[~held_out],
-            sample_weight[~held_out],
-            X[held_out],
-            sample_weight[held_out],
-        )
+        weight = weight_val = None
+        if sample_weight is not None:
+            weight, weight_val = sample_weight[~held_out], sample_weight[held_out]
+        return take_rows(X, ~held_out), weight, X[held_out], weight_val
 
-    def _hold_out(self, X: np.ndarray, floor: bool) -> np.ndarray:
+    def _hold_out(self, X: Table, floor: bool) -> np.ndarray:
         """Mask of the validation rows; for the same rows it is the same.
 
         So a fit that goes on from an earlier one holds out what that one did.
@@ -398,8 +407,16 @@ class FittedByTraining(BaseEstimator):
                 "train on all rows."
             )
         held_out = np.zeros(n_samples, dtype=bool)
-        if n_val >= needed:
-            held_out[spread_sample(X, n_val, self._split_seed)] = True
+        if n_val < needed:
+            return held_out
+        if isinstance(X, LargeTable):
+            n_val = min(n_val, max(needed, n_rows_in(_VALIDATION_BYTES, X.shape[1])))
+            index = sample_without_replacement(
+                n_samples, n_val, random_state=self._split_seed
+            )
+        else:
+            index = spread_sample(X, n_val, self._split_seed)
+        held_out[index] = True
         return held_out
 
     def _begin_anew(self) -> None:
@@ -426,7 +443,7 @@ class FittedByTraining(BaseEstimator):
         optimizer = recipe.OPTIMIZERS.get(self.optimizer, self.optimizer)
         return optimizer is torch.optim.LBFGS
 
-    def _make_net(self, X: np.ndarray, stream: bool = False) -> AutoencoderNet:
+    def _make_net(self, X: Table, stream: bool = False) -> AutoencoderNet:
         """Build an initialised net for rows like those of `X`.
 
         `stream` tells that more rows are to come.
@@ -513,10 +530,14 @@ class FittedByTraining(BaseEstimator):
             ) from error
 
     def _rows(
-        self, net: AutoencoderNet, X: np.ndarray, sample_weight: np.ndarray | None
+        self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
     ) -> Rows:
         """Rows on the device, with weights of mean one."""
-        rows = float_tensor(X, net.device, copy=self._own_module())
+        rows: Any
+        if isinstance(X, LargeTable):
+            rows = device_rows(X, torch.device(net.device))
+        else:
+            rows = float_tensor(X, net.device, copy=self._own_module())
         if sample_weight is None:
             return Rows(rows)
         return Rows(
@@ -564,18 +585,18 @@ class FittedByTraining(BaseEstimator):
 
     # Data
 
-    def _check_X(self, X: Any, *, name: str = "X", reset: bool) -> np.ndarray:
-        X = validate_data(
-            self, X, reset=reset, dtype=[np.float64, np.float32], order="C"
+    def _check_X(self, X: Any, *, name: str = "X", reset: bool) -> Table:
+        return checks.check_table(
+            self,
+            X,
+            name=name,
+            reset=reset,
+            unit_interval=self.loss == "binary_cross_entropy",
         )
-        checks.check_magnitude(X, name)
-        if self.loss == "binary_cross_entropy":
-            checks.check_unit_interval(X, name)
-        return X
 
     def _check_rows(
         self, X: Any, sample_weight: Any, *, reset: bool
-    ) -> tuple[np.ndarray, np.ndarray | None]:
+    ) -> tuple[Table, np.ndarray | None]:
         """Training rows and weights, without the rows that count nothing."""
         X = self._check_X(X, reset=reset)
         if sample_weight is None:
@@ -589,6 +610,6 @@ class FittedByTraining(BaseEstimator):
                 "sample_weight is zero for every row: at least one row needs a "
                 "positive weight."
             )
-        return (
-            (X, sample_weight) if counts.all() else (X[counts], sample_weight[counts])
-        )
+        if counts.all():
+            return X, sample_weight
+        return take_rows(X, counts), sample_weight[counts]

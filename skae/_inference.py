@@ -9,7 +9,7 @@ import torch
 from sklearn.utils import gen_batches
 from torch import Tensor, nn
 
-from skae.training import float_tensor, recipe
+from skae.training import Table, float_tensor, recipe
 
 # Batches for the module hold at most so many bytes of input.
 _BYTES = 2**24
@@ -26,10 +26,12 @@ def in_evaluation(module: nn.Module) -> Any:
 def apply_in_batches(
     module: nn.Module,
     function: Callable[[Any, Tensor], Tensor],
-    X: np.ndarray,
+    X: Table,
     device: torch.device | str,
     *,
     copy_rows: bool,
+    then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Apply a function of a module and rows to all rows.
 
@@ -43,7 +45,7 @@ def apply_in_batches(
     function : callable
         Takes the module in evaluation mode and a batch.
 
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or LargeTable of shape (n_samples, n_features)
         Rows.
 
     device : torch.device or str
@@ -52,19 +54,33 @@ def apply_in_batches(
     copy_rows : bool
         Whether the module may change its input, so that it is given copies.
 
+    then : callable, default=None
+        Takes the rows of a batch and what the function gave of them, as arrays, and
+        gives the result. None: what the function gave is the result.
+
+    out : ndarray of shape (n_samples, ...), default=None
+        Where to write the results; None: into a new array.
+
     Returns
     -------
     results : ndarray of shape (n_samples, ...), dtype of `X`
+        `out` if it is given.
     """
     module = in_evaluation(module)
     batch_size = min(recipe.EVALUATION_ROWS, _BYTES // (4 * X.shape[1]))
     batch_size = max(_BLOCK, batch_size - batch_size % _BLOCK)
-    parts = []
     with torch.inference_mode():
         for rows in gen_batches(len(X), batch_size):
-            x = float_tensor(X[rows], device, copy=copy_rows)
+            batch = X[rows]
+            x = float_tensor(batch, device, copy=copy_rows)
             n_rows = len(x)
             if n_rows % _BLOCK:
                 x = torch.cat([x, x[-1:].expand(-n_rows % _BLOCK, -1)])
-            parts.append(function(module, x)[:n_rows].cpu().numpy())
-    return np.concatenate(parts).astype(X.dtype, copy=False)
+            part = function(module, x)[:n_rows].cpu().numpy()
+            if then is not None:
+                part = then(batch, part)
+            if out is None:
+                out = np.empty((len(X), *part.shape[1:]), X.dtype)
+            out[rows] = part
+    assert out is not None  # there are rows
+    return out

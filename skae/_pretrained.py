@@ -484,11 +484,9 @@ class BasePretrained(
         self, X: Any, y: Any, sample_weight: Any
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
         """Rows, targets, which are labelled, weights; without rows of weight zero."""
-        dtype = [np.float64, np.float32]
         if y is None:
             validate_data(self, X, y)  # with the error that all estimators have
-        X = validate_data(self, X, dtype=dtype, order="C")
-        checks.check_magnitude(X, "X")
+        X = checks.check_table(self, X, reset=True)[:]
         y, labelled = self._check_y(y)
         check_consistent_length(X, y)
         weight = None
@@ -725,12 +723,12 @@ class BasePretrained(
         Z : ndarray of shape (n_samples, n_components)
             Codes.
         """
-        X = checks.check_new_rows(self, X)
+        rows = checks.check_new_rows(self, X)
         net = self.net_
         return apply_in_batches(
             net.plain_module_,
             lambda module, x: module.encode(x),
-            X,
+            rows,
             net.device,
             copy_rows=True,
         )
@@ -750,6 +748,7 @@ class BasePretrained(
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.sparse = True
         return tags
 
 

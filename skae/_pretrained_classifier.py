@@ -196,8 +196,8 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
         y : ndarray of shape (n_samples,)
             Labels.
         """
-        X = checks.check_new_rows(self, X)
-        return self.classes_[self._output(X).argmax(axis=1)]
+        rows = checks.check_new_rows(self, X)
+        return self.classes_[self._output(rows).argmax(axis=1)]
 
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Estimate the probabilities of the classes.
@@ -212,8 +212,8 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
         probabilities : ndarray of shape (n_samples, n_classes)
             Probabilities, in the order of `classes_`.
         """
-        X = checks.check_new_rows(self, X)
-        return softmax(self._output(X), axis=1).astype(X.dtype, copy=False)
+        rows = checks.check_new_rows(self, X)
+        return softmax(self._output(rows), axis=1).astype(rows.dtype, copy=False)
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:
         """Give the scores that the classes are chosen by.
@@ -229,6 +229,6 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
             Logarithms of the probabilities up to a number for each row; of two
             classes, how much that of the second is higher.
         """
-        X = checks.check_new_rows(self, X)
-        scores = self._output(X).astype(X.dtype, copy=False)
+        rows = checks.check_new_rows(self, X)
+        scores = self._output(rows).astype(rows.dtype, copy=False)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores

@@ -102,9 +102,9 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Targets, in the units and the shape of `y` in `fit`.
         """
-        X = checks.check_new_rows(self, X)
-        y = self._target_mean + self._target_scale * self._output(X)
-        y = y.astype(X.dtype, copy=False)
+        rows = checks.check_new_rows(self, X)
+        y = self._target_mean + self._target_scale * self._output(rows)
+        y = y.astype(rows.dtype, copy=False)
         return y[:, 0] if self._one_dimensional else y
 
     def __sklearn_tags__(self) -> Tags:

@@ -14,7 +14,7 @@ from skae._report import report
 from skae._sklearn_compat import Interval, StrOptions
 from skae.modules import DenseAutoencoder
 from skae.noise import NOISES, Noise, make_noise
-from skae.training import AutoencoderNet, Rows, recipe, run
+from skae.training import AutoencoderNet, Rows, StreamedRows, mapped, recipe, run
 
 
 @shared_docs
@@ -114,8 +114,9 @@ class StackedAEPretrainer(BasePCAAutoencoder):
     the first call; further calls, and `fit` with `warm_start`, go on with the last
     phase.
 
-    The activations that a hidden layer gives are computed once and kept in memory for
-    the phase of the next layer, as 4 bytes each.
+    The activations that a hidden layer gives are computed once and kept for the phase
+    of the next layer, as 4 bytes each: in memory, or in a temporary file if `X` is read
+    block by block and they take more than 512 MiB.
 
     References
     ----------
@@ -269,14 +270,15 @@ class StackedAEPretrainer(BasePCAAutoencoder):
 
     def _pretrain(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> bool:
         module = net.plain_module_
-        layer_train = _apply(module.centre, train)
-        layer_valid = None if valid is None else _apply(module.centre, valid)
+        layer_train = _centred(module, train)
+        layer_valid = None if valid is None else _centred(module, valid)
         for i in range(len(self._hidden_widths())):
             if not self._train_layer(module, i, layer_train, layer_valid):
                 return False
             layer = module.layer_autoencoder(i).encode
-            layer_train = _apply(layer, layer_train)
-            layer_valid = None if layer_valid is None else _apply(layer, layer_valid)
+            layer_train = _activations(layer, layer_train)
+            if layer_valid is not None:
+                layer_valid = _activations(layer, layer_valid)
         return self._train_code(net, train, valid)
 
     def _train_layer(
@@ -298,7 +300,7 @@ class StackedAEPretrainer(BasePCAAutoencoder):
         )
         if net.noise_ is not None:
             with net.guarded():
-                net.noise_.fit(train.X)
+                net.noise_.fit(train.in_memory().X)
         net.set_loss_unit(train)
         with net.lending(train):
             return self._train_phase(net, i, f"layer {i + 1}", train, valid)
@@ -357,6 +359,11 @@ class StackedAEPretrainer(BasePCAAutoencoder):
 
 
 @torch.no_grad()
-def _apply(function: Callable[[Tensor], Tensor], rows: Rows) -> Rows:
-    batches = rows.X.split(recipe.EVALUATION_ROWS)
-    return Rows(torch.cat([function(x) for x in batches]), rows.y)
+def _centred(module: DenseAutoencoder, rows: Rows) -> Rows:
+    if isinstance(rows.X, StreamedRows):  # when they are read
+        return Rows(rows.X.map(module.centre), rows.y)
+    return Rows(module.centre(rows.X), rows.y)
+
+
+def _activations(layer: Callable[[Tensor], Tensor], rows: Rows) -> Rows:
+    return Rows(mapped(layer, rows.X, recipe.EVALUATION_ROWS), rows.y)

@@ -44,11 +44,13 @@ def expected_failures(estimator):
     )
     if not stochastic:
         return {}
+    reason = (
+        "mini-batches, as scikit-learn has it for its own such estimators; "
+        "test_sample_weight.py has the exact test at full batch"
+    )
     return {
-        "check_sample_weight_equivalence_on_dense_data": (
-            "mini-batches, as scikit-learn has it for its own such estimators; "
-            "test_sample_weight.py has the exact test at full batch"
-        )
+        f"check_sample_weight_equivalence_on_{kind}_data": reason
+        for kind in ("dense", "sparse")
     }
 
 

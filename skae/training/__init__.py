@@ -6,7 +6,7 @@ from skae.training._callbacks import ProgressBar
 from skae.training._denoising import denoising_start, full_width
 from skae.training._net import AutoencoderNet
 from skae.training._random import PrivateRandomState, private_generator
-from skae.training._run import Run, float_tensor, run
+from skae.training._run import Run, run
 from skae.training._schedule import schedule_callbacks
 from skae.training._selection import is_better, spread_sample
 from skae.training._start import (
@@ -16,28 +16,49 @@ from skae.training._start import (
     column_statistics,
     pca_start,
 )
+from skae.training._streaming import (
+    LargeTable,
+    StreamedRows,
+    Table,
+    dense_rows,
+    device_rows,
+    float_tensor,
+    is_large,
+    mapped,
+    n_rows_in,
+    take_rows,
+)
 from skae.training._supervised import FreezeEncoder, SupervisedNet
 
 __all__ = [
     "AutoencoderNet",
     "Columns",
     "FreezeEncoder",
+    "LargeTable",
     "LinearStart",
     "PrivateRandomState",
     "ProgressBar",
     "Rows",
     "Run",
+    "StreamedRows",
     "SupervisedNet",
+    "Table",
     "as_bytes",
     "column_statistics",
     "denoising_start",
+    "dense_rows",
+    "device_rows",
     "float_tensor",
     "full_width",
     "is_better",
+    "is_large",
+    "mapped",
+    "n_rows_in",
     "pca_start",
     "private_generator",
     "recipe",
     "run",
     "schedule_callbacks",
     "spread_sample",
+    "take_rows",
 ]

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,15 @@ from skorch.dataset import Dataset
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from skae.training import _streaming
+from skae.training._streaming import StreamedRows, n_rows_in
+
 
 class Rows(Dataset):
     """Dataset of rows `X` and, as `y`, their weights (None: all one).
 
-    `X` is a tensor, or a pair of tensors: rows for the encoder, and the rows that the
-    decoder is to give.
+    `X` is a tensor, or :class:`StreamedRows`, or a pair of tensors: rows for the
+    encoder, and the rows that the decoder is to give.
     """
 
     def transform(self, X: Any, y: Any) -> tuple[Any, Any]:
@@ -26,6 +30,25 @@ class Rows(Dataset):
         """Weighted mean of the losses of the rows."""
         weight = None if self.y is None else self.y.cpu().numpy()
         return float(np.average(losses, weights=weight))
+
+    def in_memory(self) -> "Rows":
+        """Give the rows; of those that are streamed, a sample."""
+        if not isinstance(self.X, StreamedRows):
+            return self
+        index = self.X.table.sample
+        return Rows(self.X[index], None if self.y is None else self.y[index])
+
+
+def _batch_ends(n_rows: int, batch_size: int, join_last: bool) -> list[int]:
+    """Where batches begin, and where the last one ends.
+
+    A last batch of one row has no variance to normalise by: `join_last` lets it join
+    the one before.
+    """
+    starts = list(range(0, n_rows, batch_size))
+    if join_last and len(starts) > 1 and n_rows - starts[-1] == 1:
+        starts.pop()
+    return [*starts, n_rows]
 
 
 def _take(X: Any, index: Any) -> Any:
@@ -81,26 +104,109 @@ class TensorBatches:
             return
         device = X[0].device
         order = torch.randperm(n_rows, generator=self.generator, device=device)
-        starts = list(range(0, n_rows, self.batch_size))
-        if len(starts) > 1 and n_rows - starts[-1] == 1:
-            # A batch of one row has no variance to normalise by: it joins another.
-            starts.pop()
-        for start, stop in itertools.pairwise([*starts, n_rows]):
+        ends = _batch_ends(n_rows, self.batch_size, join_last=True)
+        for start, stop in itertools.pairwise(ends):
             index = order[start:stop]
             yield _take(X, index), None if weight is None else weight[index]
 
 
+# Rows of a dense table that lie together are read together: so many bytes of them.
+_CHUNK_BYTES = 2**20
+
+
+class StreamedBatches:
+    """Batches of rows that are read while others are trained on.
+
+    To shuffle them, the table is cut into chunks of neighbouring rows (single rows of a
+    sparse matrix). Each pass puts the chunks into a new order, reads as many as go into
+    a buffer, and takes the rows of the buffer in random order. A thread reads the next
+    buffer in the meantime.
+
+    Parameters
+    ----------
+    dataset : Rows
+        Streamed rows and their weights.
+
+    batch_size, shuffle, generator
+        As of :class:`TensorBatches`.
+    """
+
+    def __init__(
+        self,
+        dataset: Rows,
+        batch_size: int,
+        shuffle: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        self.X: StreamedRows = dataset.X
+        self.weight = dataset.y
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.generator = generator
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.X) / self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor | None]]:
+        n_rows, n_features = self.X.table.shape
+        order = self._order(n_rows, n_features)
+        ends = _batch_ends(n_rows, self.batch_size, join_last=self.shuffle)
+        # A buffer holds whole batches.
+        n_batches = max(
+            1, n_rows_in(_streaming.BLOCK_BYTES, n_features) // self.batch_size
+        )
+        buffers = [
+            ends[i : i + n_batches + 1] for i in range(0, len(ends) - 1, n_batches)
+        ]
+        with ThreadPoolExecutor(1) as pool:
+
+            def read(ends: list[int]) -> Any:
+                rows = np.sort(order[ends[0] : ends[-1]])
+                return rows, pool.submit(self.X.__getitem__, rows)
+
+            following = read(buffers[0])
+            for i, ends in enumerate(buffers):
+                rows, reading = following
+                x = reading.result()
+                if i + 1 < len(buffers):
+                    following = read(buffers[i + 1])
+                inside = self._permutation(len(rows)) if self.shuffle else None
+                for start, stop in itertools.pairwise([e - ends[0] for e in ends]):
+                    index = np.arange(start, stop)
+                    if inside is not None:
+                        index = inside[start:stop]
+                    weight = self.weight
+                    yield x[index], None if weight is None else weight[rows[index]]
+
+    def _order(self, n_rows: int, n_features: int) -> np.ndarray:
+        if not self.shuffle:
+            return np.arange(n_rows)
+        if self.X.table.sparse:
+            return self._permutation(n_rows)
+        size = n_rows_in(_CHUNK_BYTES, n_features)
+        chunks = self._permutation(math.ceil(n_rows / size))
+        starts = chunks[:, None] * size + np.arange(size)
+        return starts[starts < n_rows]
+
+    def _permutation(self, n: int) -> np.ndarray:
+        device = None if self.generator is None else self.generator.device
+        order = torch.randperm(n, generator=self.generator, device=device)
+        return order.cpu().numpy()
+
+
 def make_batches(
     dataset: Rows, batch_size: int, **options: Any
-) -> TensorBatches | DataLoader:
-    """Iterate over a dataset: `TensorBatches`, or a `DataLoader` if its options ask.
+) -> TensorBatches | StreamedBatches | DataLoader:
+    """Iterate over a dataset: by a `DataLoader` only if there are options for it.
 
     Collecting a batch row by row, as `DataLoader` does, takes longer than a training
     step of a small net; so it is used only when an option such as `num_workers` needs
     it.
     """
     if set(options) <= {"shuffle", "generator"}:
-        return TensorBatches(dataset, batch_size, **options)
+        streamed = isinstance(dataset.X, StreamedRows)
+        batches = StreamedBatches if streamed else TensorBatches
+        return batches(dataset, batch_size, **options)
     # Its workers and its sampler want rows and generator on the CPU.
     seed = options["generator"].initial_seed()
     options["generator"] = torch.Generator().manual_seed(seed)

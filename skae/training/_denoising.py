@@ -16,6 +16,7 @@ from skae.training._start import (
     count_distinct,
     spread,
 )
+from skae.training._streaming import Table, dense_rows
 
 # Shares of the covariance that may be replaced by a diagonal.
 _SHRINKAGES = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 0.9)
@@ -29,14 +30,15 @@ _BLOCK_BYTES = 2**26
 WIDE = 1000
 
 
-def full_width(X: np.ndarray) -> int:
+def full_width(X: Table) -> int:
     """Give the size of a code that holds all there is: columns, or distinct rows."""
+    X, _ = dense_rows(X, None)
     n_features = X.shape[1]
     return n_features if n_features <= WIDE else count_distinct(X, n_features)
 
 
 def denoising_start(
-    X: np.ndarray,
+    X: Table,
     columns: Columns,
     n_components: int,
     noise: Noise,
@@ -68,8 +70,8 @@ def denoising_start(
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
-        Rows.
+    X : ndarray or LargeTable of shape (n_samples, n_features)
+        Rows. Of a large table, a sample is taken.
 
     columns : Columns
         Their statistics.
@@ -103,6 +105,7 @@ def denoising_start(
     .. [1] M. Chen, Z. Xu, K. Weinberger and F. Sha, "Marginalized denoising
        autoencoders for domain adaptation", ICML 2012.
     """
+    X, sample_weight = dense_rows(X, sample_weight)
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
     known = noise.moments(*_tensors(columns)) is not None
     table = (

@@ -205,6 +205,8 @@ class AutoencoderNet(TensorNet):
         """Lend the training rows to noise that draws from them."""
         modules = [] if self.noise_ is None else self.noise_.modules()
         swaps = [module for module in modules if isinstance(module, SwapNoise)]
+        if swaps:
+            rows = rows.in_memory()
         for noise in swaps:
             noise.lend(rows.X, rows.y)
         try:

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-import torch
 from skorch.callbacks import Callback
 from skorch.helper import predefined_split
 
@@ -53,17 +51,6 @@ class Run(NamedTuple):
     diverged_at: int | None = None
     interrupted: bool = False
     stopped_early: bool = False
-
-
-def float_tensor(
-    X: np.ndarray, device: torch.device | str = "cpu", copy: bool = False
-) -> torch.Tensor:
-    """Rows as a float32 tensor, sharing memory where it can unless `copy`."""
-    rows = np.ascontiguousarray(X, dtype=np.float32)
-    # torch cannot express that an array is read-only.
-    if not rows.flags.writeable or (copy and np.shares_memory(rows, X)):
-        rows = rows.copy()
-    return torch.from_numpy(rows).to(device)
 
 
 def run(

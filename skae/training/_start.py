@@ -1,10 +1,13 @@
 """Closed-form starts: the weights of the linear path before the first step."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.decomposition import PCA
+from sklearn.utils.sparsefuncs import mean_variance_axis
+
+from skae.training._streaming import LargeTable, Table, dense_rows
 
 
 class Columns(NamedTuple):
@@ -43,10 +46,15 @@ class LinearStart(NamedTuple):
     decoder_bias: np.ndarray
 
 
-def column_statistics(
-    X: np.ndarray, sample_weight: np.ndarray | None = None
-) -> Columns:
-    """Mean and variance of each column."""
+def column_statistics(X: Table, sample_weight: np.ndarray | None = None) -> Columns:
+    """Mean and variance of each column; of a large dense table, from a sample."""
+    if isinstance(X, LargeTable) and X.sparse:
+        weight = sample_weight
+        if weight is not None:
+            weight = weight.astype(X.dtype)
+        statistics = mean_variance_axis(X.array, axis=0, weights=weight)
+        return Columns(*(each.astype(np.float64) for each in statistics))
+    X, sample_weight = dense_rows(X, sample_weight)
     mean = np.empty(X.shape[1])
     variance = np.empty(X.shape[1])
     # Column by column, so that no copy of a large X is made; in float64, because sums
@@ -74,7 +82,7 @@ def as_bytes(X: np.ndarray) -> np.ndarray:
 
 
 def pca_start(
-    X: np.ndarray,
+    X: Table,
     columns: Columns,
     n_components: int,
     sample_weight: np.ndarray | None,
@@ -88,8 +96,8 @@ def pca_start(
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
-        Rows.
+    X : ndarray or LargeTable of shape (n_samples, n_features)
+        Rows. Of a large dense table, or one with weights, a sample is taken.
 
     columns : Columns
         Their statistics.
@@ -110,19 +118,32 @@ def pca_start(
     residual : float
         Root mean squared error of PCA, over rows and columns.
     """
-    if sample_weight is None:
-        rows, total = X, len(X)
+    rows: Any
+    total: float
+    if (
+        isinstance(X, LargeTable)
+        and X.sparse
+        and sample_weight is None
+        # PCA of a sparse matrix wants fewer axes than there are.
+        and n_components < min(X.shape)
+    ):
+        rows = X.array
     else:
+        rows, sample_weight = dense_rows(X, sample_weight)
+    total = rows.shape[0]
+    if sample_weight is not None:
         # Weighted centred rows beside their negatives have mean zero, and their
         # second moments are those of the weighted rows: what PCA centres is right.
-        centred = (X - columns.mean) * np.sqrt(sample_weight)[:, None]
+        centred = (rows - columns.mean) * np.sqrt(sample_weight)[:, None]
         rows = np.concatenate([centred, -centred])
         total = 2 * sample_weight.sum()
-    pca = PCA(min(n_components, *X.shape), random_state=random_state.randint(2**31 - 1))
+    pca = PCA(
+        min(n_components, *rows.shape), random_state=random_state.randint(2**31 - 1)
+    )
     # The variance explained is a division by zero for one row; it is not used.
     with np.errstate(divide="ignore", invalid="ignore"):
         pca.fit(rows)
-    axes = pca.components_
+    axes = np.ascontiguousarray(pca.components_)
     explained = np.square(pca.singular_values_).sum() / total
     residual = max(0.0, columns.variance.sum() - explained) / X.shape[1]
     encoder, decoder = spread(axes, axes.T, n_components, random_state)

@@ -1,0 +1,244 @@
+"""Tables as tensors: whole, or block by block where no dense copy is to be made."""
+
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.sparse import issparse
+from sklearn.utils.random import sample_without_replacement
+from torch import Tensor
+
+# Of tables that are larger, as dense float32, no copy is made.
+DENSE_BYTES = 2**29
+SPARSE_BYTES = 2**26
+# What is read at once.
+BLOCK_BYTES = 2**26
+# Enough rows to tell the columns' statistics and the axes of PCA by.
+SAMPLE_BYTES = 2**27
+
+
+def float_tensor(
+    X: np.ndarray, device: torch.device | str = "cpu", copy: bool = False
+) -> torch.Tensor:
+    """Rows as a float32 tensor, sharing memory where it can unless `copy`."""
+    rows = np.ascontiguousarray(X, dtype=np.float32)
+    # torch cannot express that an array is read-only.
+    if not rows.flags.writeable or (copy and np.shares_memory(rows, X)):
+        rows = rows.copy()
+    return torch.from_numpy(rows).to(device)
+
+
+def is_large(X: Any) -> bool:
+    """Whether a table is too large for a dense copy in float32."""
+    shape: Any = getattr(X, "shape", ())
+    if len(shape) != 2:
+        return False
+    return 4 * shape[0] * shape[1] > (SPARSE_BYTES if issparse(X) else DENSE_BYTES)
+
+
+def n_rows_in(n_bytes: int, n_features: int) -> int:
+    """How many dense rows in float32 take so much memory; one at least."""
+    return max(1, n_bytes // (4 * n_features))
+
+
+class LargeTable:
+    """Rows of a dense array, maybe on disk, or of a sparse matrix.
+
+    Indexing gives dense rows, which are all that is in memory of them.
+
+    Parameters
+    ----------
+    array : ndarray or CSR matrix of shape (n_samples, n_features)
+        The table. Of an array in a memory-mapped file, only what is asked for is read.
+
+    index : ndarray of shape (n_rows,), default=None
+        Numbers of the rows that count, in order; None: all.
+    """
+
+    def __init__(self, array: Any, index: np.ndarray | None = None) -> None:
+        self.array = array
+        self.index = index
+        self._file = _mapped_file(array)
+        self._file_size = 0 if self._file is None else os.stat(self._file).st_size
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of rows and columns."""
+        return len(self), self.array.shape[1]
+
+    def __len__(self) -> int:
+        return self.array.shape[0] if self.index is None else len(self.index)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """What the rows are in scikit-learn's eyes: all but float32 is float64."""
+        single = self.array.dtype == np.float32
+        return np.dtype(np.float32 if single else np.float64)
+
+    @property
+    def sparse(self) -> bool:
+        """Whether the table is a sparse matrix."""
+        return issparse(self.array)
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        self._check_file()
+        part = self.array[rows if self.index is None else self.index[rows]]
+        part = part.toarray() if issparse(part) else np.asarray(part)
+        return part.astype(self.dtype, copy=False)
+
+    def _check_file(self) -> None:
+        # Reading beyond the end of a file would end the process.
+        if self._file is None:
+            return
+        size = os.stat(self._file).st_size if os.path.exists(self._file) else 0
+        if size < self._file_size:
+            raise ValueError(
+                f"The file that X is mapped from, {self._file}, had "
+                f"{self._file_size:,} bytes and now has {size:,}. It must stay as it "
+                "is while the estimator works: write the table again, and map it anew."
+            )
+
+    def take(self, mask: np.ndarray) -> "LargeTable":
+        """Give the table of some of the rows."""
+        if self.sparse:
+            return LargeTable(self.array[mask])
+        index = np.arange(len(self)) if self.index is None else self.index
+        return LargeTable(self.array, index[mask])
+
+    def values(self) -> Iterator[np.ndarray]:
+        """Give all values, block by block; of a sparse matrix, those it stores."""
+        if self.sparse:
+            yield self.array.data
+            return
+        n_rows = n_rows_in(BLOCK_BYTES, self.shape[1])
+        for start in range(0, len(self), n_rows):
+            yield self[start : start + n_rows]
+
+    @cached_property
+    def sample(self) -> np.ndarray:
+        """Numbers of rows that stand for all where all would be too many."""
+        size = n_rows_in(SAMPLE_BYTES, self.shape[1])
+        if size >= len(self):
+            return np.arange(len(self))
+        return np.sort(sample_without_replacement(len(self), size, random_state=0))
+
+
+# Rows to train on or to apply a module to.
+Table = np.ndarray | LargeTable
+
+
+def _mapped_file(array: Any) -> Any:
+    """Path of the file that an array is mapped from; None if it is in memory."""
+    while isinstance(array, np.ndarray):
+        if isinstance(array, np.memmap) and array.filename is not None:
+            return array.filename
+        array = array.base
+    return None
+
+
+def take_rows(X: Table, mask: np.ndarray) -> Table:
+    """Give some rows of an array or a table."""
+    return X.take(mask) if isinstance(X, LargeTable) else X[mask]
+
+
+def dense_rows(
+    X: Table, sample_weight: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Give an array and its weights as they are, and a sample of a large table."""
+    if not isinstance(X, LargeTable):
+        return X, sample_weight
+    index = X.sample
+    return X[index], None if sample_weight is None else sample_weight[index]
+
+
+class StreamedRows:
+    """A large table as tensors, of which there are only those that are asked for.
+
+    Parameters
+    ----------
+    table : LargeTable
+        The table.
+
+    device : torch.device or str
+        Where the tensors go.
+
+    then : callable, default=None
+        Applied to each tensor of rows that is asked for.
+    """
+
+    def __init__(
+        self,
+        table: LargeTable,
+        device: torch.device | str,
+        then: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.table = table
+        self.device = torch.device(device)
+        self.then = then
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, rows: Any) -> Tensor:
+        # What a slice gives may be the user's own memory, which a module may write to.
+        x = float_tensor(self.table[rows], copy=isinstance(rows, slice))
+        if self.device.type == "cuda":
+            x = x.pin_memory().to(self.device, non_blocking=True)
+        x = x.to(self.device)
+        if self.then is None:
+            return x
+        with torch.no_grad():
+            return self.then(x)
+
+    def split(self, n_rows: int) -> Iterator[Tensor]:
+        """Give all rows, so many at a time, or fewer where they are wide."""
+        n_rows = min(n_rows, n_rows_in(BLOCK_BYTES, self.table.shape[1]))
+        for start in range(0, len(self), n_rows):
+            yield self[start : start + n_rows]
+
+    def map(self, then: Callable[[Tensor], Tensor]) -> "StreamedRows":
+        """Give rows that a function is applied to when they are read."""
+        return StreamedRows(self.table, self.device, then)
+
+    def cpu(self) -> "StreamedRows":
+        """Give the same rows as tensors on the CPU."""
+        return StreamedRows(self.table, "cpu", self.then)
+
+
+def device_rows(table: LargeTable, device: torch.device) -> Tensor | StreamedRows:
+    """Give the tensor of a table if a GPU has room for it; else stream its rows."""
+    rows = StreamedRows(table, device)
+    if device.type != "cuda":
+        return rows
+    free, _ = torch.cuda.mem_get_info(device)
+    if 4 * math.prod(table.shape) > free // 2:
+        return rows
+    return torch.cat(list(rows.split(n_rows_in(BLOCK_BYTES, table.shape[1]))))
+
+
+@torch.no_grad()
+def mapped(
+    function: Callable[[Tensor], Tensor], X: Tensor | StreamedRows, n_rows: int
+) -> Tensor | StreamedRows:
+    """Apply a function to rows, `n_rows` at a time, and keep the results.
+
+    Those of streamed rows go into a temporary file if they are large, too.
+    """
+    batches: Iterable[Tensor] = (function(x) for x in X.split(n_rows))
+    if isinstance(X, Tensor):
+        return torch.cat(list(batches))
+    shape = (len(X), function(X[:1]).shape[1])
+    if 4 * math.prod(shape) <= DENSE_BYTES:
+        return torch.cat(list(batches))
+    with tempfile.TemporaryFile() as file:  # it goes when the last map of it does
+        results = np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
+    start = 0
+    for batch in batches:
+        results[start : start + len(batch)] = batch.cpu().numpy()
+        start += len(batch)
+    return StreamedRows(LargeTable(results), X.device)
