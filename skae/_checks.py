@@ -257,38 +257,33 @@ def check_optimizer(optimizer: Any) -> None:
         )
 
 
-def check_net_params(net_params: dict[str, Any]) -> None:
-    """Refuse arguments of the net that the estimator has parameters for."""
-    own = {
-        "batch_size",
-        "callbacks",
-        "device",
-        "lr",
-        "max_epochs",
-        "module",
-        "optimizer",
-        "verbose",
-        "warm_start",
-    }
-    reserved = {"criterion": "loss", "train_split": "validation_fraction"}
-    reserved.update({name: name for name in own})
-    internal = {
-        "emphasis",
-        "from_logits",
-        "guard_random_state",
-        "loss_unit",
-        "noise",
-        "seed",
-    }
-    for name in net_params:
-        if name in internal:
+def check_net_params(
+    estimator: Any, *, set_here: set[str], instead: dict[str, str]
+) -> None:
+    """Refuse arguments of the net that the estimator sets.
+
+    Parameters
+    ----------
+    estimator : estimator
+        It has `net_params`; what has the name of a parameter of its own is refused.
+
+    set_here : set of str
+        Arguments that no parameter is for.
+
+    instead : dict of str
+        Parameters to use in place of arguments with other names.
+    """
+    instead = {**{name: name for name in estimator.get_params(deep=False)}, **instead}
+    for name in estimator.net_params or {}:
+        if name in instead:
             raise ValueError(
-                f"net_params may not contain {name!r}: the estimator sets it itself."
+                f"net_params may not contain {name!r}: set the parameter "
+                f"{instead[name]!r} of {type(estimator).__name__} instead."
             )
-        if name in reserved:
+        if name in set_here:
             raise ValueError(
-                f"net_params may not contain {name!r}: set the estimator's parameter "
-                f"{reserved[name]!r} instead."
+                f"net_params may not contain {name!r}: {type(estimator).__name__} sets "
+                "it itself."
             )
 
 

@@ -285,7 +285,8 @@ class FittedByTraining(BaseEstimator):
                 self._start(net, X_train, weight)
             if too_few:
                 rows = self._validation_rows(net, X_train, weight)
-                return Run([], [], best_epoch=0, best_loss=net.mean_loss(rows)), 0
+                loss = net.mean_loss(rows)
+                return Run([], [], best_epoch=0, best_loss=loss, start_kept=True), 0
             valid = clean = None
             if X_val is not None:
                 valid = self._validation_rows(net, X_val, weight_val)
@@ -316,7 +317,9 @@ class FittedByTraining(BaseEstimator):
                 net, valid, len(X_val), weight_val, start_losses, restart
             ):
                 start_loss = valid.average(start_losses)
-                result = result._replace(best_epoch=0, best_loss=start_loss)
+                result = result._replace(
+                    best_epoch=0, best_loss=start_loss, start_kept=True
+                )
         return result, n_epochs
 
     @staticmethod
@@ -456,8 +459,22 @@ class FittedByTraining(BaseEstimator):
                 "optimizer='lbfgs' has no weight decay. Set weight_decay=0, or use "
                 f"another optimizer. Got weight_decay={self.weight_decay}."
             )
-        checks.check_net_params(self.net_params or {})
+        checks.check_net_params(
+            self,
+            set_here={
+                "emphasis",
+                "from_logits",
+                "guard_random_state",
+                "loss_unit",
+                "module",
+                "noise",
+                "seed",
+            },
+            instead={"criterion": "loss", "train_split": "validation_fraction"},
+        )
         factory, arguments = self._module_factory(X, stream)
+        arguments = {f"module__{name}": value for name, value in arguments.items()}
+        arguments.update(self._net_params(of_module=True))
         net = self._net(
             factory,
             len(X),
@@ -467,7 +484,7 @@ class FittedByTraining(BaseEstimator):
             noise=self._noise(),
             from_logits=self._uses_logits(),
             **self._net_options(),
-            **{f"module__{name}": value for name, value in arguments.items()},
+            **arguments,
         )
         with torch.no_grad(), net.private_random_state_:
             net.module_.eval()
@@ -513,9 +530,17 @@ class FittedByTraining(BaseEstimator):
                 "iterator_valid__batch_size": recipe.EVALUATION_ROWS,
                 **{f"optimizer__{name}": value for name, value in options.items()},
                 **arguments,
-                **(self.net_params or {}),
+                **self._net_params(of_module=False),
             },
         ).initialize()
+
+    def _net_params(self, *, of_module: bool) -> dict[str, Any]:
+        """Give those of `net_params` that are for the module, or all others."""
+        return {
+            name: value
+            for name, value in (self.net_params or {}).items()
+            if name.startswith("module__") == of_module
+        }
 
     def _take_over_state(self, net: AutoencoderNet) -> None:
         try:

@@ -3,19 +3,15 @@
 import copy
 from typing import Any
 
-import torch
 from torch import nn
 
 from skae.modules import Decoder, Encoder
-from skae.modules._parts import without_idle_parts
 
 
 class HalvesMixin:
     """Give a fitted estimator `encoder_module_` and `decoder_module_`."""
 
     net_: Any
-    n_features_in_: int
-    n_components_: int
 
     def _autoencoder(self) -> nn.Module:
         """Give the trained module that encodes and decodes."""
@@ -24,15 +20,20 @@ class HalvesMixin:
     @property
     def encoder_module_(self) -> Encoder:
         """A copy of the encoder, rows to codes, as a torch module."""
-        return self._half(Encoder(self._autoencoder()), self.n_features_in_)
+        return Encoder(self._copy_without_the_parts_idle_in("encode"))
 
     @property
     def decoder_module_(self) -> Decoder:
         """A copy of the decoder, codes to rows, as a torch module."""
-        return self._half(Decoder(self._autoencoder()), self.n_components_)
+        return Decoder(self._copy_without_the_parts_idle_in("decode"))
 
-    def _half(self, half: Any, d_in: int) -> Any:
+    def _copy_without_the_parts_idle_in(self, half: str) -> nn.Module:
+        module: Any = copy.deepcopy(self._autoencoder())
         # Of a module of the user's, nobody knows what its methods look at.
-        if not type(half.autoencoder).__module__.startswith("skae.modules"):
-            return copy.deepcopy(half)
-        return without_idle_parts(half, torch.zeros(2, d_in, device=self.net_.device))
+        if hasattr(module, "idle_parts"):
+            for name in module.idle_parts(half):
+                delattr(module, name)
+        for parameter in module.parameters():
+            # What a fit kept fixed is the network's own to train.
+            parameter.requires_grad_(parameter.is_floating_point())
+        return module

@@ -105,14 +105,14 @@ batch_size : int or "auto", default="auto"
 
 freeze : {"none", "all"} or int, default="none"
     What of the encoder is kept as it is: nothing, all, or so many hidden layers, from
-    the input on.
+    the input on. The linear path is no layer of these.
 
 freeze_epochs : int, default=0
     Epochs in the beginning that train only the head.
 
 reconstruction_weight : float, default=0.0
     Weight of the autoencoder's squared error in the loss, relative to the variance of
-    the columns. Of no use with ``freeze="all"``.
+    the columns. It is that of the labelled rows. Of no use with ``freeze="all"``.
 
 early_stopping : bool, default=False
     Whether to hold out labelled rows, to stop when their loss has not improved for
@@ -188,8 +188,12 @@ the rows does not matter.
 
 With ``head_input="hidden"``, labels change the codes that `transform` gives through the
 hidden layers alone: the layer that makes codes of them, and the linear path beside it,
-are as the pretrainer left them. After a start in closed form that no training has
-improved on, the hidden layers are random and the codes are linear.
+are as the pretrainer left them. Where the pretrainer kept its start in closed form, the
+codes are linear, and the hidden layers are what training made of them.
+
+To cross-validate with unlabelled rows, score labelled rows alone, as in
+``cv=[(train, test[labelled[test]]) for train, test in KFold(5).split(X)]`` with a mask
+``labelled``: `score` takes the mark of an unlabelled row for its label.
 
 Expect little of pretraining. Compare with ``pretrain=False``, and try
 :class:`sklearn.svm.{svm}`{spreading} first.
@@ -402,7 +406,8 @@ class BasePretrained(
 
     # Fitting
 
-    @fit_context(prefer_skip_nested_validation=True)
+    # The pretrainer is the user's: its parameters are to be checked, too.
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Self:
@@ -451,6 +456,8 @@ class BasePretrained(
             pretrainer = self._make_pretrainer(given, X.shape[1], pretrain_seed, device)
             if self.pretrain and not isinstance(self.pretrainer, FrozenEstimator):
                 pretrainer.fit(rows, sample_weight=row_weight)
+                if hasattr(self, "feature_names_in_"):
+                    pretrainer.feature_names_in_ = self.feature_names_in_
             if self.pretrain:
                 autoencoder = copy.deepcopy(pretrainer.net_.plain_module_)
             else:
@@ -499,9 +506,9 @@ class BasePretrained(
             weight = weight[counts]
         if not labelled.any():
             marked = "-1" if isinstance(self, ClassifierMixin) else "NaN"
-            of_weight = "" if weight is None else " of those with a positive weight"
+            which = "" if weight is None else " with a positive weight"
             raise ValueError(
-                f"None of the {len(X)} rows of X{of_weight} is labelled: {marked} in y "
+                f"None of the {len(X)} rows of X{which} is labelled: {marked} in y "
                 "marks an unlabelled row. At least one row needs a label; to train on "
                 "unlabelled rows alone, fit the autoencoder by itself."
             )
@@ -547,30 +554,26 @@ class BasePretrained(
         return pretrainer
 
     def _checked_net_params(self) -> dict[str, Any]:
-        net_params = dict(self.net_params or {})
-        own = self.get_params(deep=False)
-        set_here = {
-            "criterion",
-            "guard_random_state",
-            "module",
-            "optimizer",
-            "reconstruction_unit",
-            "seed",
-            "train_split",
-            "warm_start",
-        }
-        for name in net_params:
-            if name in own:
-                raise ValueError(
-                    f"net_params may not contain {name!r}: set the parameter {name!r} "
-                    f"of {type(self).__name__} instead."
-                )
-            if name in set_here:
-                raise ValueError(
-                    f"net_params may not contain {name!r}: {type(self).__name__} sets "
-                    "it itself."
-                )
-        return net_params
+        checks.check_net_params(
+            self,
+            set_here={
+                "criterion",
+                "guard_random_state",
+                "module",
+                "optimizer",
+                "reconstruction_unit",
+                "seed",
+                "train_split",
+                "warm_start",
+            },
+            instead={
+                "module__dropout": "dropout",
+                "module__head_input": "head_input",
+                "module__hidden_layer_sizes": "head_hidden_layer_sizes",
+                "optimizer__weight_decay": "weight_decay",
+            },
+        )
+        return dict(self.net_params or {})
 
     def _n_head_inputs(self, autoencoder: Any, x: Tensor) -> int:
         """Width of what the head is given."""
@@ -764,6 +767,8 @@ def _random_module(
         net = pretrainer.net_
         factory, arguments = net.module, net.get_params_for("module")
     else:
+        pretrainer._validate_params()
+        pretrainer._check_X(X, reset=True)
         factory, arguments = pretrainer._module_factory(X)
     if isinstance(factory, nn.Module):
         raise ValueError(

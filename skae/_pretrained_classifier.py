@@ -1,5 +1,6 @@
 """The classifier whose network begins with a trained encoder."""
 
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -146,16 +147,29 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
                 "number -1."
             )
         if y.dtype.kind == "O":
-            labelled = np.asarray(y != -1, dtype=bool)
-        elif y.dtype.kind in "if" and not np.array_equal(np.unique(y), [-1, 1]):
-            labelled = y != -1
-        else:
-            labelled = np.ones(len(y), dtype=bool)
-        return y, labelled
+            return y, np.asarray(y != -1, dtype=bool)
+        if y.dtype.kind not in "if":
+            return y, np.ones(len(y), dtype=bool)
+        if np.array_equal(np.unique(y), [-1, 1]):
+            warnings.warn(
+                "y holds -1 and 1 and nothing else: they are taken for two classes. If "
+                "-1 marks unlabelled rows here, pass y.astype(object).",
+                stacklevel=6,
+            )
+            return y, np.ones(len(y), dtype=bool)
+        return y, y != -1
 
     def _encode(self, y: np.ndarray) -> np.ndarray:
-        if y.dtype.kind == "O" and not isinstance(y[0], str):
-            y = np.array(y.tolist())  # numbers, which -1 may have stood beside
+        if y.dtype.kind == "O":
+            texts = [isinstance(label, str) for label in y]
+            if None in y.tolist() or len(set(texts)) > 1:
+                raise ValueError(
+                    "The labels in y must be all strings or all numbers, beside the "
+                    "number -1 that marks an unlabelled row. Got labels of the types "
+                    f"{sorted({type(label).__name__ for label in y})}."
+                )
+            if not texts[0]:
+                y = np.array(y.tolist())  # numbers, which -1 may have stood beside
         check_classification_targets(y)
         self.classes_, encoded = np.unique(y, return_inverse=True)
         return encoded

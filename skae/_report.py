@@ -62,13 +62,12 @@ def report(
             f"The state kept is that of epoch {kept}.",
             stacklevel=stacklevel,
         )
-    if estimator.verbose and n_epochs == 0:
-        print(f"{name}: the start is kept, with loss {result.best_loss:.4g}.")
-    elif estimator.verbose:
+    if estimator.verbose:
         how = "Stopped early" if result.stopped_early else "Trained"
+        state = "the start" if result.start_kept else f"that of epoch {kept}"
         print(
-            f"{name}: {how} after {done} epochs{rows}; the state kept is that of epoch "
-            f"{kept}, with loss {result.best_loss:.4g}."
+            f"{name}: {how} after {done} epochs{rows}; the state kept is {state}, with "
+            f"loss {result.best_loss:.4g}."
         )
 
 

@@ -14,7 +14,7 @@ from skae._report import report
 from skae._sklearn_compat import Interval, StrOptions
 from skae.modules import DenseAutoencoder
 from skae.noise import NOISES, Noise, make_noise
-from skae.training import AutoencoderNet, Rows, StreamedRows, mapped, recipe, run
+from skae.training import AutoencoderNet, Rows, mapped, recipe, run
 
 
 @shared_docs
@@ -27,9 +27,9 @@ class StackedAEPretrainer(BasePCAAutoencoder):
     last all layers together. The layers may be reused to start a classifier or a
     regressor where few rows have labels.
 
-    As :class:`AutoencoderTransformer` it has a linear path that starts as PCA: the
-    hidden layers are silent at first, whatever they have learned, and what training
-    makes of them is kept if held-out rows are reconstructed better than by PCA.
+    As :class:`AutoencoderTransformer` it has a linear path that starts as PCA. What
+    training makes of all layers is kept if held-out rows are reconstructed better than
+    by PCA, and PCA is kept otherwise.
 
     Parameters
     ----------
@@ -113,6 +113,12 @@ class StackedAEPretrainer(BasePCAAutoencoder):
     the last phase. `partial_fit` of a new estimator trains the phases on the rows of
     the first call; further calls, and `fit` with `warm_start`, go on with the last
     phase.
+
+    The phase of the code is not one of the activations of the last hidden layer, as in
+    [1]_, but of rows: all layers are gone through, and only those next to the code and
+    to the output are trained, and the linear path, which is beside them all. Without
+    the last phase, reconstructions are much better for it. Entry 0 of
+    `validation_loss_curve_` is the loss after the phases.
 
     The activations that a hidden layer gives are computed once and kept for the phase
     of the next layer, as 4 bytes each: in memory, or in a temporary file if `X` is read
@@ -270,8 +276,7 @@ class StackedAEPretrainer(BasePCAAutoencoder):
 
     def _pretrain(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> bool:
         module = net.plain_module_
-        layer_train = _centred(module, train)
-        layer_valid = None if valid is None else _centred(module, valid)
+        layer_train, layer_valid = train, valid
         for i in range(len(self._hidden_widths())):
             if not self._train_layer(module, i, layer_train, layer_valid):
                 return False
@@ -298,9 +303,9 @@ class StackedAEPretrainer(BasePCAAutoencoder):
             noise=noise,
             lr=self._phase_lr(),
         )
-        if net.noise_ is not None:
-            with net.guarded():
-                net.noise_.fit(train.in_memory().X)
+        few = train.in_memory()
+        weight = None if few.y is None else few.y.cpu().numpy()
+        self._fit_noise(net, few.X.cpu().numpy(), weight)
         net.set_loss_unit(train)
         with net.lending(train):
             return self._train_phase(net, i, f"layer {i + 1}", train, valid)
@@ -330,7 +335,8 @@ class StackedAEPretrainer(BasePCAAutoencoder):
     ) -> bool:
         """Train a phase and keep its record; tell whether to go on."""
         n_epochs = self._phase_epochs(net, i, len(train))
-        before = net.mean_loss(train if valid is None else valid)
+        rows = train if valid is None else valid
+        before = net.mean_loss(rows)
         start = time.perf_counter()
         result = run(
             net,
@@ -350,19 +356,12 @@ class StackedAEPretrainer(BasePCAAutoencoder):
                 "loss_curve": result.loss_curve,
                 "validation_loss_curve": result.validation_loss_curve,
                 "error_before": before,
-                "error_after": net.mean_loss(train if valid is None else valid),
+                "error_after": net.mean_loss(rows),
                 "seconds": time.perf_counter() - start,
             }
         )
         report(self, result, n_epochs, lr=net.lr, part=f", {name}", stacklevel=9)
         return not result.interrupted
-
-
-@torch.no_grad()
-def _centred(module: DenseAutoencoder, rows: Rows) -> Rows:
-    if isinstance(rows.X, StreamedRows):  # when they are read
-        return Rows(rows.X.map(module.centre), rows.y)
-    return Rows(module.centre(rows.X), rows.y)
 
 
 def _activations(layer: Callable[[Tensor], Tensor], rows: Rows) -> Rows:

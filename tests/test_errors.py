@@ -58,7 +58,7 @@ class ErrorOnFirstBatch(Callback):
         ({"lr_schedule": StepLR}, r"partial\(torch.*StepLR, step_size=10\).*StepLR"),
         ({"lr_schedule": EarlyStopping()}, r"skorch.callbacks.LRScheduler instance"),
         ({"lr_schedule": EarlyStopping}, r"skorch.callbacks.LRScheduler instance"),
-        ({"net_params": {"seed": 1}}, r"'seed': the estimator sets it itself"),
+        ({"net_params": {"seed": 1}}, r"'seed': AutoencoderTransformer sets it itself"),
         ({"module": TwoCodes}, r"must give a tensor of codes.*gave <class 'tuple'>"),
         (
             {"net_params": {"iterator_train__drop_last": True}, "batch_size": 500},
@@ -67,7 +67,7 @@ class ErrorOnFirstBatch(Callback):
         ({"n_iter_no_change": 0}, r"'n_iter_no_change'.*Got 0"),
         ({"tol": -1.0}, r"'tol'.*Got -1.0"),
         ({"callbacks": "EarlyStopping"}, r"'callbacks'.*Got 'EarlyStopping'"),
-        ({"net_params": {"lr": 1}}, r"'lr': set the estimator's parameter 'lr'"),
+        ({"net_params": {"lr": 1}}, r"'lr': set the parameter 'lr' of Autoenc"),
         ({"net_params": {"criterion": 1}}, r"'criterion'.*parameter 'loss'"),
         ({"net_params": {"nonsense": 1}}, r"unexpected argument\(s\) nonsense"),
         ({"device": "cuda:99"}, r"'cuda:99' is not available.*'cpu'"),
@@ -238,7 +238,7 @@ def test_a_failed_fit_leaves_the_earlier_one(warm_start, curved):
         model.set_params(**good)
         np.testing.assert_array_equal(model.transform(curved), codes)
     with pytest.raises(ValueError, match="NaN"):
-        model.fit(np.full((20, 4), np.nan))
+        model.fit(np.full((20, 6 if warm_start else 4), np.nan))
     np.testing.assert_array_equal(model.transform(curved), codes)
     if warm_start:
         with pytest.raises(ValueError, match="warm_start=True goes on from the fitted"):

@@ -80,6 +80,23 @@ def test_training_a_half_leaves_the_estimator_alone():
     np.testing.assert_array_equal(estimator.transform(X), before)
 
 
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        DenoisingAutoencoder(**QUICK),  # its linear path is fixed
+        PretrainedClassifier(
+            AutoencoderTransformer(5, **QUICK), freeze="all", max_epochs=2
+        ),
+    ],
+    ids=str,
+)
+def test_halves_can_be_trained(estimator):
+    estimator = estimator.fit(X, y)
+    for half in (estimator.encoder_module_, estimator.decoder_module_):
+        assert all(p.requires_grad for p in half.parameters())
+        assert half.state_dict()
+
+
 def test_wrapping_the_module_shares_its_weights():
     estimator = AutoencoderTransformer(5, **QUICK).fit(X)
     before = estimator.transform(X)

@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import (
@@ -31,6 +31,8 @@ from skae import (
 )
 
 
+# Some checks have such labels.
+@pytest.mark.filterwarnings("ignore:y holds -1 and 1 and nothing else:UserWarning")
 @parametrize_with_checks([PretrainedClassifier(), PretrainedRegressor()])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
@@ -282,6 +284,7 @@ def test_types_of_labels(labels, digits):
         assert_array_equal(model.predict_proba(X), reference.predict_proba(X))
 
 
+@pytest.mark.filterwarnings("ignore:y holds -1 and 1 and nothing else:UserWarning")
 @pytest.mark.parametrize(
     "labels", [[False, True], ["no", "yes"], [-1, 1], [-1.0, 1.0], [0, 1]]
 )
@@ -305,7 +308,80 @@ def test_minus_one_beside_a_single_class(digits):
         assert list(model.classes_) == [positive]
         assert_array_equal(model.predict(X), np.full(300, positive))
         assert_array_equal(model.predict_proba(X), np.ones((300, 1)))
-    assert list(quick().fit(X, one.astype(int)).classes_) == [-1, 1]
+    with pytest.warns(UserWarning, match=r"taken for two classes.*astype\(object\)"):
+        assert list(quick().fit(X, one.astype(int)).classes_) == [-1, 1]
+
+
+@pytest.mark.parametrize("first", [3, "a"])
+def test_labels_of_several_kinds(first, digits):
+    y = np.array([first, 3, "a", -1] * 60, dtype=object)
+    with pytest.raises(ValueError, match=r"all strings or all numbers.*'int', 'str'"):
+        quick().fit(digits[0][: len(y)], y)
+
+
+def test_booleans_beside_unlabelled_rows(digits):
+    X, _, y = digits
+    marked = np.array([bool(label % 2) for label in y], dtype=object)
+    marked[100:] = -1
+    model = quick().fit(X, marked)
+    assert_array_equal(model.classes_, [False, True])
+    assert model.n_labelled_ == 100
+
+
+@pytest.mark.parametrize("pretrain", [True, False])
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({"n_components": 0}, "n_components"),
+        ({"activation": "foo"}, "activation"),
+        ({"loss": "binary_cross_entropy"}, r"values in \[0, 1\]"),
+    ],
+)
+def test_parameters_of_the_pretrainer_are_checked(pretrain, params, message, digits):
+    X, _, y = digits
+    pretrainer = AutoencoderTransformer(**{"max_epochs": 1, **params})
+    model = PretrainedClassifier(pretrainer, pretrain=pretrain, max_epochs=1)
+    with pytest.raises(ValueError, match=message):
+        model.fit(X * 20, y)
+
+
+def test_names_of_columns_reach_the_pretrainer(digits):
+    X, _, y = digits
+    frame = pd.DataFrame(X, columns=[f"pixel {i}" for i in range(64)])
+    model = quick().fit(frame, y)
+    assert list(model.pretrainer_.feature_names_in_) == list(frame.columns)
+    model.pretrainer_.transform(frame)  # without a warning
+
+
+def test_what_is_fixed_in_a_module_stays_so(digits):
+    X, _, y = digits
+
+    class PartlyFixed(Own):
+        def __init__(self, n_features, n_components):
+            super().__init__(n_features, n_components)
+            self.to_code.weight.requires_grad_(False)
+
+    pretrainer = AutoencoderTransformer(4, module=PartlyFixed, max_epochs=1)
+    model = PretrainedClassifier(pretrainer, head_input="code", max_epochs=3).fit(X, y)
+    before, after = model.pretrainer_.module_, model.net_.module_.autoencoder
+    assert torch.equal(before.to_code.weight, after.to_code.weight)
+    assert any(
+        not torch.equal(p, q)
+        for p, q in zip(before.parameters(), after.parameters(), strict=True)
+    )
+
+
+def test_cross_validation_with_unlabelled_rows(digits):
+    X, _, y = digits
+    labelled = np.arange(len(y)) % 2 == 0
+    marked = np.where(labelled, y, -1)
+    cv = [
+        (train, test[labelled[test]])
+        for train, test in KFold(3, shuffle=True, random_state=0).split(X)
+    ]
+    grid = {"dropout": [0.0, 0.3]}
+    search = GridSearchCV(quick(max_epochs=40), grid, cv=cv).fit(X, marked)
+    assert search.best_score_ > 0.6
 
 
 def test_class_weight():

@@ -4,6 +4,7 @@ import copy
 import itertools
 import pickle
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -104,9 +105,70 @@ def test_inputs_of_a_layer_are_what_the_layers_below_give(digits, monkeypatch):
     for (rows, _), (codes, _) in itertools.pairwise(seen):
         layer = module.encoder[:2]
         with torch.no_grad():
-            assert_allclose(layer(rows), codes, atol=1e-6)
+            assert_allclose(layer(module.centre(rows)), codes, atol=1e-6)
     assert len(seen[0][1]) == 100 and seen[1][0].shape == (900, 30)
-    assert abs(float(seen[0][0].mean())) < 0.05
+    # The first layer is given rows, in their own units.
+    assert {row.tobytes() for row in seen[0][0].numpy()} <= {
+        row.tobytes() for row in digits[0].astype(np.float32)
+    }
+
+
+class Targets(torch.nn.MSELoss):
+    """Note the range of the rows that are to be given."""
+
+    ranges: ClassVar[set] = set()
+
+    def forward(self, x_hat, x):
+        self.ranges.add((float(x.min()), float(x.max())))
+        return super().forward(x_hat, x)
+
+
+def test_the_loss_of_rows_is_in_their_units(digits):
+    Targets.ranges.clear()
+    model = fit(digits[0] * 100 + 1000, loss=Targets)
+    assert Targets.ranges == {(1000.0, 1100.0)}
+    errors = [model.phases_[i]["error_before"] for i in (0, 2)]
+    assert 0.5 < errors[0] / errors[1] < 2
+
+
+def test_weights_count_in_the_noise_of_the_layers(digits, monkeypatch):
+    scales = []
+    train_phase = StackedAEPretrainer._train_phase
+
+    def spy(self, net, i, *rows):
+        scales.append(float(net.noise_.scale))
+        return train_phase(self, net, i, *rows)
+
+    monkeypatch.setattr(StackedAEPretrainer, "_train_phase", spy)
+    X = np.concatenate([digits[0][:300], 0.01 * digits[0][300:600]])
+    weight = np.repeat([1.0, 1000.0], 300)
+    params = {"noise": "gaussian", "validation_fraction": None, "random_state": 0}
+    model = StackedAEPretrainer(4, max_epochs=1, fine_tune_epochs=0, **params)
+    model.fit(X, sample_weight=weight)
+    mean = np.average(X, axis=0, weights=weight)
+    variance = np.average((X - mean) ** 2, axis=0, weights=weight)
+    assert scales[0] == pytest.approx(np.sqrt(variance.mean()), rel=1e-4)
+    assert scales[0] == pytest.approx(scales[2])  # the phase of the code
+
+
+def test_no_fine_tuning_without_validation_rows(digits, capsys):
+    model = fit(digits[0], fine_tune_epochs=0, validation_fraction=None, verbose=2)
+    error = model.reconstruction_error(digits[0]).mean()
+    assert model.best_loss_ == pytest.approx(error, rel=1e-4)
+    assert "Trained after 0 epochs" in capsys.readouterr().out
+
+
+def test_options_of_the_module_and_of_parameter_groups(digits):
+    model = fit(
+        digits[0],
+        net_params={
+            "module__train_linear_path": False,
+            "optimizer__param_groups": [("encoder*", {"lr": 1e-5})],
+        },
+    )
+    assert not model.module_.linear_encoder.weight.requires_grad
+    rates = [group["lr"] for group in model.net_.optimizer_.param_groups]
+    assert rates == pytest.approx([1e-5, 3e-3])
 
 
 @pytest.mark.parametrize("init", ["auto", "random"])

@@ -150,15 +150,16 @@ class DenseAutoencoder(nn.Module):
     def layer_autoencoder(self, i: int) -> LayerAutoencoder:
         """Give hidden layer `i`, from 0, and its mirror image as a module to train.
 
-        It takes what the layer is given in `encode`, so rows that are centred and
-        scaled for the first one.
+        It takes what the layer before gives, and the first one takes rows.
         """
         last = len(self.decoder) - 1 - 2 * i
         encoder, decoder = list(self.encoder), list(self.decoder)
+        units = (self.mean, self.scale) if i == 0 else ()
         return LayerAutoencoder(
             nn.Sequential(*encoder[2 * i : 2 * i + 2]),
             # After the last layer of the decoder there is no activation.
             nn.Sequential(*decoder[last : last + 2]),
+            *units,
         )
 
     def code_layers(self) -> list[nn.Module]:
@@ -166,6 +167,14 @@ class DenseAutoencoder(nn.Module):
         layers = [self.encoder[-1], self.decoder[0], self.decoder[-1]]
         paths = (self.linear_encoder, self.linear_decoder)
         return layers + [path for path in paths if path is not None]
+
+    def idle_parts(self, half: str) -> list[str]:
+        """Name the parts that "encode" or "decode" has no use for."""
+        if half == "encode":
+            return ["decoder", "linear_decoder"]
+        # Tied layers use the weights of the encoder's.
+        tied = isinstance(self.decoder[-1], TiedLinear)
+        return [] if tied else ["encoder", "linear_encoder"]
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruct rows (batch, n_features)."""

@@ -62,6 +62,10 @@ class EncoderWithHead(nn.Module):
     ) -> None:
         super().__init__()
         self.autoencoder: Any = autoencoder
+        # What is fixed in the autoencoder as it comes stays so.
+        self._trainable = {
+            name for name, p in autoencoder.named_parameters() if p.requires_grad
+        }
         self.head_input = head_input
         self.dropout = nn.Dropout(dropout)
         self.head = dense_layers([n_inputs, *hidden_layer_sizes, n_outputs], "gelu")
@@ -99,12 +103,12 @@ class EncoderWithHead(nn.Module):
         ----------
         layers : {"none", "all"} or int
             What stays as it is: nothing, the whole autoencoder, or so many hidden
-            layers of the encoder, from the input on.
+            layers of the encoder, from the input on. What was fixed in the autoencoder
+            when it came stays fixed.
         """
         hidden = [] if isinstance(layers, str) else self._first_hidden_layers(layers)
-        for parameter in self.autoencoder.parameters():
-            # Integers have no gradient.
-            parameter.requires_grad_(layers != "all" and parameter.is_floating_point())
+        for name, parameter in self.autoencoder.named_parameters():
+            parameter.requires_grad_(layers != "all" and name in self._trainable)
         for layer in hidden:
             layer.requires_grad_(False)
         self.train(self.training)

@@ -17,20 +17,37 @@ class LayerAutoencoder(nn.Module):
     ----------
     encoder, decoder : torch.nn.Sequential
         The layer and its mirror image, each with the activation after it, if any.
+
+    mean : tensor of shape (d_in,), default=None
+        Centre of the input, which `scale` divides after; None: it is taken as it is.
+
+    scale : tensor of shape (), default=None
+        Scale of the input, with `mean`.
     """
 
-    def __init__(self, encoder: nn.Sequential, decoder: nn.Sequential) -> None:
+    mean: Tensor | None
+    scale: Tensor | None
+
+    def __init__(
+        self,
+        encoder: nn.Sequential,
+        decoder: nn.Sequential,
+        mean: Tensor | None = None,
+        scale: Tensor | None = None,
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
+        self.register_buffer("mean", mean)
+        self.register_buffer("scale", scale)
 
     def encode(self, x: Tensor) -> Tensor:
         """Map the input of the layer (batch, d_in) to its output (batch, d_out)."""
-        return self.encoder(x)
+        return self.encoder(self._centre(x))
 
     def decode(self, z: Tensor) -> Tensor:
         """Map the output of the layer (batch, d_out) to its input (batch, d_in)."""
-        return self.decoder(z)
+        return self._uncentre(self.decoder(z))
 
     # The last layer of a decoder has no activation: the caller's loss may have one.
     decode_logits = decode
@@ -44,12 +61,24 @@ class LayerAutoencoder(nn.Module):
         self, x: Tensor
     ) -> tuple[Tensor, Callable[[Tensor], None]]:
         """Reconstruct, and give the way back, as the module of all layers does."""
-        z, encoder_tape = forward(self.encoder, x)
+        z, encoder_tape = forward(self.encoder, self._centre(x))
         x_hat, decoder_tape = forward(self.decoder, z)
 
         @torch.no_grad()
         def to_parameters(grad: Tensor) -> None:
+            if self.scale is not None:
+                grad = grad * self.scale
             grad = backward(decoder_tape, grad, to_input=True)
             backward(encoder_tape, grad, to_input=False)
 
-        return x_hat, to_parameters
+        return self._uncentre(x_hat), to_parameters
+
+    def _centre(self, x: Tensor) -> Tensor:
+        if self.mean is None or self.scale is None:
+            return x
+        return (x - self.mean) / self.scale
+
+    def _uncentre(self, x: Tensor) -> Tensor:
+        if self.mean is None or self.scale is None:
+            return x
+        return torch.addcmul(self.mean, x, self.scale)

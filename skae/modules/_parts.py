@@ -1,9 +1,7 @@
 """The two halves of an autoencoder as modules of their own."""
 
-import copy
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 
@@ -57,27 +55,3 @@ class Decoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         return self.autoencoder.decode(z)
-
-
-def without_idle_parts(half: Encoder | Decoder, x: Tensor) -> Encoder | Decoder:
-    """Copy a half, without those layers of the autoencoder that it has no use for.
-
-    Parameters
-    ----------
-    half : Encoder or Decoder
-        Of an autoencoder whose layers are all attributes of its own.
-
-    x : tensor
-        An input of it.
-    """
-    half = copy.deepcopy(half)
-    probe = copy.deepcopy(half)
-    for parameter in probe.parameters():
-        parameter.requires_grad_(parameter.is_floating_point())
-    with torch.enable_grad():
-        probe(x).sum().backward()
-    for name, part in probe.autoencoder.named_children():
-        parameters = list(part.parameters())
-        if parameters and all(p.grad is None for p in parameters):
-            delattr(half.autoencoder, name)
-    return half

@@ -41,6 +41,9 @@ class Run(NamedTuple):
 
     stopped_early : bool
         Whether there was no improvement for as long as allowed.
+
+    start_kept : bool
+        Whether the start was kept, since nothing trained was better.
     """
 
     loss_curve: list[float]
@@ -51,6 +54,7 @@ class Run(NamedTuple):
     diverged_at: int | None = None
     interrupted: bool = False
     stopped_early: bool = False
+    start_kept: bool = False
 
 
 def run(
@@ -134,7 +138,8 @@ def run(
             ]
         ),
         best_epoch=keep.best_epoch_,
-        best_loss=keep.best_loss_,
+        # Of no epoch, without validation rows, nobody has computed a loss.
+        best_loss=keep.best_loss_ if epochs or valid else net.mean_loss(train),
         clean_validation_loss_curve=record_clean[0].losses_ if record_clean else [],
         diverged_at=keep.diverged_at_,
         interrupted=net.interrupted_,

@@ -166,20 +166,11 @@ class StreamedRows:
 
     device : torch.device or str
         Where the tensors go.
-
-    then : callable, default=None
-        Applied to each tensor of rows that is asked for.
     """
 
-    def __init__(
-        self,
-        table: LargeTable,
-        device: torch.device | str,
-        then: Callable[[Tensor], Tensor] | None = None,
-    ) -> None:
+    def __init__(self, table: LargeTable, device: torch.device | str) -> None:
         self.table = table
         self.device = torch.device(device)
-        self.then = then
 
     def __len__(self) -> int:
         return len(self.table)
@@ -189,11 +180,7 @@ class StreamedRows:
         x = float_tensor(self.table[rows], copy=isinstance(rows, slice))
         if self.device.type == "cuda":
             x = x.pin_memory().to(self.device, non_blocking=True)
-        x = x.to(self.device)
-        if self.then is None:
-            return x
-        with torch.no_grad():
-            return self.then(x)
+        return x.to(self.device)
 
     def split(self, n_rows: int) -> Iterator[Tensor]:
         """Give all rows, so many at a time, or fewer where they are wide."""
@@ -201,13 +188,9 @@ class StreamedRows:
         for start in range(0, len(self), n_rows):
             yield self[start : start + n_rows]
 
-    def map(self, then: Callable[[Tensor], Tensor]) -> "StreamedRows":
-        """Give rows that a function is applied to when they are read."""
-        return StreamedRows(self.table, self.device, then)
-
     def cpu(self) -> "StreamedRows":
         """Give the same rows as tensors on the CPU."""
-        return StreamedRows(self.table, "cpu", self.then)
+        return StreamedRows(self.table, "cpu")
 
 
 def device_rows(table: LargeTable, device: torch.device) -> Tensor | StreamedRows:

@@ -72,6 +72,7 @@ class TensorNet(NeuralNet):
             **kwargs,
         )
 
+    lr: float
     module_: Any
     criterion_: Any
 
@@ -173,11 +174,12 @@ class TensorNet(NeuralNet):
         return [getattr(self, f"{name}_") for name in self._optimizers]
 
     def set_lr(self, lr: float) -> None:
-        """Set the learning rate of all optimizers."""
+        """Set the learning rate; rates of groups keep their ratio to it."""
+        factor = lr / self.lr
         self.lr = lr
         for optimizer in self.optimizers():
             for group in optimizer.param_groups:
-                group["lr"] = lr
+                group["lr"] *= factor
                 group.pop("initial_lr", None)  # what schedules begin with
 
     def forget_optimizer_state(self) -> None:
