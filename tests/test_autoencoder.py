@@ -377,6 +377,11 @@ def test_muon_takes_every_parameter(curved):
         assert not torch.equal(one, other)
 
 
+def test_no_weight_decay_means_none_for_adamw(curved):
+    model = fit(curved, optimizer="adamw")
+    assert model.net_.optimizer_.param_groups[0]["weight_decay"] == 0
+
+
 def test_an_optimizer_class_with_options(curved):
     model = fit(
         curved,

@@ -21,7 +21,8 @@ if hasattr(torch.optim, "Muon"):  # since torch 2.9
 _LEARNING_RATES = {"lbfgs": 1.0, "muon": 1e-2, "sgd": 0.1}
 _OPTIONS: dict[str, dict[str, Any]] = {
     "adam": {"fused": True},
-    "adamw": {"fused": True},
+    # torch's own default is not zero.
+    "adamw": {"fused": True, "weight_decay": 0.0},
     "lbfgs": {"line_search_fn": "strong_wolfe"},
     "sgd": {"fused": True, "momentum": 0.9, "nesterov": True},
 }
