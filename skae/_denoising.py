@@ -20,6 +20,7 @@ from skae.training import (
     denoising_start,
     float_tensor,
     full_width,
+    recipe,
 )
 
 
@@ -69,7 +70,7 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
         change, as a zero that was masked, counts as not corrupted. None weights all
         the same.
 
-    hidden_layer_sizes : int or sequence of int, default=(100, 100)
+    hidden_layer_sizes : int or sequence of int, default=(256, 256)
         Widths of the encoder's hidden layers, from input to code; the decoder has
         them in reverse. ``()`` gives the linear denoiser.
 
@@ -94,6 +95,17 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
     module : torch.nn.Module, class or callable, default=None
         A network to train in place of the built-in one, as in
         :class:`AutoencoderTransformer`.
+
+    optimizer : {"adam", "adamw", "muon", "sgd"} or torch.optim.Optimizer class, \
+            default="adamw"
+        What minimises the loss, as in :class:`AutoencoderTransformer`.
+
+    weight_decay : float or "auto", default="auto"
+        Weight decay of the optimizer: an L2 penalty for "adam" and "sgd", decoupled
+        for "adamw" and "muon". "auto" draws the hidden layers towards zero, so the
+        denoiser towards the linear one: ``(25 * n_features / n_samples) ** 2``, and
+        not more than 2. It is 0 with another optimizer, without a linear path that
+        stays at its start, and in `partial_fit`.
 
     {parameters}
 
@@ -162,16 +174,16 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
         noise: Any = "gaussian",
         noise_level: Any = "auto",
         emphasis: tuple[float, float] | None = None,
-        hidden_layer_sizes: Any = (100, 100),
+        hidden_layer_sizes: Any = (256, 256),
         activation: str = "gelu",
         tied_weights: bool = False,
         loss: Any = "squared_error",
         init: str = "auto",
         module: Any = None,
         output: str = "code",
-        optimizer: Any = "adam",
+        optimizer: Any = "adamw",
         lr: float | str = "auto",
-        weight_decay: float = 0.0,
+        weight_decay: float | str = "auto",
         lr_schedule: Any = "auto",
         max_epochs: int | str = "auto",
         batch_size: int | str = "auto",
@@ -226,6 +238,10 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
             StrOptions({"auto"}),
         ],
         "emphasis": [tuple, None],
+        "weight_decay": [
+            Interval(Real, 0, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "init": [StrOptions({"auto", "linear", "random"})],
         "module": [callable, None],
     }
@@ -235,6 +251,23 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
 
     def _denoises(self) -> bool:
         return True
+
+    def _weight_decay(
+        self, X: Table, module_arguments: dict[str, Any], stream: bool
+    ) -> float:
+        if self.weight_decay != "auto":
+            return float(self.weight_decay)
+        # A linear path that is trained would decay, too; and of a stream, nobody
+        # knows how many rows it has.
+        if (
+            self.module is not None
+            or not self._hidden_widths()
+            or not module_arguments["linear_path"]
+            or module_arguments["train_linear_path"]
+            or stream
+        ):
+            return 0.0
+        return recipe.weight_decay(self.optimizer, *X.shape)
 
     def _net_options(self) -> dict[str, Any]:
         return {"emphasis": self.emphasis}

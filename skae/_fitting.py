@@ -123,6 +123,12 @@ class FittedByTraining(BaseEstimator):
         """Whether the noise is what the user asked for: validation then has it, too."""
         return False
 
+    def _weight_decay(
+        self, X: Table, module_arguments: dict[str, Any], stream: bool
+    ) -> float:
+        """Weight decay for a module with those arguments."""
+        return self.weight_decay
+
     def _net_options(self) -> dict[str, Any]:
         """Further arguments of the net."""
         return {}
@@ -454,11 +460,6 @@ class FittedByTraining(BaseEstimator):
         checks.check_loss(self.loss)
         checks.check_optimizer(self.optimizer)
         checks.check_schedule(self.lr_schedule)
-        if self.optimizer == "lbfgs" and self.weight_decay > 0:
-            raise ValueError(
-                "optimizer='lbfgs' has no weight decay. Set weight_decay=0, or use "
-                f"another optimizer. Got weight_decay={self.weight_decay}."
-            )
         checks.check_net_params(
             self,
             set_here={
@@ -473,6 +474,12 @@ class FittedByTraining(BaseEstimator):
             instead={"criterion": "loss", "train_split": "validation_fraction"},
         )
         factory, arguments = self._module_factory(X, stream)
+        weight_decay = self._weight_decay(X, arguments, stream)
+        if self.optimizer == "lbfgs" and weight_decay > 0:
+            raise ValueError(
+                "optimizer='lbfgs' has no weight decay. Set weight_decay=0, or use "
+                f"another optimizer. Got weight_decay={weight_decay}."
+            )
         arguments = {f"module__{name}": value for name, value in arguments.items()}
         arguments.update(self._net_params(of_module=True))
         net = self._net(
@@ -483,6 +490,7 @@ class FittedByTraining(BaseEstimator):
             else self._criterion(),
             noise=self._noise(),
             from_logits=self._uses_logits(),
+            weight_decay=weight_decay,
             **self._net_options(),
             **arguments,
         )
@@ -504,13 +512,19 @@ class FittedByTraining(BaseEstimator):
         return LOSSES[self.loss] if isinstance(self.loss, str) else self.loss
 
     def _net(
-        self, factory: Any, n_samples: int, *, noise: Noise | None, **arguments: Any
+        self,
+        factory: Any,
+        n_samples: int,
+        *,
+        noise: Noise | None,
+        weight_decay: float,
+        **arguments: Any,
     ) -> AutoencoderNet:
         """Build an initialised net as the parameters for training ask."""
         device = checks.check_device(self.device)
         options = recipe.optimizer_options(self.optimizer, device)
-        if self.weight_decay > 0:
-            options["weight_decay"] = self.weight_decay
+        if weight_decay > 0:
+            options["weight_decay"] = weight_decay
         batch_size = self.batch_size
         if batch_size == "auto":
             batch_size = recipe.batch_size(self.optimizer, n_samples, self._denoises())

@@ -68,8 +68,8 @@ pretrainer : autoencoder or None, default=None
     An autoencoder of skae. It is cloned and fitted on all rows, labelled or not; if
     its `random_state` is None, it is given a seed. One that is fitted already is used
     as it is inside a :class:`sklearn.frozen.FrozenEstimator`. None is a
-    :class:`DenoisingAutoencoder` with swap noise [2]_ and half as many components as
-    there are columns, between 4 and 32.
+    :class:`DenoisingAutoencoder` with swap noise [2]_, hidden layers of 100 and half as
+    many components as there are columns, between 4 and 32.
 
 pretrain : bool, default=True
     Whether the encoder is pretrained. False begins with random weights in a net of
@@ -233,6 +233,7 @@ def default_pretrainer(
         n_components=int(np.clip(n_features // 2, 4, 32)),
         noise="swap",
         noise_level=0.15,
+        hidden_layer_sizes=(100, 100),
         device=device,
         verbose=verbose,
         random_state=seed,

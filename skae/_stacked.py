@@ -301,6 +301,7 @@ class StackedAEPretrainer(BasePCAAutoencoder):
             criterion=self._criterion() if reconstructs_rows else nn.MSELoss,
             from_logits=reconstructs_rows and self._uses_logits(),
             noise=noise,
+            weight_decay=self.weight_decay,
             lr=self._phase_lr(),
         )
         few = train.in_memory()

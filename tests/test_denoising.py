@@ -201,6 +201,42 @@ def test_linear_path_of_full_width_stays(hidden_layer_sizes, table):
         assert not full.module_.linear_encoder.weight.requires_grad
 
 
+def decay(model):
+    (group,) = model.net_.optimizer_.param_groups
+    return group["weight_decay"]
+
+
+@pytest.mark.parametrize(("n_rows", "expected"), [(400, 2.0), (1600, 1.0)])
+def test_denoiser_decays_towards_the_linear_one(n_rows, expected, digits):
+    X = np.resize(digits[0], (n_rows, 64))
+    assert decay(fit(X, max_epochs=1)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"n_components": 8},
+        {"init": "random"},
+        {"hidden_layer_sizes": ()},
+        {"module": Own},
+        {"optimizer": "adam"},
+        {"weight_decay": 0},
+    ],
+)
+def test_what_is_no_linear_denoiser_does_not_decay_to_it(params, table):
+    assert decay(fit(table[0], max_epochs=1, **params)) == 0
+
+
+@pytest.mark.parametrize("n_rows", [10, 400])
+def test_a_stream_has_no_weight_decay(n_rows, table):
+    model = DenoisingAutoencoder(random_state=0).partial_fit(table[0][:n_rows])
+    assert decay(model) == 0
+
+
+def test_weight_decay_is_that_asked_for(table):
+    assert decay(fit(table[0], max_epochs=1, weight_decay=0.1)) == 0.1
+
+
 @pytest.mark.parametrize("n_rows", [10, 50])
 def test_a_stream_may_begin_with_few_rows(n_rows, digits):
     X_train, X_test = digits

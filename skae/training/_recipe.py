@@ -57,6 +57,17 @@ def batch_size(optimizer: Any, n_samples: int, denoising: bool = False) -> int:
     return int(np.clip(n_samples // (5 if denoising else 10), 16, 256))
 
 
+def weight_decay(optimizer: Any, n_samples: int, n_features: int) -> float:
+    """Keep a denoiser near its linear start if it has few rows for each column.
+
+    Tables with twenty of them are learned by heart without it; with a hundred, it is
+    in the way.
+    """
+    if optimizer != "adamw":
+        return 0.0
+    return min(2.0, (25 * n_features / n_samples) ** 2)
+
+
 def n_epochs(optimizer: Any, n_samples: int, batch_size: int) -> int:
     """Train for as many epochs as make about 2,000 steps; 100 for L-BFGS."""
     if optimizer == "lbfgs":
