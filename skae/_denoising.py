@@ -16,6 +16,7 @@ from skae.training import (
     AutoencoderNet,
     Columns,
     LinearStart,
+    Rows,
     Table,
     denoising_start,
     float_tensor,
@@ -72,7 +73,8 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
 
     hidden_layer_sizes : int or sequence of int, default=(256, 256)
         Widths of the encoder's hidden layers, from input to code; the decoder has
-        them in reverse. ``()`` gives the linear denoiser.
+        them in reverse. ``()`` gives the best linear denoiser: with the
+        squared error, the linear start and no `emphasis`, `fit` does not train.
 
     activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "tanh"}, \
             default="gelu"
@@ -292,6 +294,15 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
             narrow = arguments["n_components"] < full_width(X)
             arguments["train_linear_path"] = narrow or (stream and len(X) < X.shape[1])
         return factory, arguments
+
+    def _pretrain(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> bool:
+        # Without hidden layers, the start is the solution.
+        return (
+            len(self._hidden_widths()) > 0
+            or not self._start_is_floor()
+            or self.loss != "squared_error"
+            or self.emphasis is not None
+        )
 
     def _linear_start(
         self,

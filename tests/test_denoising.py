@@ -237,6 +237,22 @@ def test_weight_decay_is_that_asked_for(table):
     assert decay(fit(table[0], max_epochs=1, weight_decay=0.1)) == 0.1
 
 
+@pytest.mark.parametrize("n_components", [None, 3])
+def test_the_linear_denoiser_needs_no_training(n_components, table):
+    X_train, X_test = table
+    params = {"hidden_layer_sizes": (), "n_components": n_components}
+    model = fit(X_train, **params)
+    assert model.n_iter_ == model.best_epoch_ == 0
+    # With hidden layers that learn nothing, it is the same.
+    start = fit(X_train, max_epochs=1, lr=1e-30, n_components=n_components)
+    assert start.n_iter_ == 1
+    assert_allclose(
+        model.reconstruct(X_test), start.reconstruct(X_test), rtol=1e-4, atol=1e-5
+    )
+    other = fit(X_train, max_epochs=1, loss="absolute_error", **params)
+    assert other.n_iter_ == 1
+
+
 @pytest.mark.parametrize("n_rows", [10, 50])
 def test_a_stream_may_begin_with_few_rows(n_rows, digits):
     X_train, X_test = digits
