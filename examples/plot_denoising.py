@@ -83,15 +83,15 @@ noisy = clean + rng.normal(scale=std, size=clean.shape).astype(np.float32)
 # %%
 # All are trained on clean images. The denoisers make their own noise in training; its
 # level is in units of the scale of the data, the root of the mean variance over the
-# pixels. Without hidden layers the estimator is the best linear denoiser. That has a
-# closed form, so one epoch is enough. PCA with eight components is the cheap remedy:
-# what eight numbers cannot hold is lost, noise or not.
+# pixels. Without hidden layers the estimator is the best linear denoiser, in
+# closed form. PCA with eight components is the cheap remedy: what eight numbers cannot
+# hold is lost, noise or not.
 
 level = std / np.sqrt(train_images.var(axis=0).mean())
 models = {
     "PCA, 8": PCA(8, random_state=0),
     "linear": DenoisingAutoencoder(
-        hidden_layer_sizes=(), noise_level=level, max_epochs=1, random_state=0
+        hidden_layer_sizes=(), noise_level=level, random_state=0
     ),
     "skae": DenoisingAutoencoder(
         noise_level=level,
@@ -156,7 +156,6 @@ remedies = {
             hidden_layer_sizes=(),
             noise_level=1.0,
             output="reconstruction",
-            max_epochs=1,
             random_state=0,
         )
     ],
