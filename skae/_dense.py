@@ -19,10 +19,10 @@ from skae.training import (
     Columns,
     LinearStart,
     Table,
-    column_statistics,
     dense_rows,
     float_tensor,
     pca_start,
+    start_statistics,
 )
 
 
@@ -130,7 +130,7 @@ class BaseDenseAutoencoder(BaseAutoencoder):
     ) -> None:
         if self.module is not None or self._uses_logits():
             return
-        columns = column_statistics(X, sample_weight)
+        columns = start_statistics(X, sample_weight)
         net.plain_module_.standardize(
             torch.as_tensor(columns.mean), torch.tensor(columns.scale)
         )
@@ -152,7 +152,7 @@ class BaseDenseAutoencoder(BaseAutoencoder):
     ) -> None:
         if self.noise is None:
             return
-        columns = column_statistics(X, sample_weight)
+        columns = start_statistics(X, sample_weight)
         X, _ = dense_rows(X, sample_weight)
         with net.guarded():
             net.noise_.fit(float_tensor(X), *map(torch.as_tensor, columns))

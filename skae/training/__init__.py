@@ -15,6 +15,7 @@ from skae.training._start import (
     as_bytes,
     column_statistics,
     pca_start,
+    start_statistics,
 )
 from skae.training._streaming import (
     LargeTable,
@@ -60,5 +61,6 @@ __all__ = [
     "run",
     "schedule_callbacks",
     "spread_sample",
+    "start_statistics",
     "take_rows",
 ]

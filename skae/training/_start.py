@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.decomposition import PCA
+from sklearn.utils import gen_batches
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from skae.training._streaming import LargeTable, Table, dense_rows
@@ -47,23 +48,29 @@ class LinearStart(NamedTuple):
 
 
 def column_statistics(X: Table, sample_weight: np.ndarray | None = None) -> Columns:
-    """Mean and variance of each column; of a large dense table, from a sample."""
+    """Mean and variance of each column."""
     if isinstance(X, LargeTable) and X.sparse:
-        weight = sample_weight
-        if weight is not None:
-            weight = weight.astype(X.dtype)
+        weight = None if sample_weight is None else sample_weight.astype(X.dtype)
         statistics = mean_variance_axis(X.array, axis=0, weights=weight)
         return Columns(*(each.astype(np.float64) for each in statistics))
-    X, sample_weight = dense_rows(X, sample_weight)
-    mean = np.empty(X.shape[1])
-    variance = np.empty(X.shape[1])
-    # Column by column, so that no copy of a large X is made; in float64, because sums
-    # of many float32 drift.
-    for i, column in enumerate(X.T):
-        column = column.astype(np.float64)
-        mean[i] = np.average(column, weights=sample_weight)
-        variance[i] = np.average(np.square(column - mean[i]), weights=sample_weight)
+    weight = np.ones(len(X)) if sample_weight is None else sample_weight
+    weight = weight / weight.sum()
+    # In blocks of about a megabyte, so that no copy of a large X is made; in float64,
+    # because sums of many float32 drift; relative to a row, so that columns that are
+    # constant have variance zero.
+    first = X[:1][0].astype(np.float64)
+    blocks = list(gen_batches(len(X), max(1, 2**17 // X.shape[1])))
+    mean = sum(weight[rows] @ (X[rows] - first) for rows in blocks)
+    variance = sum(weight[rows] @ np.square(X[rows] - first - mean) for rows in blocks)
+    mean = first + mean
     return Columns(mean, variance)
+
+
+def start_statistics(X: Table, sample_weight: np.ndarray | None) -> Columns:
+    """Mean and variance of each column; of a large dense table, from a sample."""
+    if isinstance(X, LargeTable) and X.sparse:
+        return column_statistics(X, sample_weight)
+    return column_statistics(*dense_rows(X, sample_weight))
 
 
 def count_distinct(X: np.ndarray, enough: int) -> int:
