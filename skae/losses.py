@@ -51,3 +51,35 @@ def row_losses(
         return losses.reshape(len(x), -1).mean(1)
     rows = zip(x_hat.split(1), x.split(1), strict=True)
     return torch.stack([criterion(row_hat, row) for row_hat, row in rows])
+
+
+def mean_loss_with_gradient(
+    criterion: nn.Module, x_hat: Tensor, x: Tensor, unit: float
+) -> tuple[Tensor, Tensor] | None:
+    """Give a mean loss and the gradient of this loss over `unit`, without autograd.
+
+    Parameters
+    ----------
+    criterion : torch.nn.Module
+        The loss.
+
+    x_hat, x : tensors of shape (batch, ...)
+        Reconstruction and target.
+
+    unit : float
+        What the gradient is divided by.
+
+    Returns
+    -------
+    loss, gradient : tensors of shapes () and (batch, ...), or None
+        None if the criterion is not one whose gradient is known here.
+    """
+    n = x.numel()
+    if type(criterion) is nn.MSELoss and criterion.reduction == "mean":
+        error = x_hat - x
+        flat = error.reshape(-1)
+        return flat @ flat / n, error.mul_(2 / (n * unit))
+    if type(criterion) is nn.BCEWithLogitsLoss and criterion.reduction == "mean":
+        loss = criterion(x_hat, x)
+        return loss, torch.sigmoid(x_hat).sub_(x).div_(n * unit)
+    return None

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from skae.losses import mean_loss_with_gradient
 from skae.modules import DenseAutoencoder
 from skae.modules._layers import ACTIVATIONS
 
@@ -44,6 +45,19 @@ def test_gradient_is_that_of_autograd(
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-9, atol=1e-12)
     backward(x_hat.grad)  # gradients add up, as autograd's do
     torch.testing.assert_close(parameter.grad, 2 * gradient)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+def test_gradient_of_loss_is_that_of_autograd(loss):
+    x_hat = torch.randn(11, 6, dtype=torch.float64, requires_grad=True)
+    x = torch.rand(11, 6, dtype=torch.float64)
+    expected = loss(x_hat, x)
+    (expected_gradient,) = torch.autograd.grad(expected / 3, x_hat)
+    found = mean_loss_with_gradient(loss, x_hat.detach(), x, unit=3.0)
+    assert (found is None) == isinstance(loss, nn.L1Loss | nn.HuberLoss)
+    if found is not None:
+        torch.testing.assert_close(found[0], expected.detach())
+        torch.testing.assert_close(found[1], expected_gradient)
 
 
 def test_frozen_parameters_get_no_gradient():

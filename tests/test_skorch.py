@@ -96,6 +96,35 @@ def test_gradient_clipping_and_early_stopping(curved):
     assert model.n_iter_ < 10  # and no warning of an interruption
 
 
+@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.AdamW])
+@pytest.mark.parametrize("options", [{}, {"amsgrad": True}, {"fused": False}])
+def test_named_optimizers_step_as_those_of_torch(optimizer, options, curved):
+    options = {"fused": True, "weight_decay": 0.1, **options}
+    net_params = {f"optimizer__{name}": value for name, value in options.items()}
+    models = [
+        fit(curved, optimizer=each, net_params=net_params)
+        for each in (optimizer, optimizer.__name__.lower())
+    ]
+    expected, found = (model.net_.optimizer_ for model in models)
+    assert isinstance(found, optimizer)
+    states = zip(expected.state.values(), found.state.values(), strict=True)
+    for expected_state, state in states:
+        assert expected_state.keys() == state.keys()
+        for name, value in expected_state.items():
+            torch.testing.assert_close(state[name], value, rtol=0, atol=0)
+    codes, expected_codes = (model.transform(curved) for model in models)
+    assert_array_equal(codes, expected_codes)
+
+
+def test_step_hooks_of_optimizers_run(curved):
+    net = fit(curved).net_
+    n_steps = []
+    net.optimizer_.register_step_post_hook(lambda *args: n_steps.append(1))
+    net.max_epochs = 2
+    net.partial_fit(curved.astype(np.float32))
+    assert len(n_steps) == sum(net.history[-2:, "train_batch_count"])
+
+
 class Rates(Callback):
     """Notes the learning rate of each step."""
 

@@ -208,16 +208,16 @@ class DenseAutoencoder(nn.Module):
         if self.linear_decoder is not None:
             x_hat = x_hat + self.linear_decoder(z)
 
-        @torch.no_grad()
         def to_parameters(grad: Tensor) -> None:
-            grad = grad * self.scale
-            grad_z = backward(decoder_tape, grad, to_input=True)
-            if self.linear_decoder is not None:
-                add_linear_gradient(self.linear_decoder, z, grad)
-                grad_z = grad_z + input_gradient(self.linear_decoder, grad)
-            backward(encoder_tape, grad_z, to_input=False)
-            if self.linear_encoder is not None:
-                add_linear_gradient(self.linear_encoder, x, grad_z)
+            with torch.no_grad():
+                grad = grad * self.scale
+                grad_z = backward(decoder_tape, grad, to_input=True)
+                if self.linear_decoder is not None:
+                    add_linear_gradient(self.linear_decoder, z, grad)
+                    grad_z = grad_z + input_gradient(self.linear_decoder, grad)
+                backward(encoder_tape, grad_z, to_input=False)
+                if self.linear_encoder is not None:
+                    add_linear_gradient(self.linear_encoder, x, grad_z)
 
         return torch.addcmul(self.mean, x_hat, self.scale), to_parameters
 

@@ -5,6 +5,7 @@ For layers as simple as these, a list of what went in and out is all it takes.
 """
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,15 +16,17 @@ _aten = torch.ops.aten
 
 # Gradient at the input of an activation from the one at its output.
 _ACTIVATION_GRADIENTS: dict[type[nn.Module], Callable[..., Tensor]] = {
-    nn.ELU: lambda grad, x, y: _aten.elu_backward(grad, 1.0, 1.0, 1.0, False, x),
-    nn.GELU: lambda grad, x, y: _aten.gelu_backward(grad, x),
+    nn.ELU: lambda grad, x, y: _aten.elu_backward.default(
+        grad, 1.0, 1.0, 1.0, False, x
+    ),
+    nn.GELU: lambda grad, x, y: _aten.gelu_backward.default(grad, x),
     nn.Identity: lambda grad, x, y: grad,
-    nn.ReLU: lambda grad, x, y: _aten.threshold_backward(grad, y, 0),
-    nn.SELU: lambda grad, x, y: _aten.elu_backward(
+    nn.ReLU: lambda grad, x, y: _aten.threshold_backward.default(grad, y, 0),
+    nn.SELU: lambda grad, x, y: _aten.elu_backward.default(
         grad, 1.6732632423543772, 1.0507009873554805, 1.0, False, x
     ),
-    nn.Sigmoid: lambda grad, x, y: _aten.sigmoid_backward(grad, y),
-    nn.Tanh: lambda grad, x, y: _aten.tanh_backward(grad, y),
+    nn.Sigmoid: lambda grad, x, y: _aten.sigmoid_backward.default(grad, y),
+    nn.Tanh: lambda grad, x, y: _aten.tanh_backward.default(grad, y),
 }
 
 # Layers in the order they were applied, each with its input and output.
@@ -34,7 +37,8 @@ def forward(layers: Iterable[nn.Module], x: Tensor) -> tuple[Tensor, Tape]:
     """Apply layers one after the other, and note what went in and out."""
     tape: Tape = []
     for layer in layers:
-        y = layer(x)
+        # What calling a module does besides takes as long as a small product.
+        y = layer.forward(x)
         tape.append((layer, x, y))
         x = y
     return x, tape
@@ -61,29 +65,31 @@ def backward(tape: Tape, grad: Tensor, to_input: bool) -> Tensor:
     """
     for i in reversed(range(len(tape))):
         layer, x, y = tape[i]
-        if isinstance(layer, nn.Linear | TiedLinear):
-            add_linear_gradient(layer, x, grad)
-            if i > 0 or to_input:
-                grad = input_gradient(layer, grad)
-        else:
-            grad = _ACTIVATION_GRADIENTS[type(layer)](grad, x, y)
+        activation_gradient = _ACTIVATION_GRADIENTS.get(type(layer))
+        if activation_gradient is not None:
+            grad = activation_gradient(grad, x, y)
+            continue
+        add_linear_gradient(layer, x, grad)
+        if i > 0 or to_input:
+            grad = input_gradient(layer, grad)
     return grad
 
 
-def add_linear_gradient(layer: nn.Linear | TiedLinear, x: Tensor, grad: Tensor) -> None:
-    """Add the gradients of a linear layer's weight and bias."""
-    source = layer.source if isinstance(layer, TiedLinear) else layer
-    if source.weight.requires_grad:
-        _add(source.weight, grad.t() @ x if source is layer else x.t() @ grad)
-    if layer.bias is not None and layer.bias.requires_grad:
-        _add(layer.bias, grad.sum(0))
+def add_linear_gradient(layer: Any, x: Tensor, grad: Tensor) -> None:
+    """Add the gradients of the weight and the bias of a Linear or TiedLinear."""
+    tied = isinstance(layer, TiedLinear)
+    weight, bias = layer.source.weight if tied else layer.weight, layer.bias
+    if weight.requires_grad:
+        _add(weight, torch.mm(x.t(), grad) if tied else torch.mm(grad.t(), x))
+    if bias is not None and bias.requires_grad:
+        _add(bias, grad.sum(0))
 
 
-def input_gradient(layer: nn.Linear | TiedLinear, grad: Tensor) -> Tensor:
-    """Give the gradient at the input of a linear layer."""
+def input_gradient(layer: Any, grad: Tensor) -> Tensor:
+    """Give the gradient at the input of a Linear or TiedLinear."""
     if isinstance(layer, TiedLinear):
-        return grad @ layer.source.weight.t()
-    return grad @ layer.weight
+        return torch.mm(grad, layer.source.weight.t())
+    return torch.mm(grad, layer.weight)
 
 
 def _add(parameter: Tensor, grad: Tensor) -> None:

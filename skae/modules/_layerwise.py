@@ -64,12 +64,12 @@ class LayerAutoencoder(nn.Module):
         z, encoder_tape = forward(self.encoder, self._centre(x))
         x_hat, decoder_tape = forward(self.decoder, z)
 
-        @torch.no_grad()
         def to_parameters(grad: Tensor) -> None:
-            if self.scale is not None:
-                grad = grad * self.scale
-            grad = backward(decoder_tape, grad, to_input=True)
-            backward(encoder_tape, grad, to_input=False)
+            with torch.no_grad():
+                if self.scale is not None:
+                    grad = grad * self.scale
+                grad = backward(decoder_tape, grad, to_input=True)
+                backward(encoder_tape, grad, to_input=False)
 
         return self._uncentre(x_hat), to_parameters
 

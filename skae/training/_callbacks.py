@@ -60,7 +60,11 @@ class KeepState(Callback):
     def _save(self, net: NeuralNet, loss: float) -> None:
         self.best_epoch_ = self.epoch_
         self.best_loss_ = loss
-        self.state_ = copy.deepcopy(net.plain_module_.state_dict())
+        # Several times as fast as a deepcopy of the dictionary.
+        self.state_ = net.plain_module_.state_dict()
+        for name, value in self.state_.items():
+            is_tensor = isinstance(value, torch.Tensor)
+            self.state_[name] = value.clone() if is_tensor else copy.deepcopy(value)
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         self.epoch_ = 0

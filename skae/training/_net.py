@@ -12,7 +12,7 @@ from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
 from torch import Tensor, nn
 
-from skae.losses import row_losses
+from skae.losses import mean_loss_with_gradient, row_losses
 from skae.noise import Noise, SwapNoise
 from skae.training._batches import Rows
 from skae.training._recipe import EVALUATION_ROWS
@@ -132,6 +132,22 @@ class AutoencoderNet(TensorNet):
         """
         return "logits_with_gradient" in vars(type(self.module_))
 
+    def _loss_with_gradient(
+        self, x_hat: Tensor, weight: Tensor | None, x_in: Tensor, x: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Loss, and its gradient at the reconstruction in units of the loss."""
+        if weight is None and self.emphasis is None:
+            with torch.no_grad():
+                found = mean_loss_with_gradient(
+                    self.criterion_, x_hat, x, self.loss_unit
+                )
+            if found is not None:
+                return found
+        x_hat.requires_grad_()
+        loss = self.get_loss(x_hat, weight, X=(x_in, x), training=True)
+        (grad,) = torch.autograd.grad(loss / self.loss_unit, x_hat)
+        return loss, grad
+
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         self._set_training(True)
         x, weight = unpack_data(batch)
@@ -143,13 +159,12 @@ class AutoencoderNet(TensorNet):
                     x_in = self.noise_(x, self.generator_)
             if self._module_has_gradient():
                 x_hat, backward = self.module_.logits_with_gradient(x_in)
-                x_hat.requires_grad_()
+                loss, grad = self._loss_with_gradient(x_hat, weight, x_in, x)
+                backward(grad)
             else:
                 x_hat = self._reconstruct_for_loss(x_in)
-            loss = self.get_loss(x_hat, weight, X=(x_in, x), training=True)
-            (loss / self.loss_unit).backward()
-            if self._module_has_gradient():
-                backward(x_hat.grad)
+                loss = self.get_loss(x_hat, weight, X=(x_in, x), training=True)
+                (loss / self.loss_unit).backward()
         return {"loss": loss, "y_pred": x_hat}
 
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:

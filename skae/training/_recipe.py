@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from skae.training._adam import Adam, AdamW
+
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
+    "adam": Adam,
+    "adamw": AdamW,
     "lbfgs": torch.optim.LBFGS,
     "sgd": torch.optim.SGD,
 }

@@ -228,6 +228,27 @@ class TensorNet(NeuralNet):
         """Modules whose mode matters in a step."""
         return [self.module_]
 
+    _unheard: frozenset[str] = frozenset()
+
+    def _unheard_events(self, record_batches: bool) -> frozenset[str]:
+        """Events of a step that no callback listens to.
+
+        For a small net, telling all callbacks takes a good part of a step.
+        """
+        events = {"on_batch_begin", "on_batch_end", "on_grad_computed"}
+        for name in tuple(events):
+            own = getattr(Callback, name)
+            for _, callback in self.callbacks_:
+                if getattr(getattr(callback, name), "__func__", None) is not own:
+                    events.discard(name)
+        if record_batches:
+            events.discard("on_batch_begin")  # when the net opens the batch's record
+        return frozenset(events)
+
+    def notify(self, method_name: str, **kwargs: Any) -> None:
+        if method_name not in self._unheard:
+            super().notify(method_name, **kwargs)
+
     def run_single_epoch(
         self,
         iterator: Any,
@@ -239,32 +260,32 @@ class TensorNet(NeuralNet):
         if iterator is None:
             return
         record_batches = bool(self.callbacks)
-        total: Any = 0.0
-        n_rows = n_batches = 0
+        self._unheard = self._unheard_events(record_batches)
+        losses, sizes = [], []
         try:
             for batch in iterator:
                 self.notify("on_batch_begin", batch=batch, training=training)
                 step = step_fn(batch, **fit_params)
-                size = len(step["y_pred"])
-                total = total + step["loss"].detach() * size
-                n_rows += size
-                n_batches += 1
+                losses.append(step["loss"].detach())
+                sizes.append(len(step["y_pred"]))
                 if record_batches:
                     self.history.record_batch(f"{prefix}_loss", step["loss"].item())
-                    self.history.record_batch(f"{prefix}_batch_size", size)
+                    self.history.record_batch(f"{prefix}_batch_size", sizes[-1])
                 self.notify("on_batch_end", batch=batch, training=training, **step)
         except KeyboardInterrupt:
             # skorch's callbacks stop training by the same exception, between epochs.
             self.interrupted_ = True
             raise
-        if n_batches == 0:
+        finally:
+            self._unheard = frozenset()
+        if not losses:
             raise ValueError(
                 f"There is no batch of the {prefix} rows: with drop_last, batch_size="
                 f"{iterator.batch_size} must not exceed the number of rows."
             )
-        loss = float(total) / n_rows
+        loss = float(np.average(torch.stack(losses).cpu().numpy(), weights=sizes))
         lowest = self.lowest_losses_.get(prefix, math.inf)
         self.lowest_losses_[prefix] = min(loss, lowest)
-        self.history.record(f"{prefix}_batch_count", n_batches)
+        self.history.record(f"{prefix}_batch_count", len(losses))
         self.history.record(f"{prefix}_loss", loss)
         self.history.record(f"{prefix}_loss_best", loss < lowest)
