@@ -73,15 +73,13 @@ class BaseAutoencoder(
         rows = checks.check_new_rows(self, X)
         if out is not None:
             checks.check_out(out, (len(rows), self._n_features_out))
-        function: Callable[[Any, Tensor], Tensor] = _encode
+        if self.output == "code":
+            return self._apply(_encode, rows, out=out)
         if self.output == "reconstruction":
-            function = _reconstruct
-        elif self.output == "hidden":
-            self._hidden_sizes()
-            function = _hidden
-        else:
-            self._validate_params()  # it may have been changed to something unknown
-        return self._apply(function, rows, out=out)
+            return self._apply(_reconstruct, rows, out=out)
+        self._validate_params()  # it may have been changed to something unknown
+        self._hidden_sizes()
+        return self._apply(_hidden, rows, out=out)
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Give the rows that codes stand for.

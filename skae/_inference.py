@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils import gen_batches
 from torch import Tensor, nn
 
 from skae.training import Table, float_tensor, recipe
@@ -70,7 +69,8 @@ def apply_in_batches(
     batch_size = min(recipe.EVALUATION_ROWS, _BYTES // (4 * X.shape[1]))
     batch_size = max(_BLOCK, batch_size - batch_size % _BLOCK)
     with torch.inference_mode():
-        for rows in gen_batches(len(X), batch_size):
+        for start in range(0, len(X), batch_size):
+            rows = slice(start, start + batch_size)
             batch = X[rows]
             x = float_tensor(batch, device, copy=copy_rows)
             n_rows = len(x)

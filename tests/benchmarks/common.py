@@ -4,6 +4,9 @@ import argparse
 import json
 import os
 import platform
+import resource
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -36,6 +39,29 @@ def environment():
         "machine": platform.machine(),
         "versions": versions,
     }
+
+
+def peak_megabytes():
+    """Largest memory of this process so far; see `in_a_process`."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS
+    # getrusage would begin with the memory of the process that started this one.
+    line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def in_a_process(name, *arguments, **variables):
+    """Run a benchmark in a process of its own, and read the JSON that it prints."""
+    result = subprocess.run(
+        [sys.executable, "-m", f"tests.benchmarks.{name}", *map(str, arguments)],
+        capture_output=True,
+        env={**os.environ, **variables},
+        text=True,
+    )
+    if result.returncode:
+        raise RuntimeError(result.stderr)
+    return json.loads(result.stdout)
 
 
 def available(names):
