@@ -15,6 +15,27 @@ another device, leaves the estimator as it is.
 >>> autoencoder = AutoencoderTransformer(3, max_epochs=1).fit(load_iris().data)
 >>> classifier = nn.Sequential(autoencoder.encoder_module_, nn.Linear(3, 3))
 
+Such a model is trained as any other, by a loop of your own:
+
+>>> import torch
+>>> x = torch.as_tensor(load_iris().data, dtype=torch.float32)
+>>> y = torch.as_tensor(load_iris().target)
+>>> optimizer = torch.optim.Adam(classifier.parameters(), lr=0.01)
+>>> for _ in range(3):
+...     optimizer.zero_grad()
+...     loss = nn.functional.cross_entropy(classifier(x), y)
+...     loss.backward()
+...     optimizer.step()
+
+or by skorch, as a scikit-learn classifier:
+
+>>> from skorch import NeuralNetClassifier
+>>> net = NeuralNetClassifier(
+...     classifier, criterion=nn.CrossEntropyLoss, max_epochs=3, verbose=0
+... )
+>>> net.fit(x.numpy(), y.numpy()).predict(x.numpy()).shape
+(150,)
+
 To share the weights instead, so that training the model changes what the estimator
 gives, wrap the module itself:
 
