@@ -82,7 +82,10 @@ def test_unlabelled_rows_help():
     X = X / 16
     labelled = np.random.RandomState(0).permutation(len(y)) < 100
     y_train = np.where(labelled, y, -1)
-    pretrainer = DenoisingAutoencoder(16, noise="swap", max_epochs=30)
+    # The widths of the default pretrainer.
+    pretrainer = DenoisingAutoencoder(
+        16, noise="swap", hidden_layer_sizes=(100, 100), max_epochs=30
+    )
     model = PretrainedClassifier(pretrainer, random_state=0).fit(X, y_train)
     control = clone(model).set_params(pretrain=False).fit(X, y_train)
     unlabelled = X[~labelled], y[~labelled]
