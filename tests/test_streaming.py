@@ -304,11 +304,11 @@ def test_memory_stays_small_beside_the_table(tmp_path):
     if not os.path.exists("/proc/self/status"):
         pytest.skip("anonymous memory is told by Linux alone")
     X = np.lib.format.open_memmap(
-        tmp_path / "X.npy", mode="w+", dtype=np.float32, shape=(60_000, 512)
+        tmp_path / "X.npy", mode="w+", dtype=np.float32, shape=(120_000, 512)
     )
-    rng = np.random.RandomState(0)
+    rng = np.random.default_rng(0)
     for start in range(0, len(X), 10_000):
-        X[start : start + 10_000] = rng.normal(size=(10_000, 512))
+        rng.standard_normal(out=X[start : start + 10_000], dtype=np.float32)
     run = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "X.npy")],
         capture_output=True,
