@@ -66,7 +66,13 @@ class Adam(_OneCall, torch.optim.Adam):
     _kernel = staticmethod(torch._fused_adam_)
 
 
-class AdamW(_OneCall, torch.optim.AdamW):
+class _AdamW(_OneCall, torch.optim.AdamW):
     """:class:`torch.optim.AdamW`, faster for small nets."""
 
     _kernel = staticmethod(torch._fused_adamw_)
+
+
+# Before torch 2.7, AdamW was not an Adam, and gathered its tensors in another way.
+AdamW: type[torch.optim.Optimizer] = (
+    _AdamW if issubclass(torch.optim.AdamW, torch.optim.Adam) else torch.optim.AdamW
+)
