@@ -416,8 +416,8 @@ class BasePretrained(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows, labelled and unlabelled.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, labelled and unlabelled. A sparse matrix is made dense.
 
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets; the class docstring says how unlabelled rows are marked.
@@ -719,7 +719,7 @@ class BasePretrained(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
 
         Returns

@@ -202,7 +202,7 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
 
         Returns
@@ -218,7 +218,7 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
 
         Returns
@@ -234,7 +234,7 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
 
         Returns

@@ -94,7 +94,7 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
 
         Returns
