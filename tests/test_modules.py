@@ -67,3 +67,11 @@ def test_frozen_parameters_get_no_gradient():
     backward(x_hat)
     assert module.linear_encoder.weight.grad is None
     assert module.linear_decoder.weight.grad is not None
+
+
+def test_hooks_on_layers_run_in_training():
+    module = DenseAutoencoder(n_features=4, n_components=2)
+    seen = []
+    module.encoder[0].register_forward_hook(lambda *args: seen.append(len(args[2])))
+    module.logits_with_gradient(torch.zeros(7, 4))
+    assert seen == [7]

@@ -37,8 +37,7 @@ def forward(layers: Iterable[nn.Module], x: Tensor) -> tuple[Tensor, Tape]:
     """Apply layers one after the other, and note what went in and out."""
     tape: Tape = []
     for layer in layers:
-        # What calling a module does besides takes as long as a small product.
-        y = layer.forward(x)
+        y = layer(x)
         tape.append((layer, x, y))
         x = y
     return x, tape

@@ -30,7 +30,7 @@ CASES = (
     ("uniform", (3000, 512, 64), 512, 4),
 )
 N_ROWS = {20: 2_000, 784: 10_000, 3000: 5_120}
-N_REPEATS = 7
+N_REPEATS = 5
 
 
 def rows_of(name, n_features):
