@@ -43,9 +43,9 @@ class DenseAutoencoder(nn.Module):
         Widths of the encoder's hidden layers, from input to code; the decoder has
         them in reverse. ``()`` gives a linear autoencoder, without a separate path.
 
-    activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "tanh"}, \
-            default="gelu"
-        Function applied after each hidden layer.
+    activation : str, default="gelu"
+        Function applied after each hidden layer: "elu", "gelu", "identity", "logistic",
+        "relu", "selu" or "tanh".
 
     tied_weights : bool, default=False
         Whether the decoder's layers use the transposes of the encoder's weights,
