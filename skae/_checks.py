@@ -92,7 +92,7 @@ def _refuse_not_finite(X: Table, values: np.ndarray, start: int, name: str) -> N
     where = np.argwhere(~np.isfinite(values))[0]
     if isinstance(X, LargeTable) and X.sparse:
         entries = X.array.tocoo()
-        row, column = (int(index[where[0]]) for index in entries.coords)
+        row, column = entries.row[where[0]], entries.col[where[0]]
     else:
         row, column = start + where[0], where[1]
     what = "NaN" if np.isnan(values).any() else "infinity"
