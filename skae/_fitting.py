@@ -44,6 +44,7 @@ from skae.training import (
     schedule_callbacks,
     spread_sample,
     take_rows,
+    threads_for,
 )
 
 # Fewer rows cannot tell an improvement on the start from luck.
@@ -205,7 +206,10 @@ class FittedByTraining(BaseEstimator):
             net = self._make_net(table)
             if warm:
                 self._take_over_state(net)
-            result, n_epochs = self._fit_net(net, table, sample_weight, table_val, warm)
+            with threads_for(net):
+                result, n_epochs = self._fit_net(
+                    net, table, sample_weight, table_val, warm
+                )
             self._store(net, result)
             report(self, result, n_epochs, lr=net.lr)
         return self
@@ -250,7 +254,7 @@ class FittedByTraining(BaseEstimator):
                     net.set_lr(self._lr())
             rows = self._rows(net, table, sample_weight)
             epochs_before = 0 if first else self.best_epoch_
-            with net.lending(rows):
+            with threads_for(net), net.lending(rows):
                 if first:
                     self._fit_noise(net, table, sample_weight)
                     self._start(net, table, sample_weight)

@@ -5,6 +5,7 @@ import io
 import pickle
 import random
 from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
 
 import joblib
 import numpy as np
@@ -30,8 +31,10 @@ from sklearn.utils.estimator_checks import (
     check_transformer_preserve_dtypes,
     parametrize_with_checks,
 )
+from skorch.callbacks import Callback
 
 from skae import AutoencoderTransformer
+from skae.training import AutoencoderNet
 
 
 def expected_failures(estimator):
@@ -168,6 +171,85 @@ def test_fits_in_threads_do_not_disturb_each_other(estimator, module, curved):
     for a, b in zip(alone, together, strict=True):
         assert_array_equal(a, b)
     assert torch.get_num_threads() == threads
+
+
+class NotesThreads(Own):
+    """Notes for each batch whether it trains and how many threads torch uses."""
+
+    seen: ClassVar[list[tuple[bool, int]]] = []
+
+    def encode(self, x):
+        if len(x) > 2:  # what `fit` tries the module with
+            self.seen.append((self.training, torch.get_num_threads()))
+        return super().encode(x)
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    NotesThreads.seen.clear()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_small_net_is_fitted_on_one_thread(method, curved, two_threads):
+    model = quick(AutoencoderTransformer, module=NotesThreads)
+    getattr(model, method)(curved)
+    trains, threads = zip(*NotesThreads.seen, strict=True)
+    assert set(threads) == {1}
+    if method == "fit":
+        assert not trains[0]  # the loss of the start
+    assert any(trains)
+    assert torch.get_num_threads() == 2
+
+
+def test_a_large_step_has_the_callers_threads(two_threads):
+    X = np.random.default_rng(0).standard_normal((1_000, 6))
+    # A parameter that no step uses counts, and costs no time.
+    quick(
+        AutoencoderTransformer, module=WithLargeTable, batch_size=900, max_epochs=1
+    ).fit(X)
+    assert {threads for _, threads in NotesThreads.seen} == {2}
+
+
+class WithLargeTable(NotesThreads):
+    def __init__(self, n_features, n_components):
+        super().__init__(n_features, n_components)
+        self.table = torch.nn.Parameter(torch.zeros(100_000))
+
+
+@pytest.mark.parametrize("when", ["in an epoch", "in the start"])
+def test_the_callers_threads_are_back_after_an_error(
+    when, curved, two_threads, monkeypatch
+):
+    def fail(*args, **kwargs):
+        assert torch.get_num_threads() == 1
+        raise ArithmeticError
+
+    where, name = {
+        "in an epoch": (AutoencoderNet, "run_single_epoch"),
+        "in the start": (AutoencoderTransformer, "_start"),
+    }[when]
+    monkeypatch.setattr(where, name, fail)
+    model = quick(AutoencoderTransformer)
+    for method in (model.fit, model.partial_fit):
+        with pytest.raises(ArithmeticError):
+            method(curved)
+        assert torch.get_num_threads() == 2
+
+
+def test_a_fit_within_a_fit_leaves_it_on_one_thread(curved, two_threads):
+    class FitsAnother(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            quick(AutoencoderTransformer).fit(curved)
+
+    quick(AutoencoderTransformer, module=NotesThreads, callbacks=[FitsAnother()]).fit(
+        curved
+    )
+    assert {threads for _, threads in NotesThreads.seen} == {1}
+    assert torch.get_num_threads() == 2
 
 
 @every_estimator

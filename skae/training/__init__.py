@@ -30,6 +30,7 @@ from skae.training._streaming import (
     take_rows,
 )
 from skae.training._supervised import FreezeEncoder, SupervisedNet
+from skae.training._threads import threads_for
 
 __all__ = [
     "AutoencoderNet",
@@ -63,4 +64,5 @@ __all__ = [
     "spread_sample",
     "start_statistics",
     "take_rows",
+    "threads_for",
 ]

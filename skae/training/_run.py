@@ -114,8 +114,7 @@ def run(
         for i, callback in enumerate((keep, *record_clean, *callbacks))
     ] + own_callbacks
     try:
-        n_parameters = sum(p.numel() for p in net.module_.parameters())
-        with threads_for(n_parameters, net.batch_size):
+        with threads_for(net):
             net.partial_fit(train.X, train.y)
     finally:
         # The net is kept and pickled: without the data and what served this run. A
