@@ -173,28 +173,29 @@ class StreamedBatches:
                 x = reading.result()
                 if i + 1 < len(buffers):
                     following = read(buffers[i + 1])
+                weight = None
+                if self.weight is not None:
+                    weight = self.weight[torch.from_numpy(rows)]
                 inside = self._permutation(len(rows)) if self.shuffle else None
                 for start, stop in itertools.pairwise([e - ends[0] for e in ends]):
-                    index = np.arange(start, stop)
+                    index: Any = slice(start, stop)
                     if inside is not None:
-                        index = inside[start:stop]
-                    weight = self.weight
-                    yield x[index], None if weight is None else weight[rows[index]]
+                        index = inside[index].to(x.device)
+                    yield _take(x, index), None if weight is None else weight[index]
 
     def _order(self, n_rows: int, n_features: int) -> np.ndarray:
         if not self.shuffle:
             return np.arange(n_rows)
         if self.X.table.sparse:
-            return self._permutation(n_rows)
+            return self._permutation(n_rows).numpy(force=True)
         size = n_rows_in(_CHUNK_BYTES, n_features)
-        chunks = self._permutation(math.ceil(n_rows / size))
+        chunks = self._permutation(math.ceil(n_rows / size)).numpy(force=True)
         starts = chunks[:, None] * size + np.arange(size)
         return starts[starts < n_rows]
 
-    def _permutation(self, n: int) -> np.ndarray:
+    def _permutation(self, n: int) -> Tensor:
         device = None if self.generator is None else self.generator.device
-        order = torch.randperm(n, generator=self.generator, device=device)
-        return order.cpu().numpy()
+        return torch.randperm(n, generator=self.generator, device=device)
 
 
 def make_batches(
