@@ -19,11 +19,18 @@ import skae
 from tests.benchmarks.data import DatasetUnavailable, load
 
 
-def parser(doc, names=None):
-    """Command line of a benchmark, of the sets of those names if there are any."""
+def parser(doc, names=None, repeats=None):
+    """Command line of a benchmark, of the sets of those names if there are any.
+
+    `repeats` is how many runs there are of each side, unless the user says otherwise.
+    """
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     if names is not None:
         parser.add_argument("sets", nargs="*", default=list(names))
+    if repeats is not None:
+        parser.add_argument(
+            "--repeats", type=int, default=repeats, help="runs of each side"
+        )
     parser.add_argument(
         "--output", type=Path, default=Path.cwd(), help="folder for the results"
     )

@@ -21,7 +21,6 @@ from skae import AutoencoderTransformer
 from tests.benchmarks import common
 from tests.benchmarks.data import load
 
-N_REPEATS = 5
 GRID = {
     "n_components": [2, 8, 16],
     "hidden_layer_sizes": [(32,), (100, 100)],
@@ -101,7 +100,7 @@ def as_markdown(seconds, threads):
 
 def main():
     """Measure all sides in turn."""
-    parser = common.parser(__doc__)
+    parser = common.parser(__doc__, repeats=5)
     parser.add_argument("--epochs", type=int, default=10, help="length of a fit")
     args = parser.parse_args()
     X = load("digits").X_train
@@ -111,7 +110,7 @@ def main():
     seconds = {name: [] for name in SIDES}
     record = {**common.environment(), "epochs": args.epochs}
     record |= {"seconds": seconds, "threads": threads}
-    for _ in range(N_REPEATS):
+    for _ in range(args.repeats):
         for name, (function, n_jobs) in SIDES.items():
             start = time.perf_counter()
             function(X, args.epochs, n_jobs)

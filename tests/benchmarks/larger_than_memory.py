@@ -159,10 +159,9 @@ def as_markdown(sides):
 
 def main():
     """Write the table, and measure all sides in turn."""
-    parser = common.parser(__doc__)
+    parser = common.parser(__doc__, repeats=3)
     parser.add_argument("--gigabytes", type=float, default=6, help="size of the table")
     parser.add_argument("--folder", type=Path, default=None, help="where it goes")
-    parser.add_argument("--repeats", type=int, default=3, help="runs of each side")
     parser.add_argument("--side", nargs=2, help="only this one, of this file, as JSON")
     args = parser.parse_args()
     if args.side:

@@ -21,7 +21,6 @@ ROWS = (1_000, 10_000, 100_000, 1_000_000)
 COLUMNS = (10, 100, 1_000, 10_000)
 SIZES = [(n_rows, 20) for n_rows in ROWS] + [(2_000, n) for n in COLUMNS]
 THREADS = (1, 2)
-N_REPEATS = 3
 
 
 def fit(n_rows, n_features):
@@ -67,7 +66,7 @@ def as_markdown(rows):
 
 def main():
     """Measure all sizes."""
-    parser = common.parser(__doc__)
+    parser = common.parser(__doc__, repeats=3)
     parser.add_argument("--size", type=int, nargs=2, help="only this one, as JSON")
     args = parser.parse_args()
     if args.size:
@@ -80,7 +79,7 @@ def main():
                 common.in_a_process(
                     "scaling", "--size", *size, OMP_NUM_THREADS=str(threads)
                 )
-                for _ in range(N_REPEATS)
+                for _ in range(args.repeats)
             ]
             record["rows"].append(runs)
             print(as_markdown([runs]).splitlines()[-1], flush=True)
