@@ -22,7 +22,6 @@ No fit goes on for much longer than `--cap` seconds. Peers that are not installe
 install -e ".[bench]"``) are left out, with the reason.
 """
 
-import copy
 import importlib
 import itertools
 import os
@@ -237,7 +236,7 @@ PACKAGES = {"encdr": "encdr", "pyod": "pyod", "keras": "keras"}
 
 
 def measure(name, cap):
-    """Seconds to each level on each side."""
+    """Seconds to each level on each side; the row again after each of them."""
     X, X_test = rows_of(name)
     pca = PCA(CODES[name], random_state=0).fit(X)
     X_hat = pca.inverse_transform(pca.transform(X_test))
@@ -259,8 +258,8 @@ def measure(name, cap):
         except Enough:
             pass
         row["sides"][side] = {"seconds": clock.seconds, "curve": clock.curve}
-        print(as_markdown([copy.deepcopy(row)]).splitlines()[-1], flush=True)
-    return row
+        print(as_markdown([row]).splitlines()[-1], flush=True)
+        yield row
 
 
 def as_markdown(rows):
@@ -290,10 +289,13 @@ def main():
     record = {**common.environment(), "rows": []}
     for name in args.sets:
         try:
-            record["rows"].append(measure(name, args.cap))
+            done = list(record["rows"])
+            for row in measure(name, args.cap):
+                record["rows"] = [*done, row]
+                table = as_markdown(record["rows"])
+                common.save(args.output, "time_to_quality", record, table)
         except DatasetUnavailable as error:
             warnings.warn(f"{name} is left out: {error}", stacklevel=1)
-        common.save(args.output, "time_to_quality", record, as_markdown(record["rows"]))
     for side, reason in record["rows"][-1]["left_out"].items():
         print(f"{side} is left out: {reason}")
 
