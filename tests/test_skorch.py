@@ -224,3 +224,28 @@ def test_the_net_can_go_on_by_itself(curved):
     model.net_.partial_fit(curved.astype(np.float32))
     assert np.abs(model.transform(curved) - before).max() > 0
     assert len(model.net_.history) == 8
+
+
+def test_mixed_precision(digits):
+    X = digits[0]
+    dtypes = set()
+
+    class Watch(Callback):
+        def on_train_begin(self, net, **kwargs):
+            net.module_.encoder[0].register_forward_hook(
+                lambda layer, x, y: dtypes.add((layer.training, y.dtype))
+            )
+
+    def fit(**net_params):
+        return AutoencoderTransformer(
+            8, max_epochs=10, random_state=0, net_params=net_params, callbacks=[Watch()]
+        ).fit(X)
+
+    mixed = fit(autocast=torch.bfloat16)
+    assert dtypes == {(True, torch.bfloat16), (False, torch.float32)}
+    assert next(mixed.module_.parameters()).dtype == torch.float32
+    assert mixed.transform(X).dtype == X.dtype
+    assert mixed.best_epoch_ > 0
+    assert mixed.score(X) == pytest.approx(fit().score(X), abs=0.01)
+    with pytest.raises(ValueError, match=r"autocast must be None or torch\.bfloat16"):
+        fit(autocast=torch.float16)

@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,10 @@ class AutoencoderNet(TensorNet):
     from_logits : bool, default=False
         Whether the criterion takes the output of `decode_logits`, not of `decode`.
 
+    autocast : torch.dtype, default=None
+        ``torch.bfloat16`` for mixed precision: in training steps, the layers compute
+        in it where torch holds that to be safe, and weights and losses stay in float32.
+
     **kwargs : dict
         Further parameters of :class:`TensorNet`.
     """
@@ -62,17 +66,24 @@ class AutoencoderNet(TensorNet):
         emphasis: tuple[float, float] | None = None,
         loss_unit: float = 1.0,
         from_logits: bool = False,
+        autocast: torch.dtype | None = None,
         **kwargs: Any,
     ) -> None:
         self.noise = noise
         self.emphasis = emphasis
         self.loss_unit = loss_unit
         self.from_logits = from_logits
+        self.autocast = autocast
         super().__init__(module, criterion, **kwargs)
 
     noise_: Any
 
     def initialize_module(self) -> "AutoencoderNet":
+        if self.autocast not in (None, torch.bfloat16):
+            raise ValueError(
+                "autocast must be None or torch.bfloat16: gradients in float16 would "
+                f"have to be scaled. Got {self.autocast!r}."
+            )
         super().initialize_module()
         self.noise_ = copy.deepcopy(self.noise)
         if self.noise_ is not None:
@@ -130,7 +141,14 @@ class AutoencoderNet(TensorNet):
 
         A subclass may have changed what it is the gradient of.
         """
-        return "logits_with_gradient" in vars(type(self.module_))
+        own = "logits_with_gradient" in vars(type(self.module_))
+        return own and self.autocast is None
+
+    def _in_precision(self) -> AbstractContextManager[Any]:
+        """Context of the forward pass in training."""
+        if self.autocast is None:
+            return nullcontext()
+        return torch.autocast(torch.device(self.device).type, self.autocast)
 
     def _loss_with_gradient(
         self, x_hat: Tensor, weight: Tensor | None, x_in: Tensor, x: Tensor
@@ -162,8 +180,9 @@ class AutoencoderNet(TensorNet):
                 loss, grad = self._loss_with_gradient(x_hat, weight, x_in, x)
                 backward(grad)
             else:
-                x_hat = self._reconstruct_for_loss(x_in)
-                loss = self.get_loss(x_hat, weight, X=(x_in, x), training=True)
+                with self._in_precision():
+                    x_hat = self._reconstruct_for_loss(x_in)
+                    loss = self.get_loss(x_hat, weight, X=(x_in, x), training=True)
                 (loss / self.loss_unit).backward()
         return {"loss": loss, "y_pred": x_hat}
 
