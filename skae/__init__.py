@@ -2,6 +2,7 @@
 
 from skae._autoencoder import AutoencoderTransformer
 from skae._denoising import DenoisingAutoencoder
+from skae._files import FileError, load, save
 from skae._pretrained_classifier import PretrainedClassifier
 from skae._pretrained_regressor import PretrainedRegressor
 from skae._stacked import StackedAEPretrainer
@@ -11,8 +12,11 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "AutoencoderTransformer",
     "DenoisingAutoencoder",
+    "FileError",
     "PretrainedClassifier",
     "PretrainedRegressor",
     "StackedAEPretrainer",
     "__version__",
+    "load",
+    "save",
 ]

@@ -456,10 +456,16 @@ class FittedByTraining(BaseEstimator):
         optimizer = recipe.OPTIMIZERS.get(self.optimizer, self.optimizer)
         return optimizer is torch.optim.LBFGS
 
-    def _make_net(self, X: Table, stream: bool = False) -> AutoencoderNet:
+    def _make_net(
+        self,
+        X: Table,
+        stream: bool = False,
+        module: tuple[Any, dict[str, Any]] | None = None,
+    ) -> AutoencoderNet:
         """Build an initialised net for rows like those of `X`.
 
-        `stream` tells that more rows are to come.
+        `stream` tells that more rows are to come; `module` is a factory and its
+        arguments, in place of what `_module_factory` would give.
         """
         checks.check_loss(self.loss)
         checks.check_optimizer(self.optimizer)
@@ -477,7 +483,7 @@ class FittedByTraining(BaseEstimator):
             },
             instead={"criterion": "loss", "train_split": "validation_fraction"},
         )
-        factory, arguments = self._module_factory(X, stream)
+        factory, arguments = module or self._module_factory(X, stream)
         weight_decay = self._weight_decay(X, arguments, stream)
         if self.optimizer == "lbfgs" and weight_decay > 0:
             raise ValueError(

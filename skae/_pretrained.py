@@ -462,7 +462,7 @@ class BasePretrained(
             if self.pretrain:
                 autoencoder = copy.deepcopy(pretrainer.net_.plain_module_)
             else:
-                autoencoder = _random_module(
+                autoencoder, self._autoencoder_arguments = _random_module(
                     pretrainer, rows, row_weight, pretrain_seed
                 )
             autoencoder = autoencoder.to(device).eval()
@@ -761,8 +761,11 @@ def _random_module(
     X: np.ndarray,
     sample_weight: np.ndarray | None,
     seed: int,
-) -> nn.Module:
-    """Build the module that a pretrainer trains, untrained, with the input's scale."""
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Build the module that a pretrainer trains, untrained, with the input's scale.
+
+    Its arguments are given, too.
+    """
     fitted = hasattr(pretrainer, "net_")
     if fitted:
         net = pretrainer.net_
@@ -780,14 +783,14 @@ def _random_module(
     with PrivateRandomState(seed, torch.device("cpu")):
         module = factory(**arguments).float()
     if not hasattr(module, "standardize"):
-        return module
+        return module, arguments
     if fitted:
         trained = net.plain_module_
         module.standardize(trained.mean.cpu(), trained.scale.cpu())
     elif not pretrainer._uses_logits():
         columns = column_statistics(X, sample_weight)
         module.standardize(torch.as_tensor(columns.mean), torch.tensor(columns.scale))
-    return module
+    return module, arguments
 
 
 def standardization(

@@ -1,0 +1,560 @@
+"""Files of estimators: `skae.save` and `skae.load`."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+import torch
+from estimators import ESTIMATORS, quick
+from modules_for_tests import Own, WithoutForward, own_for_six
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback
+
+import skae
+from skae.noise import Compose, MaskingNoise, SwapNoise
+
+safetensors = pytest.importorskip(
+    "safetensors.torch", reason="files need safetensors, of the extra 'files'"
+)
+
+DATA = Path(__file__).parent / "data"
+PRETRAINED = [skae.PretrainedClassifier, skae.PretrainedRegressor]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.skae"
+
+
+def through_file(model, path, **parameters):
+    skae.save(model, path)
+    return skae.load(path, **parameters)
+
+
+def losses(model):
+    return [
+        {name: value for name, value in row.items() if name != "dur"}
+        for row in model.net_.history
+    ]
+
+
+def assert_same(model, twin, X):
+    """Same parameters, same attributes, same results, bit by bit."""
+    assert type(twin) is type(model) and str(twin) == str(model)
+    assert vars(twin).keys() == vars(model).keys()
+    results = ("transform", "reconstruct", "score_samples", "predict", "predict_proba")
+    for method in results:
+        if hasattr(model, method):
+            assert_array_equal(getattr(twin, method)(X), getattr(model, method)(X))
+    for name, value in vars(model).items():
+        if name.endswith("_") and not name.startswith("_"):
+            if name == "net_":
+                assert losses(twin) == losses(model)
+            elif name != "pretrainer_":
+                assert_array_equal(getattr(twin, name), value, strict=True)
+                assert type(getattr(twin, name)) is type(value), name
+    state = model.net_.plain_module_.state_dict()
+    for name, value in twin.net_.plain_module_.state_dict().items():
+        assert_array_equal(value, state[name])
+
+
+@pytest.mark.parametrize("estimator", [*ESTIMATORS, *PRETRAINED])
+def test_unfitted_estimators(estimator, path):
+    model = estimator(max_epochs=7, random_state=3)
+    twin = through_file(model, path)
+    assert type(twin) is estimator
+    assert twin.get_params() == model.get_params()
+    assert not hasattr(twin, "net_")
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("params", [{}, {"init": "random", "optimizer": "adamw"}])
+def test_fitted_estimators_are_the_same_and_train_on_the_same(
+    estimator, params, path, curved
+):
+    model = quick(estimator, **params).fit(curved)
+    twin = through_file(model, path)
+    assert_same(model, twin, curved)
+    for each in (model, twin):
+        each.partial_fit(curved[:100])
+    assert_same(model, twin, curved)
+    for each in (model, twin):
+        each.set_params(warm_start=True).fit(curved)
+    assert_same(model, twin, curved)
+
+
+@pytest.mark.parametrize("estimator", PRETRAINED)
+@pytest.mark.parametrize(
+    "pretrain, frozen",
+    [(True, True), (True, False), (False, True), (False, False), (False, None)],
+)
+def test_fitted_classifier_and_regressor(estimator, pretrain, frozen, path, curved):
+    pretrainer = None
+    if frozen is not None:
+        pretrainer = quick(skae.AutoencoderTransformer, hidden_layer_sizes=(7,))
+        if frozen:
+            pretrainer = FrozenEstimator(pretrainer.fit(curved))
+    y = np.where(curved[:, 0] > 0, "up", "down")
+    if estimator is skae.PretrainedRegressor:
+        y = curved[:, :2]
+    model = estimator(pretrainer, pretrain=pretrain, max_epochs=3, random_state=0)
+    model.fit(curved, y)
+    twin = through_file(model, path)
+    assert_same(model, twin, curved)
+    if pretrain:
+        assert_same(model.pretrainer_, twin.pretrainer_, curved)
+        shared = frozen and twin.pretrainer_ is twin.pretrainer.estimator
+        assert bool(shared) == bool(frozen)
+    assert_array_equal(
+        clone(twin).fit(curved, y).predict(curved), model.predict(curved)
+    )
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"loss": "binary_cross_entropy", "tied_weights": True, "init": "auto"},
+        {"optimizer": "lbfgs"},
+        {"optimizer": "muon"},
+        {"output": "hidden", "hidden_layer_sizes": [np.int64(5), 4]},
+        {"device": torch.device("cpu"), "lr": np.float32(1e-3)},
+        {
+            "net_params": {
+                "optimizer__betas": (0.8, 0.9),
+                "iterator_train__drop_last": True,
+            }
+        },
+    ],
+)
+def test_parameters_of_all_kinds(params, path, curved):
+    if params.get("optimizer") == "muon" and not hasattr(torch.optim, "Muon"):
+        pytest.skip("torch has no Muon before version 2.9")
+    X = curved / 8 + 0.5
+    model = quick(skae.AutoencoderTransformer, **params).fit(X)
+    twin = through_file(model, path)
+    assert twin.get_params() == model.get_params()
+    assert_same(model, twin, X)
+    assert_same(model.partial_fit(X), twin.partial_fit(X), X)
+
+
+def test_generators_names_and_output_of_frames(path, curved):
+    X = pd.DataFrame(curved, columns=[f"column {i}" for i in range(6)])
+    rng = np.random.RandomState(5)
+    model = quick(skae.AutoencoderTransformer, random_state=rng)
+    model.set_output(transform="pandas").fit(X)
+    twin = through_file(model, path)
+    assert list(twin.feature_names_in_) == list(X.columns)
+    pd.testing.assert_frame_equal(twin.transform(X), model.transform(X))
+    with pytest.raises(ValueError, match="feature names"):
+        twin.transform(X[X.columns[::-1]])
+    assert twin.random_state.randint(10**9) == rng.randint(10**9)
+
+
+def test_losses_that_are_not_finite(path, curved):
+    model = quick(skae.AutoencoderTransformer).fit(curved)
+    model.loss_curve_ = [float("inf"), float("-inf"), float("nan")]
+    assert_array_equal(through_file(model, path).loss_curve_, model.loss_curve_)
+
+
+def test_metadata_requests(path, curved):
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = quick(skae.AutoencoderTransformer).set_fit_request(sample_weight=True)
+        twin = through_file(model, path)
+        requests = twin.get_metadata_routing().fit.requests
+        assert requests == model.get_metadata_routing().fit.requests
+        assert requests["sample_weight"] is True
+
+
+def test_parameters_changed_after_fit(path, curved):
+    model = quick(skae.AutoencoderTransformer).fit(curved)
+    model.set_params(hidden_layer_sizes=(3,), n_components=4, batch_size=9)
+    assert_same(model, through_file(model, path), curved)
+    y = curved[:, 0]
+    pretrainer = quick(skae.AutoencoderTransformer)
+    model = skae.PretrainedRegressor(pretrainer, max_epochs=2, random_state=0)
+    model.fit(curved, y)
+    model.set_params(head_hidden_layer_sizes=(3,), head_input="code", dropout=0.0)
+    assert_same(model, through_file(model, path), curved)
+    model.pretrainer_.set_params(loss="binary_cross_entropy", init="pca")
+    with pytest.raises(skae.FileError, match="cannot be built again"):
+        skae.save(model, path)
+
+
+@pytest.mark.parametrize("module", [Own, Own(6, 2), own_for_six, WithoutForward(6, 2)])
+def test_own_modules_are_given_again(module, path, curved):
+    model = quick(skae.AutoencoderTransformer, module=module).fit(curved)
+    with pytest.warns(UserWarning, match=r"load\(path, module=\.\.\.\)"):
+        skae.save(model, path)
+    with pytest.raises(skae.FileError, match=r"Pass it: skae\.load\(path, module="):
+        skae.load(path)
+    assert_same(model, skae.load(path, module=module), curved)
+    with pytest.raises(skae.FileError, match="cannot be built again"):
+        skae.load(path, module=lambda: torch.nn.Linear(6, 6))
+
+
+def test_own_module_of_a_pretrainer(path, curved):
+    pretrainer = quick(skae.AutoencoderTransformer, module=Own)
+    model = skae.PretrainedRegressor(
+        pretrainer, head_input="code", max_epochs=2, random_state=0
+    ).fit(curved, curved[:, 0])
+    with pytest.warns(UserWarning, match="pretrainer__module="):
+        skae.save(model, path)
+    twin = skae.load(path, pretrainer__module=Own)
+    assert_array_equal(twin.predict(curved), model.predict(curved))
+
+
+def test_noise_objects_and_their_state(path, curved):
+    noise = Compose([MaskingNoise(0.2, fill="mean"), SwapNoise(0.1)])
+    model = quick(skae.DenoisingAutoencoder, noise=noise).fit(curved)
+    with pytest.warns(UserWarning, match="noise="):
+        skae.save(model, path)
+    twin = skae.load(path, noise=noise)
+    assert_same(model, twin, curved)
+    assert_same(model.partial_fit(curved), twin.partial_fit(curved), curved)
+
+
+def test_callbacks_are_left_out_unless_given(path, curved):
+    callback = Callback()
+    model = quick(skae.AutoencoderTransformer, callbacks=[callback]).fit(curved)
+    with pytest.warns(UserWarning, match="callbacks="):
+        skae.save(model, path)
+    assert skae.load(path).callbacks is None
+    twin = skae.load(path, callbacks=[callback])
+    assert twin.callbacks == [callback]
+    with pytest.raises(skae.FileError, match="max_epochs, or no such parameter"):
+        skae.load(path, max_epochs=3)
+
+
+def test_device(path, curved):
+    model = quick(skae.AutoencoderTransformer, device="auto").fit(curved)
+    twin = through_file(model, path, device="cpu")
+    assert twin.device == "cpu"
+    assert_array_equal(twin.transform(curved), model.transform(curved))
+    if not torch.cuda.is_available():
+        with pytest.raises(skae.FileError, match="cuda"):
+            skae.load(path, device="cuda")
+
+
+@pytest.mark.parametrize(
+    "value, message",
+    [
+        (StandardScaler(), "Got StandardScaler"),
+        (make_pipeline(skae.AutoencoderTransformer()), "of a pipeline, save the steps"),
+        (type("Own", (skae.AutoencoderTransformer,), {})(), "Got Own"),
+    ],
+)
+def test_what_is_not_written(value, message, path):
+    with pytest.raises(TypeError, match=message):
+        skae.save(value, path)
+    assert not path.exists()
+
+
+def test_attributes_of_other_types_are_refused(path):
+    model = skae.AutoencoderTransformer()
+    model.note = object()
+    with pytest.raises(TypeError, match="'note' of AutoencoderTransformer"):
+        skae.save(model, path)
+
+
+def test_global_generators_are_untouched(path, curved):
+    model = quick(skae.PretrainedRegressor, pretrain=False).fit(curved, curved[:, 0])
+    torch.manual_seed(5)
+    random.seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    numpy_state = np.random.get_state()  # noqa: NPY002
+    before = torch.get_rng_state(), random.getstate(), numpy_state[1].tolist()
+    through_file(model, path)
+    after = np.random.get_state()[1].tolist()  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (random.getstate(), after) == before[1:]
+
+
+def test_without_safetensors(path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
+    with pytest.raises(ImportError, match="pip install safetensors"):
+        skae.save(skae.AutoencoderTransformer(), path)
+
+
+# Files that are not as they were written
+
+
+def parts(data):
+    """Header of a file, and its tensors."""
+    size = int.from_bytes(data[:8], "little")
+    metadata = json.loads(data[8 : 8 + size])["__metadata__"]
+    return metadata, safetensors.load(data)
+
+
+def signed(text, tensors):
+    """Write a file with the right checksum."""
+    digest = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.numpy().tobytes())
+    return safetensors.save(tensors, {"skae": text, "sha256": digest.hexdigest()})
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Bytes of a small file, rows, and their codes."""
+    X = np.random.RandomState(0).normal(size=(100, 3))
+    model = quick(skae.AutoencoderTransformer, n_components=1, hidden_layer_sizes=(2,))
+    codes = model.fit_transform(X)
+    file = Path(os.environ.get("TMPDIR", "/tmp")) / f"skae-{os.getpid()}.skae"
+    skae.save(model, file)
+    data = file.read_bytes()
+    file.unlink()
+    return data, X, codes
+
+
+def changed(small, path, change):
+    """Write a file with another JSON text, and the right checksum."""
+    metadata, tensors = parts(small[0])
+    content = json.loads(metadata["skae"])
+    change(content, tensors)
+    path.write_bytes(signed(json.dumps(content), tensors))
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda data: b"", "ends too early"),
+        (lambda data: data[:-1], "damaged"),
+        (lambda data: data + b"0", "damaged"),
+        (lambda data: data[:200], "ends too early"),
+        (lambda data: data[:-1] + bytes([data[-1] ^ 1]), "checksum"),
+        (
+            lambda data: data.replace(b'"n_components\\":1', b'"n_components\\":2'),
+            "checksum",
+        ),
+        (lambda data: (2**27).to_bytes(8, "little") + bytes(2**27), "header has"),
+        (lambda data: (2**63).to_bytes(8, "little") + data, "ends too early"),
+        (lambda data: safetensors.save({"w": torch.ones(2)}), "not written by"),
+        (lambda data: signed("[" * 100_000, {}), "not one of skae"),
+        (lambda data: signed("[]", {}), "not one of skae"),
+    ],
+)
+def test_damaged_files(change, message, small, path):
+    path.write_bytes(change(small[0]))
+    with pytest.raises(skae.FileError, match=message):
+        skae.load(path)
+
+
+def set_in(*keys, value):
+    def change(content, tensors):
+        for key in keys[:-1]:
+            content = content[key]
+        content[keys[-1]] = value
+
+    return change
+
+
+def huge(content, tensors):
+    content["objects"][0]["net"]["arguments"]["hidden_layer_sizes"] = [10**9]
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (set_in("format", value=2), "format 2"),
+        (set_in("objects", 0, "class", value="os.system"), "unknown class"),
+        (set_in("objects", 0, "class", value="FileError"), "unknown class"),
+        (set_in("objects", 0, "params", "lr", value={"eval": "1"}), "unknown kind"),
+        (set_in("objects", 0, "attributes", "fit", value=1), "belongs to the class"),
+        (set_in("objects", 0, "attributes", "__class__", value=1), "no name"),
+        (set_in("objects", 0, "attributes", "n_features_in_", value=10**12), "columns"),
+        (set_in("objects", 0, "net", "states", "notify", value=1), "'notify'"),
+        (set_in("estimator", value=3), "not hold an estimator"),
+        (huge, "weights in the file"),
+    ],
+)
+def test_files_that_tell_what_is_not_so(change, message, small, path):
+    changed(small, path, change)
+    with pytest.raises(skae.FileError, match=message):
+        skae.load(path)
+
+
+def test_files_do_not_change_how_the_net_opens_others(small, path):
+    options = {"weights_only": False}
+    where = ("objects", 0, "net", "settings", "torch_load_kwargs")
+    changed(small, path, set_in(*where, value={"dict": [["weights_only", False]]}))
+    assert skae.load(path).net_.torch_load_kwargs != options
+
+
+def test_files_of_other_versions(small, path):
+    changed(small, path, set_in("versions", "skae", value="0.0.1"))
+    with pytest.warns(UserWarning, match=r"written by skae 0\.0\.1") as caught:
+        model = skae.load(path)
+    assert caught[0].filename == __file__
+    assert_array_equal(model.transform(small[1]), small[2])
+
+
+# Audit hooks stay for ever: this one notes only while it is told to.
+_noted = None
+
+
+def _note(event, args):
+    code = ("os.system", "os.exec", "subprocess.Popen", "pickle.find_class")
+    if _noted is not None and event in code:
+        _noted.append(event)
+
+
+sys.addaudithook(_note)
+
+
+@pytest.fixture
+def nothing_run():
+    global _noted
+    _noted = []
+    yield
+    seen, _noted = _noted, None
+    assert seen == []
+
+
+def mutated(data, rng):
+    """Change bits, bytes or the length of a file, often of its header."""
+    data = bytearray(data)
+    end = len(data) if rng.random() < 0.5 else 400
+    for _ in range(rng.choice([1, 1, 2, 8])):
+        kind, at = rng.randrange(5), rng.randrange(min(end, len(data)))
+        if kind == 0:
+            data[at] ^= 1 << rng.randrange(8)
+        elif kind == 1:
+            data[at] = rng.choice(b'09{}[]",:\\ \0\xff-e')
+        elif kind == 2:
+            del data[at : at + rng.choice([1, 2, 50, 10**6])]
+        elif kind == 3:
+            data[at:at] = rng.randbytes(rng.choice([1, 8, 100]))
+        else:
+            start = rng.randrange(len(data))
+            data[at : at + 20] = data[start : start + 20]
+        if not data:
+            break
+    return bytes(data)
+
+
+def test_mutated_files(small, path, nothing_run):
+    data, X, codes = small
+    rng = random.Random(0)
+    n_opened = 0
+    for _ in range(10_000):
+        path.write_bytes(mutated(data, rng))
+        try:
+            model = skae.load(path)
+        except skae.FileError:
+            continue
+        n_opened += 1
+        assert_array_equal(model.transform(X), codes)
+    assert n_opened < 100
+
+
+def places(value, found):
+    """List all containers in a JSON value, with their keys."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, each in items:
+        found.append((value, key))
+        if isinstance(each, dict | list):
+            places(each, found)
+    return found
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_mutated_texts_with_the_right_checksum(small, path, nothing_run):
+    metadata, tensors = parts(small[0])
+    rng = random.Random(0)
+    others = [None, True, -1, 0, 2, 10**30, 1e300, "", "t1", "cuda", [], {}]
+    others += [{"tensor": "t1"}, {"array": "t0"}, {"object": 0}, {"dict": [[[], 1]]}]
+    for _ in range(500):
+        content = json.loads(metadata["skae"])
+        state = content["objects"][0]["net"]["states"]["private_random_state_"]
+        content["objects"][0]["net"]["states"].pop("private_random_state_")
+        assert len(state) == 3
+        found = places(content, [])
+        for _ in range(rng.choice([1, 1, 3])):
+            container, key = rng.choice(found)
+            if rng.random() < 0.8:
+                container[key] = rng.choice(others)
+            elif isinstance(container, dict):
+                container.pop(key, None)
+        path.write_bytes(signed(json.dumps(content), tensors))
+        try:
+            skae.load(path)
+        except skae.FileError:
+            continue
+
+
+# Files that are there
+
+
+def test_a_file_of_the_first_format_opens():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # later versions warn of it
+        model = skae.load(DATA / "classifier_format_1.skae")
+    rows = pd.DataFrame(
+        [[5.1, 3.5, 1.4, 0.2], [6.3, 2.9, 5.6, 1.8]], columns=model.feature_names_in_
+    )
+    assert list(model.predict(rows)) == ["setosa", "virginica"]
+    expected = json.loads((DATA / "classifier_format_1.json").read_text())
+    assert_allclose(model.predict_proba(rows), expected["predict_proba"], atol=1e-4)
+    assert_allclose(model.transform(rows), expected["transform"], atol=1e-4)
+    codes = model.pretrainer_.transform(rows)
+    assert_allclose(codes, expected["pretrainer_transform"], atol=1e-4)
+    assert list(model.feature_names_in_) == expected["feature_names"]
+
+
+KILLED = """
+import os, signal, sys, skae
+
+def kill(*args):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+setattr(os, sys.argv[2], kill)
+skae.save(skae.AutoencoderTransformer(2), sys.argv[1])
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system has no SIGKILL")
+@pytest.mark.parametrize("at", ["fsync", "replace"])
+def test_a_kill_leaves_the_old_file_whole(at, path):
+    skae.save(skae.AutoencoderTransformer(7), path)
+    before = path.read_bytes()
+    done = subprocess.run([sys.executable, "-c", KILLED, path, at], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert path.read_bytes() == before
+    skae.save(skae.AutoencoderTransformer(2), path)
+    assert skae.load(path).n_components == 2
+
+
+def test_an_error_leaves_the_old_file_and_nothing_else(path, monkeypatch):
+    skae.save(skae.AutoencoderTransformer(7), path)
+
+    def fail(*args):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="no space left"):
+        skae.save(skae.AutoencoderTransformer(2), path)
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    assert skae.load(path).n_components == 7
+
+
+def test_a_link_stays_a_link(tmp_path):
+    target, link = tmp_path / "target.skae", tmp_path / "link.skae"
+    target.touch()
+    link.symlink_to(target)
+    skae.save(skae.AutoencoderTransformer(7), link)
+    assert link.is_symlink() and skae.load(target).n_components == 7
