@@ -3,6 +3,7 @@
 from skae._autoencoder import AutoencoderTransformer
 from skae._denoising import DenoisingAutoencoder
 from skae._files import FileError, load, save
+from skae._onnx import to_onnx
 from skae._pretrained_classifier import PretrainedClassifier
 from skae._pretrained_regressor import PretrainedRegressor
 from skae._stacked import StackedAEPretrainer
@@ -19,4 +20,5 @@ __all__ = [
     "__version__",
     "load",
     "save",
+    "to_onnx",
 ]

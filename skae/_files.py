@@ -154,7 +154,7 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
             + f". Pass them to skae.load(path, {arguments}).",
             stacklevel=2,
         )
-    _write_at_once(Path(path), data)
+    write_at_once(Path(path), data)
 
 
 def load(
@@ -249,7 +249,8 @@ def _checksum(text: str, tensors: dict[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _write_at_once(path: Path, data: bytes) -> None:
+def write_at_once(path: Path, data: bytes) -> None:
+    """Write a file so that at any moment there is the old one or the new one."""
     path = path.resolve()
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
@@ -430,7 +431,7 @@ class _Writer:
     def _estimator(self, estimator: Any, path: str) -> dict[str, Any]:
         name = type(estimator).__name__
         known: Any = _known_classes().get(name)
-        if type(estimator) != known:
+        if type(estimator) is not known:
             raise TypeError(
                 f"skae.save writes estimators of skae. Got {name}, of the module "
                 f"{type(estimator).__module__}. Pickle is for others, if whoever opens "

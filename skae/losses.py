@@ -48,7 +48,8 @@ def row_losses(
                     f"shape {tuple(losses.shape)}. Set emphasis=None."
                 )
             losses = losses * entry_weight
-        return losses.reshape(len(x), -1).mean(1)
+        # Not `len(x)`, which would fix the number of rows of an exported module.
+        return losses.reshape(x.shape[0], -1).mean(1)
     rows = zip(x_hat.split(1), x.split(1), strict=True)
     return torch.stack([criterion(row_hat, row) for row_hat, row in rows])
 

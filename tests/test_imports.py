@@ -31,6 +31,7 @@ ALLOWED = {
     "plotting/": {"numpy", "sklearn", "matplotlib", "skae.plotting"},
     # Optional packages are imported where they are needed.
     "_files.py": {"torch", "numpy", "sklearn", "skorch", "safetensors", "skae"},
+    "_onnx.py": {"torch", "sklearn", "onnx", "onnxscript", "skae"},
     "": {"torch", "numpy", "scipy", "sklearn", "skorch", "skae"},
 }
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
