@@ -1,0 +1,102 @@
+"""The losses of a fit, epoch by epoch."""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
+
+from skae.plotting._axes import new_axes
+
+
+class LossCurveDisplay:
+    """Training and validation loss, and the epoch whose state was kept.
+
+    Parameters
+    ----------
+    loss_curve : array-like of shape (n_epochs,)
+        Mean training loss in each epoch.
+
+    validation_loss_curve : array-like of shape (n_epochs + 1,), default=()
+        Validation loss before the first step and after each epoch; may be empty.
+
+    best_epoch : int, default=None
+        Epoch whose state was kept; 0 is the start. None marks no epoch.
+
+    Attributes
+    ----------
+    lines_ : list of matplotlib Line2D
+        The curves.
+
+    ax_ : matplotlib Axes
+        Axes of the picture.
+
+    figure_ : matplotlib Figure
+        Figure of the axes.
+    """
+
+    def __init__(
+        self,
+        loss_curve: ArrayLike,
+        validation_loss_curve: ArrayLike = (),
+        best_epoch: int | None = None,
+    ) -> None:
+        self.loss_curve = loss_curve
+        self.validation_loss_curve = validation_loss_curve
+        self.best_epoch = best_epoch
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
+        """Plot the losses of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted autoencoder.
+
+        ax : matplotlib Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+        """
+        check_is_fitted(estimator)
+        return cls(
+            estimator.loss_curve_,
+            estimator.validation_loss_curve_,
+            estimator.best_epoch_,
+        ).plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Plot the losses.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        self : LossCurveDisplay
+        """
+        ax = new_axes(ax, "LossCurveDisplay.plot")
+        training = np.asarray(self.loss_curve)
+        validation = np.asarray(self.validation_loss_curve)
+        self.lines_ = ax.plot(
+            np.arange(1, len(training) + 1), training, color="#0072B2", label="training"
+        )
+        if len(validation):
+            self.lines_ += ax.plot(
+                np.arange(len(validation)),
+                validation,
+                color="#D55E00",
+                linestyle="--",
+                label="validation",
+            )
+        if self.best_epoch is not None:
+            ax.axvline(self.best_epoch, color="0.4", linestyle=":", label="state kept")
+        ax.set(xlabel="epoch", ylabel="loss")
+        ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
