@@ -1,5 +1,15 @@
 """Pictures of fitted autoencoders, as scikit-learn's displays."""
 
+from skae.plotting._code_grid import CodeGridDisplay
+from skae.plotting._code_map import CodeMapDisplay
+from skae.plotting._error import ErrorDisplay
 from skae.plotting._loss_curve import LossCurveDisplay
+from skae.plotting._reconstruction import ReconstructionDisplay
 
-__all__ = ["LossCurveDisplay"]
+__all__ = [
+    "CodeGridDisplay",
+    "CodeMapDisplay",
+    "ErrorDisplay",
+    "LossCurveDisplay",
+    "ReconstructionDisplay",
+]

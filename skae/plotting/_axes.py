@@ -2,6 +2,14 @@
 
 from typing import Any
 
+import numpy as np
+
+# Of Okabe and Ito: told apart by the colour-blind, too.
+COLOURS = [
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7"),
+    *("#E69F00", "#56B4E9", "#000000", "#999999"),
+]
+
 
 def new_axes(ax: Any, caller: str) -> Any:
     """Give `ax`, or the axes of a new figure if it is None."""
@@ -9,7 +17,45 @@ def new_axes(ax: Any, caller: str) -> Any:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError(
-            f"{caller} needs matplotlib, which is not installed. "
-            "Install it with `pip install matplotlib`."
+            f"{caller} needs matplotlib, which is not installed. Install it with "
+            "`pip install matplotlib`, or skae with the extra 'plot'."
         ) from error
     return plt.subplots(layout="constrained")[1] if ax is None else ax
+
+
+def mosaic(images: np.ndarray) -> np.ndarray:
+    """Put images side by side, with empty lines between them.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_rows, n_columns, height, width) or \
+            (n_rows, n_columns, height, width, n_channels)
+        The images.
+
+    Returns
+    -------
+    image : ndarray of shape (n_rows * (height + 1) - 1, n_columns * (width + 1) - 1) \
+            or the same with n_channels at the end
+        One image; what is empty is NaN.
+    """
+    n_rows, n_columns, height, width, *channels = images.shape
+    image = np.full(
+        (n_rows * (height + 1) - 1, n_columns * (width + 1) - 1, *channels), np.nan
+    )
+    for i, row in enumerate(images):
+        for j, part in enumerate(row):
+            top, left = i * (height + 1), j * (width + 1)
+            image[top : top + height, left : left + width] = part
+    return image
+
+
+def as_images(rows: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
+    """Give rows the shape of images, with channels last if there are any."""
+    rows = np.asarray(rows)
+    if len(image_shape) not in (2, 3) or np.prod(image_shape) != rows.shape[-1]:
+        raise ValueError(
+            f"image_shape={tuple(image_shape)} makes {np.prod(image_shape)} values; "
+            f"rows have {rows.shape[-1]} columns. Give (height, width) or (height, "
+            "width, n_channels) of that many."
+        )
+    return rows.reshape(*rows.shape[:-1], *image_shape)

@@ -1,0 +1,164 @@
+"""What codes stand for."""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
+
+from skae.plotting._axes import as_images, mosaic, new_axes
+
+
+class CodeGridDisplay:
+    """Images that codes on a grid are decoded to.
+
+    Parameters
+    ----------
+    images : array-like of shape (n_rows, n_columns, height, width) or \
+            (n_rows, n_columns, height, width, n_channels)
+        The images, the first row on top.
+
+    names : (str, str), default=("", "")
+        Names of what changes from left to right and from bottom to top.
+
+    Attributes
+    ----------
+    image_ : matplotlib AxesImage
+        The picture.
+
+    ax_ : matplotlib Axes
+        Axes of the picture.
+
+    figure_ : matplotlib Figure
+        Figure of the axes.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.plotting import CodeGridDisplay
+    >>> X = load_digits().data
+    >>> model = AutoencoderTransformer(2, max_epochs=3, random_state=0).fit(X)
+    >>> display = CodeGridDisplay.from_estimator(model, X, image_shape=(8, 8))
+    """
+
+    def __init__(self, images: ArrayLike, names: tuple[str, str] = ("", "")) -> None:
+        self.images = images
+        self.names = names
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        *,
+        image_shape: tuple[int, ...],
+        components: tuple[int, int] = (0, 1),
+        n_steps: int = 10,
+        ax: Any = None,
+    ) -> Self:
+        """Decode a grid over two components; all others stay at their medians.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted autoencoder.
+
+        X : array-like of shape (n_samples, n_features)
+            Rows whose codes tell where the grid is: from the 5th to the 95th
+            percentile of each component.
+
+        image_shape : tuple of int
+            (height, width) or (height, width, n_channels).
+
+        components : (int, int), default=(0, 1)
+            The components that change from left to right and from bottom to top.
+
+        n_steps : int, default=10
+            Images in a row, and in a column.
+
+        ax : matplotlib Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        display : CodeGridDisplay
+        """
+        check_is_fitted(estimator)
+        codes = np.asarray(estimator.transform(X))
+        across, up = components
+        if not all(0 <= i < codes.shape[1] for i in components):
+            raise ValueError(
+                f"components must be two of the {codes.shape[1]} of the codes, counted "
+                f"from 0. Got {components}."
+            )
+        low, high = np.percentile(codes, [5, 95], axis=0)
+        grid = np.tile(np.median(codes, axis=0), (n_steps, n_steps, 1))
+        grid[..., up] = np.linspace(high[up], low[up], n_steps)[:, None]
+        grid[..., across] = np.linspace(low[across], high[across], n_steps)
+        rows = np.asarray(estimator.inverse_transform(grid.reshape(n_steps**2, -1)))
+        images = as_images(rows.reshape(n_steps, n_steps, -1), image_shape)
+        return cls(images, (f"component {across}", f"component {up}")).plot(ax=ax)
+
+    @classmethod
+    def from_path(
+        cls,
+        estimator: Any,
+        x_from: ArrayLike,
+        x_to: ArrayLike,
+        *,
+        image_shape: tuple[int, ...],
+        n_steps: int = 10,
+        ax: Any = None,
+    ) -> Self:
+        """Decode the straight way from the code of one row to that of another.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted autoencoder.
+
+        x_from, x_to : array-like of shape (n_features,)
+            The two rows.
+
+        image_shape : tuple of int
+            (height, width) or (height, width, n_channels).
+
+        n_steps : int, default=10
+            Images, with those of the two codes.
+
+        ax : matplotlib Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        display : CodeGridDisplay
+        """
+        check_is_fitted(estimator)
+        codes = np.asarray(estimator.transform(np.stack([x_from, x_to])))
+        path = np.linspace(codes[0], codes[1], n_steps)
+        rows = np.asarray(estimator.inverse_transform(path))
+        return cls(as_images(rows[None], image_shape), ("way", "")).plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Plot the images.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        self : CodeGridDisplay
+        """
+        ax = new_axes(ax, "CodeGridDisplay.plot")
+        image = mosaic(np.asarray(self.images, dtype=float))
+        if image.ndim == 3:  # colours are between 0 and 1
+            low, high = np.nanmin(image), np.nanmax(image)
+            image = np.nan_to_num((image - low) / ((high - low) or 1), nan=1.0)
+        self.image_ = ax.imshow(image, cmap="gray_r")
+        ax.set(xticks=[], yticks=[], xlabel=self.names[0], ylabel=self.names[1])
+        ax.spines[:].set_visible(False)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

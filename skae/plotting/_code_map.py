@@ -1,0 +1,173 @@
+"""A map of the codes."""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import check_is_fitted
+
+from skae.plotting._axes import COLOURS, new_axes
+
+_EMBEDDINGS = {
+    "pca": lambda: PCA(2, random_state=0),
+    "tsne": lambda: TSNE(2, random_state=0),
+}
+
+
+class CodeMapDisplay:
+    """Codes as points of a plane.
+
+    Parameters
+    ----------
+    points : array-like of shape (n_samples, 2)
+        Where the rows are.
+
+    target : array-like of shape (n_samples,), default=None
+        What to colour the points by: classes, or numbers.
+
+    name : str, default="code"
+        Name of the two axes.
+
+    target_name : str, default="target"
+        Name of the colours.
+
+    Attributes
+    ----------
+    points_ : matplotlib PathCollection or list of it
+        The points; with classes, a collection for each.
+
+    ax_ : matplotlib Axes
+        Axes of the picture.
+
+    figure_ : matplotlib Figure
+        Figure of the axes.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.plotting import CodeMapDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = AutoencoderTransformer(2, max_epochs=3, random_state=0).fit(X)
+    >>> display = CodeMapDisplay.from_estimator(model, X, y)
+    """
+
+    def __init__(
+        self,
+        points: ArrayLike,
+        target: ArrayLike | None = None,
+        *,
+        name: str = "code",
+        target_name: str = "target",
+    ) -> None:
+        self.points = points
+        self.target = target
+        self.name = name
+        self.target_name = target_name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        embedding: Any = "pca",
+        ax: Any = None,
+    ) -> Self:
+        """Encode rows and plot their codes.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted autoencoder.
+
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        y : array-like of shape (n_samples,) or "error", default=None
+            What to colour the points by: classes, numbers, or the reconstruction error
+            of each row.
+
+        embedding : {"pca", "tsne"} or transformer, default="pca"
+            What maps codes of more than two components to the plane. A transformer
+            has `fit_transform`. Codes of two components are shown as they are.
+
+        ax : matplotlib Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        display : CodeMapDisplay
+        """
+        check_is_fitted(estimator)
+        if isinstance(embedding, str) and embedding not in _EMBEDDINGS:
+            raise ValueError(
+                f"embedding must be 'pca', 'tsne', or a transformer. Got {embedding!r}."
+            )
+        codes = np.asarray(estimator.transform(X))
+        if codes.shape[1] < 2:
+            codes = np.column_stack([codes, np.zeros(len(codes))])
+        name = "code"
+        if codes.shape[1] > 2:
+            if isinstance(embedding, str):
+                embedding = _EMBEDDINGS[embedding]()
+            name = f"{type(embedding).__name__} of the codes"
+            codes = np.asarray(embedding.fit_transform(codes))
+        target, target_name = y, "target"
+        if isinstance(y, str) and y == "error":
+            target, target_name = estimator.reconstruction_error(X), "squared error"
+        return cls(codes, target, name=name, target_name=target_name).plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Plot the codes.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        self : CodeMapDisplay
+        """
+        ax = new_axes(ax, "CodeMapDisplay.plot")
+        points = np.asarray(self.points)
+        # So many points as vectors would make a file that nobody can open.
+        style: dict[str, Any] = {
+            "s": float(np.clip(20_000 / len(points), 1, 20)),
+            "linewidths": 0,
+            "rasterized": len(points) > 5_000,
+        }
+        target = None if self.target is None else np.asarray(self.target)
+        if target is None:
+            self.points_ = ax.scatter(*points.T, color=COLOURS[0], **style)
+        elif type_of_target(target) in ("binary", "multiclass") and (
+            len(np.unique(target)) <= 20
+        ):
+            classes = np.unique(target)
+            colours: Any = COLOURS
+            if len(classes) > len(COLOURS):
+                import matplotlib
+
+                colours = matplotlib.colormaps["tab20"](range(20))
+            self.points_ = [
+                ax.scatter(*points[target == each].T, color=colour, label=each, **style)
+                for each, colour in zip(classes, colours, strict=False)
+            ]
+            ax.legend(
+                title=self.target_name,
+                markerscale=2,
+                loc="upper left",
+                bbox_to_anchor=(1, 1),
+                frameon=False,
+            )
+        else:
+            self.points_ = ax.scatter(*points.T, c=target, cmap="viridis", **style)
+            ax.figure.colorbar(self.points_, ax=ax, label=self.target_name)
+        ax.set(xlabel=f"{self.name}, 0", ylabel=f"{self.name}, 1")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

@@ -1,0 +1,147 @@
+"""Where reconstructions are bad."""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
+
+from skae.plotting._axes import COLOURS, new_axes
+
+
+class ErrorDisplay:
+    """Squared errors: of the columns, or of the rows.
+
+    Parameters
+    ----------
+    error : array-like of shape (n_samples, n_features)
+        Squared error of each entry.
+
+    kind : {"columns", "rows"}, default="columns"
+        What to show: a bar for each column, the worst first; or a histogram of the mean
+        errors of the rows.
+
+    feature_names : sequence of str, default=None
+        Names of the columns.
+
+    threshold : float, default=None
+        Error to mark in the histogram: rows above it may be anomalies.
+
+    n_columns : int, default=20
+        How many columns to show at most.
+
+    Attributes
+    ----------
+    bars_ : matplotlib BarContainer
+        The bars.
+
+    ax_ : matplotlib Axes
+        Axes of the picture.
+
+    figure_ : matplotlib Figure
+        Figure of the axes.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.plotting import ErrorDisplay
+    >>> X = load_wine(as_frame=True).data
+    >>> model = AutoencoderTransformer(2, max_epochs=3, random_state=0).fit(X)
+    >>> display = ErrorDisplay.from_estimator(model, X)
+    """
+
+    def __init__(
+        self,
+        error: ArrayLike,
+        *,
+        kind: str = "columns",
+        feature_names: Any = None,
+        threshold: float | None = None,
+        n_columns: int = 20,
+    ) -> None:
+        self.error = error
+        self.kind = kind
+        self.feature_names = feature_names
+        self.threshold = threshold
+        self.n_columns = n_columns
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        *,
+        kind: str = "columns",
+        threshold: float | None = None,
+        n_columns: int = 20,
+        ax: Any = None,
+    ) -> Self:
+        """Reconstruct rows and plot the errors.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted autoencoder.
+
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        kind : {"columns", "rows"}, default="columns"
+            What to show.
+
+        threshold : float, default=None
+            Error to mark in the histogram of the rows.
+
+        n_columns : int, default=20
+            How many columns to show at most.
+
+        ax : matplotlib Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        display : ErrorDisplay
+        """
+        check_is_fitted(estimator)
+        return cls(
+            estimator.reconstruction_error(X, per_feature=True),
+            kind=kind,
+            feature_names=getattr(estimator, "feature_names_in_", None),
+            threshold=threshold,
+            n_columns=n_columns,
+        ).plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Plot the errors.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        self : ErrorDisplay
+        """
+        if self.kind not in ("columns", "rows"):
+            raise ValueError(f"kind must be 'columns' or 'rows'. Got {self.kind!r}.")
+        ax = new_axes(ax, "ErrorDisplay.plot")
+        error = np.asarray(self.error)
+        if self.kind == "columns":
+            mean = error.mean(axis=0)
+            worst = np.argsort(-mean, kind="stable")[: self.n_columns]
+            names = self.feature_names
+            labels = [str(i) if names is None else str(names[i]) for i in worst]
+            self.bars_ = ax.barh(range(len(worst)), mean[worst], color=COLOURS[0])
+            ax.set_yticks(range(len(worst)), labels)
+            ax.invert_yaxis()
+            ax.set(xlabel="mean squared error", ylabel="column")
+        else:
+            _, _, self.bars_ = ax.hist(error.mean(axis=1), bins=50, color=COLOURS[0])
+            ax.set(xlabel="mean squared error of a row", ylabel="rows")
+            if self.threshold is not None:
+                ax.axvline(self.threshold, color=COLOURS[1], label="threshold")
+                ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

@@ -1,0 +1,195 @@
+"""Inputs beside their reconstructions."""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
+
+from skae.plotting._axes import as_images, mosaic, new_axes
+
+
+class ReconstructionDisplay:
+    """Rows above what an autoencoder makes of them.
+
+    Images are shown as images. Tables are shown as a heat map: columns are centred and
+    divided by their standard deviation in the rows shown, and each row stands above
+    its reconstruction.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Rows.
+
+    X_hat : array-like of shape (n_samples, n_features)
+        Their reconstructions.
+
+    X_noisy : array-like of shape (n_samples, n_features), default=None
+        What the encoder was given, if that was not `X`.
+
+    image_shape : tuple of int, default=None
+        (height, width) or (height, width, n_channels) of rows that are images. None:
+        a table.
+
+    feature_names : sequence of str, default=None
+        Names of the columns of a table.
+
+    Attributes
+    ----------
+    error_ : ndarray of shape (n_samples,)
+        Mean squared error of each reconstruction.
+
+    image_ : matplotlib AxesImage
+        The picture.
+
+    ax_ : matplotlib Axes
+        Axes of the picture.
+
+    figure_ : matplotlib Figure
+        Figure of the axes.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.plotting import ReconstructionDisplay
+    >>> X = load_digits().data
+    >>> model = AutoencoderTransformer(8, max_epochs=3, random_state=0).fit(X)
+    >>> display = ReconstructionDisplay.from_estimator(
+    ...     model, X[:10], image_shape=(8, 8)
+    ... )
+    """
+
+    def __init__(
+        self,
+        X: ArrayLike,
+        X_hat: ArrayLike,
+        *,
+        X_noisy: ArrayLike | None = None,
+        image_shape: tuple[int, ...] | None = None,
+        feature_names: Any = None,
+    ) -> None:
+        self.X = X
+        self.X_hat = X_hat
+        self.X_noisy = X_noisy
+        self.image_shape = image_shape
+        self.feature_names = feature_names
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        *,
+        X_noisy: ArrayLike | None = None,
+        image_shape: tuple[int, ...] | None = None,
+        ax: Any = None,
+    ) -> Self:
+        """Reconstruct rows and plot them.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted autoencoder.
+
+        X : array-like of shape (n_samples, n_features)
+            The rows to show: about ten.
+
+        X_noisy : array-like of shape (n_samples, n_features), default=None
+            The same rows with noise, to be given to the encoder. None: `X` is.
+
+        image_shape : tuple of int, default=None
+            (height, width) or (height, width, n_channels) of rows that are images.
+            None: a table.
+
+        ax : matplotlib Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        display : ReconstructionDisplay
+        """
+        check_is_fitted(estimator)
+        return cls(
+            np.asarray(X),
+            np.asarray(estimator.reconstruct(X if X_noisy is None else X_noisy)),
+            X_noisy=None if X_noisy is None else np.asarray(X_noisy),
+            image_shape=image_shape,
+            feature_names=getattr(estimator, "feature_names_in_", None),
+        ).plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Plot rows and reconstructions.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        self : ReconstructionDisplay
+        """
+        ax = new_axes(ax, "ReconstructionDisplay.plot")
+        parts = {"input": self.X, "noisy": self.X_noisy, "output": self.X_hat}
+        rows = {
+            name: np.asarray(part, dtype=float)
+            for name, part in parts.items()
+            if part is not None
+        }
+        self.error_ = np.square(rows["input"] - rows["output"]).mean(axis=1)
+        if self.image_shape is None:
+            self._plot_table(ax, rows)
+        else:
+            self._plot_images(ax, rows, self.image_shape)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def _plot_images(
+        self, ax: Any, rows: dict[str, np.ndarray], image_shape: tuple[int, ...]
+    ) -> None:
+        images = as_images(np.stack(list(rows.values())), image_shape)
+        low, high = rows["input"].min(), rows["input"].max()
+        image = mosaic(images)
+        if image.ndim == 3:  # colours are between 0 and 1
+            image = np.nan_to_num((image - low) / ((high - low) or 1), nan=1.0)
+            image = image.clip(0, 1)
+        self.image_ = ax.imshow(image, cmap="gray_r", vmin=low, vmax=high)
+        height, width = image_shape[0] + 1, image_shape[1] + 1
+        ax.set_yticks(np.arange(len(images)) * height + height / 2 - 1, list(rows))
+        ax.set_xticks(
+            np.arange(len(self.error_)) * width + width / 2 - 1,
+            [f"{error:.2g}" for error in self.error_],
+            fontsize="small",
+            rotation=90 if len(self.error_) > 6 else 0,
+        )
+        ax.set_xlabel("mean squared error of the output")
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+
+    def _plot_table(self, ax: Any, rows: dict[str, np.ndarray]) -> None:
+        X = rows["input"]
+        spread = X.std(axis=0)
+        scaled = (np.stack(list(rows.values()), axis=1) - X.mean(axis=0)) / np.where(
+            spread > 0, spread, 1
+        )
+        n_samples, n_parts, n_features = scaled.shape
+        table = mosaic(scaled[:, None])
+        self.image_ = ax.imshow(
+            table, cmap="RdBu_r", vmin=-3, vmax=3, aspect="auto", interpolation="none"
+        )
+        labels = [
+            f"{name} {i}" if name != "output" else f"output, error {error:.2g}"
+            for i, error in enumerate(self.error_)
+            for name in rows
+        ]
+        lines = np.arange(n_samples)[:, None] * (n_parts + 1) + np.arange(n_parts)
+        ax.set_yticks(lines.ravel(), labels, fontsize="small")
+        ax.tick_params(length=0)
+        if self.feature_names is not None and n_features <= 30:
+            ax.set_xticks(range(n_features), self.feature_names, rotation=90)
+        else:
+            ax.set_xlabel("column")
+        ax.figure.colorbar(
+            self.image_, ax=ax, label="standard deviations from the mean"
+        )
