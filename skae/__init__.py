@@ -7,6 +7,7 @@ from skae._onnx import to_onnx
 from skae._pretrained_classifier import PretrainedClassifier
 from skae._pretrained_regressor import PretrainedRegressor
 from skae._stacked import StackedAEPretrainer
+from skae._variational import VariationalAutoencoder
 
 __version__ = "0.1.0.dev0"
 
@@ -17,6 +18,7 @@ __all__ = [
     "PretrainedClassifier",
     "PretrainedRegressor",
     "StackedAEPretrainer",
+    "VariationalAutoencoder",
     "__version__",
     "load",
     "save",

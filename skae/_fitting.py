@@ -105,6 +105,8 @@ class FittedByTraining(BaseEstimator):
 
     # What a subclass decides
 
+    _net_class: ClassVar[type[AutoencoderNet]] = AutoencoderNet
+
     @abstractmethod
     def _module_factory(
         self, X: Table, stream: bool = False
@@ -356,7 +358,8 @@ class FittedByTraining(BaseEstimator):
             for each in (losses, start_losses, net.row_losses(valid))
         )
         gain = np.average(other_losses - losses, weights=weight)
-        if gain > 0 and is_better(losses, start_losses, weight):
+        better = is_better(losses, start_losses, weight, net.logarithmic_loss)
+        if gain > 0 and better:
             net.plain_module_.load_state_dict(trained)
             return True
         net.forget_optimizer_state()
@@ -538,7 +541,7 @@ class FittedByTraining(BaseEstimator):
         batch_size = self.batch_size
         if batch_size == "auto":
             batch_size = recipe.batch_size(self.optimizer, n_samples, self._denoises())
-        return AutoencoderNet(
+        return self._net_class(
             factory,
             noise=noise,
             guard_random_state=self._own_module()

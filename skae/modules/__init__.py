@@ -48,5 +48,6 @@ rest is trained.
 
 from skae.modules._dense import DenseAutoencoder
 from skae.modules._parts import Decoder, Encoder
+from skae.modules._variational import VariationalDenseAutoencoder
 
-__all__ = ["Decoder", "DenseAutoencoder", "Encoder"]
+__all__ = ["Decoder", "DenseAutoencoder", "Encoder", "VariationalDenseAutoencoder"]

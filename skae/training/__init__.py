@@ -31,11 +31,21 @@ from skae.training._streaming import (
 )
 from skae.training._supervised import FreezeEncoder, SupervisedNet
 from skae.training._threads import threads_for
+from skae.training._variational import (
+    GaussianStart,
+    VariationalNet,
+    factor_analysis_start,
+    fixed_draws,
+    log_mean_weight,
+    min_variance,
+    probabilistic_pca_start,
+)
 
 __all__ = [
     "AutoencoderNet",
     "Columns",
     "FreezeEncoder",
+    "GaussianStart",
     "LargeTable",
     "LinearStart",
     "PrivateRandomState",
@@ -45,19 +55,25 @@ __all__ = [
     "StreamedRows",
     "SupervisedNet",
     "Table",
+    "VariationalNet",
     "as_bytes",
     "column_statistics",
     "denoising_start",
     "dense_rows",
     "device_rows",
+    "factor_analysis_start",
+    "fixed_draws",
     "float_tensor",
     "full_width",
     "is_better",
     "is_large",
+    "log_mean_weight",
     "mapped",
+    "min_variance",
     "n_rows_in",
     "pca_start",
     "private_generator",
+    "probabilistic_pca_start",
     "recipe",
     "run",
     "schedule_callbacks",

@@ -88,7 +88,8 @@ class KeepState(Callback):
         loss = record["valid_loss"]
         if loss < self.best_loss_:
             self._save(net, loss)
-        if loss < self.lowest_ * (1 - self.tol):
+        # Losses that are densities may be negative.
+        if loss < self.lowest_ - self.tol * abs(loss):
             self.lowest_ = loss
             self.epochs_without_improvement_ = 0
         else:

@@ -77,6 +77,8 @@ class AutoencoderNet(TensorNet):
         super().__init__(module, criterion, **kwargs)
 
     noise_: Any
+    # Whether losses are logarithms (of densities), so that their differences compare.
+    logarithmic_loss = False
 
     def initialize_module(self) -> "AutoencoderNet":
         if self.autocast not in (None, torch.bfloat16):

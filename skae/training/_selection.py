@@ -15,6 +15,7 @@ def is_better(
     losses: np.ndarray,
     start_losses: np.ndarray,
     sample_weight: np.ndarray | None = None,
+    logarithmic: bool = False,
 ) -> bool:
     """Decide from validation rows whether the trained state beats the start.
 
@@ -31,6 +32,10 @@ def is_better(
     sample_weight : ndarray of shape (n_samples,), default=None
         Weights of the rows; the mean has to be lower with them, too.
 
+    logarithmic : bool, default=False
+        Whether the losses are logarithms already, as those of densities are: then
+        there is one test, at the stricter level.
+
     Returns
     -------
     better : bool
@@ -39,6 +44,8 @@ def is_better(
     start_mean = np.average(start_losses, weights=sample_weight)
     if not mean < start_mean:
         return False
+    if logarithmic:
+        return _p_value(start_losses - losses) < _STRICT_LEVEL
     # Rows reconstructed to rounding error are equal, whatever is left of it.
     floor = start_mean * 1e-12
     log_gain = np.log(np.maximum(start_losses, floor) / np.maximum(losses, floor))

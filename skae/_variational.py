@@ -1,0 +1,471 @@
+"""The variational autoencoder."""
+
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from skorch.callbacks import Callback, GradientNormClipping
+from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from skae import _checks as checks
+from skae._base import BaseAutoencoder
+from skae._docs import shared_docs
+from skae._fitting import FittedByTraining
+from skae._sklearn_compat import Interval, StrOptions, fit_context
+from skae.modules import VariationalDenseAutoencoder
+from skae.modules._layers import ACTIVATIONS
+from skae.training import (
+    AutoencoderNet,
+    Rows,
+    Run,
+    Table,
+    VariationalNet,
+    dense_rows,
+    factor_analysis_start,
+    fixed_draws,
+    log_mean_weight,
+    min_variance,
+    private_generator,
+    probabilistic_pca_start,
+    start_statistics,
+)
+
+# Codes drawn for the mean over them, in pairs z and -z.
+_N_ELBO_DRAWS = 32
+# A component that tells so little of a row, in nats, does not tell anything.
+_ACTIVE = 0.01
+
+
+@shared_docs
+class VariationalAutoencoder(BaseAutoencoder):
+    """Variational autoencoder: a distribution of rows, to score and to sample.
+
+    The encoder gives a normal distribution of the code of a row, the decoder a normal
+    distribution of the row of a code, and both are trained so that the evidence lower
+    bound (ELBO) on the log-density of the rows is high. By default they start as
+    probabilistic PCA, or as factor analysis, which are the optimum of this model with
+    linear layers: before the first step, the bound is the log-density that
+    :class:`~sklearn.decomposition.PCA`, or
+    :class:`~sklearn.decomposition.FactorAnalysis`, gives to the rows. What training
+    adds is kept if rows held out from it have a higher bound.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Size of the code. It may exceed the number of columns.
+
+    beta : float, default=1.0
+        Weight of the divergence of codes from their prior. Above 1, codes tell less of
+        the rows.
+
+    variance : {"scalar", "column"}, default="scalar"
+        The variance of a row given its code, which is learned: one number for all
+        columns, or one for each. "scalar" is for codes and reconstructions, "column"
+        for densities: it gives columns that are hard to tell up, where that pays.
+
+    hidden_layer_sizes : int or sequence of int, default=(100, 100)
+        Widths of the encoder's hidden layers, from input to code; the decoder has
+        them in reverse. ``()`` gives the linear model.
+
+    activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "tanh"}, \
+            default="gelu"
+        Activation of the hidden layers.
+
+    init : {"auto", "pca", "random"}, default="auto"
+        State before the first step: "pca" is probabilistic PCA or, with
+        ``variance="column"``, factor analysis; "random" is the textbook network with no
+        linear path. "auto" is "pca".
+
+    output : {"code", "reconstruction", "hidden"}, default="code"
+        What `transform` gives: the means of the codes; the reconstructions of these, in
+        columns named as those of `X`; or all hidden activations of the encoder, layer
+        beside layer. It may be changed after fitting.
+
+    optimizer : {"adam", "adamw", "muon", "sgd"} or torch.optim.Optimizer class, \
+            default="adam"
+        What minimises the loss. Options go into `net_params`, as
+        ``{"optimizer__betas": (0.9, 0.99)}``. "lbfgs" needs a loss without draws, and
+        is refused.
+
+    lr : float or "auto", default="auto"
+        Learning rate, the highest one of the schedule. "auto" is 3e-3 (0.1 for "sgd",
+        0.01 for "muon").
+
+    {parameters}
+
+    Attributes
+    ----------
+    kl_per_component_ : ndarray of shape (n_components,)
+        Mean divergence of each component from its prior over the training rows (over a
+        sample, if the table is too large for memory), in nats: how much the component
+        tells of a row.
+
+    active_components_ : ndarray of int
+        Components with a divergence of more than 0.01 nats.
+
+    loss_curve_ : list of float
+        Mean training loss in each of the `n_iter_` epochs: minus the ELBO over the
+        number of columns. It may be negative.
+
+    {attributes}
+
+    See Also
+    --------
+    sklearn.decomposition.PCA : The linear model with one variance.
+    sklearn.decomposition.FactorAnalysis : The linear model with one for each column.
+    sklearn.mixture.GaussianMixture : Another density of the rows. On tables with few
+        columns it is often the better one.
+
+    Notes
+    -----
+    Codes have no units: their prior is the standard normal distribution. So the
+    reconstructions of the start are those of PCA drawn a little towards the mean row.
+
+    The divergence is exact, and so is the part of the squared error that the linear
+    path makes alone; the rest is over one draw of the code for each row in training,
+    and over 8 fixed ones for the validation loss. Norms of gradients are clipped at 1.
+
+    The output variance has a lower bound, as the density of a column that is constant
+    or a copy of others has no highest value: one millionth of the mean variance of the
+    columns, and one thousandth with ``variance="column"``. Where factor analysis
+    has a lower variance, the start is not quite factor analysis; it is that of at most
+    10,000 rows.
+
+    The state trained is kept if its bound on the validation rows is higher than that of
+    the start, by a one-sided paired t-test at 0.5 %, and higher than that of the start
+    from all rows.
+
+    References
+    ----------
+    .. [1] D. P. Kingma and M. Welling, "Auto-encoding variational Bayes", ICLR 2014,
+       arXiv:1312.6114.
+    .. [2] I. Higgins et al., "beta-VAE: learning basic visual concepts with a
+       constrained variational framework", ICLR 2017.
+    .. [3] Y. Burda, R. Grosse and R. Salakhutdinov, "Importance weighted autoencoders",
+       ICLR 2016, arXiv:1509.00519.
+    .. [4] J. Lucas, G. Tucker, R. Grosse and M. Norouzi, "Don't blame the ELBO! A
+       linear VAE perspective on posterior collapse", NeurIPS 2019, arXiv:1911.02469.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from skae import VariationalAutoencoder
+    >>> X = load_digits().data / 16
+    >>> vae = VariationalAutoencoder(8, max_epochs=30, random_state=0).fit(X)
+    >>> codes, std = vae.transform(X, return_std=True)
+    >>> codes.shape, std.shape
+    ((1797, 8), (1797, 8))
+    >>> print(vae.score_samples(X).mean() > PCA(8).fit(X).score(X) + 5)
+    True
+    >>> vae.sample(3, random_state=0).shape
+    (3, 64)
+    """
+
+    _net_class = VariationalNet
+
+    # The criterion of the net is not used: the loss is the bound.
+    loss = "squared_error"
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        beta: float = 1.0,
+        variance: str = "scalar",
+        hidden_layer_sizes: Any = (100, 100),
+        activation: str = "gelu",
+        init: str = "auto",
+        output: str = "code",
+        optimizer: Any = "adam",
+        lr: float | str = "auto",
+        weight_decay: float = 0.0,
+        lr_schedule: Any = "auto",
+        max_epochs: int | str = "auto",
+        batch_size: int | str = "auto",
+        validation_fraction: float | None = 0.1,
+        early_stopping: bool = False,
+        n_iter_no_change: int | str = "auto",
+        tol: float = 1e-4,
+        callbacks: list | None = None,
+        net_params: dict[str, Any] | None = None,
+        device: str | torch.device = "auto",
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.beta = beta
+        self.variance = variance
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.init = init
+        self.output = output
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.lr_schedule = lr_schedule
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.device = device
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **{
+            name: constraint
+            for name, constraint in FittedByTraining._parameter_constraints.items()
+            if name != "loss"
+        },
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "variance": [StrOptions({"scalar", "column"})],
+        "hidden_layer_sizes": [
+            "array-like",
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "init": [StrOptions({"auto", "pca", "random"})],
+    }
+
+    # Fitting
+
+    def _start_is_floor(self) -> bool:
+        return self.init != "random"
+
+    def _net_options(self) -> dict[str, Any]:
+        if self._uses_lbfgs():
+            raise ValueError(
+                "optimizer='lbfgs' needs the same loss each time it asks for it, and "
+                "codes are drawn anew each time. Use another optimizer."
+            )
+        return {"beta": self.beta}
+
+    def _module_factory(
+        self, X: Table, stream: bool = False
+    ) -> tuple[Any, dict[str, Any]]:
+        column = self.variance == "column"
+        return VariationalDenseAutoencoder, {
+            "n_features": X.shape[1],
+            "n_components": int(self.n_components),
+            "hidden_layer_sizes": checks.layer_widths(
+                self.hidden_layer_sizes,
+                "hidden_layer_sizes",
+                "the encoder's widths from input to code",
+            ),
+            "activation": self.activation,
+            "linear_path": self._start_is_floor(),
+            "column_variance": column,
+            "min_variance": min_variance(column),
+        }
+
+    def _start(
+        self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
+    ) -> None:
+        columns = start_statistics(X, sample_weight)
+        module = net.plain_module_
+        module.standardize(torch.as_tensor(columns.mean), torch.tensor(columns.scale))
+        checks.check_offset(columns.mean, columns.scale)
+        if self._start_is_floor():
+            find = (
+                factor_analysis_start
+                if self.variance == "column"
+                else probabilistic_pca_start
+            )
+            start = find(X, columns, self.n_components, sample_weight, self._rng)
+            module.start_linear(*map(torch.as_tensor, start))
+
+    def _run_callbacks(
+        self, net: AutoencoderNet, n_samples: int, n_epochs: int, part: str = ""
+    ) -> list[Callback]:
+        callbacks = super()._run_callbacks(net, n_samples, n_epochs, part)
+        return [GradientNormClipping(1.0), *callbacks]
+
+    def _fit_net(
+        self,
+        net: AutoencoderNet,
+        X: Table,
+        sample_weight: np.ndarray | None,
+        X_val: Table | None,
+        warm: bool,
+    ) -> tuple[Run, int]:
+        result = super()._fit_net(net, X, sample_weight, X_val, warm)
+        self._set_divergences(net, X, sample_weight)
+        return result
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Train for one pass over the given rows, going on from the present state.
+
+        The first call starts as `fit` does, from the rows of that call. All calls
+        share one optimizer, at a constant learning rate; of the parameters, only a
+        number set for `lr` is looked at again. There are no validation rows: the last
+        state is the one kept. `kl_per_component_` is over the rows of the last call.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        y : None
+            Ignored.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the loss, and in the start of the first call.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+        """
+        super().partial_fit(X, y, sample_weight)
+        self._set_divergences(
+            self.net_, *self._check_rows(X, sample_weight, reset=False)
+        )
+        return self
+
+    def _set_divergences(
+        self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
+    ) -> None:
+        rows: Rows = self._rows(net, *dense_rows(X, sample_weight))
+        module = net.plain_module_
+        weight = None if sample_weight is None else rows.y.cpu().numpy()
+        with torch.inference_mode():
+            divergence = module.divergence(*module.encode_distribution(rows.X))
+        self.kl_per_component_ = np.average(
+            divergence.double().cpu().numpy(), axis=0, weights=weight
+        )
+        self.active_components_ = np.flatnonzero(self.kl_per_component_ > _ACTIVE)
+
+    # Using what was fitted
+
+    # To scikit-learn's metadata routing, they are none.
+    __metadata_request__transform: ClassVar = {"out": UNUSED, "return_std": UNUSED}
+    __metadata_request__score_samples: ClassVar = {"n_draws": UNUSED}
+
+    def transform(
+        self,
+        X: ArrayLike,
+        *,
+        out: np.ndarray | None = None,
+        return_std: bool = False,
+    ) -> Any:
+        """Give the means of the codes of rows, or what `output` asks for.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        out : ndarray of shape (n_samples, n_features_out), default=None
+            Where to write the result, for instance a :class:`numpy.memmap` for more
+            rows than memory holds. None makes a new array.
+
+        return_std : bool, default=False
+            Whether to give the standard deviations of the codes, too.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components), (n_samples, n_features) or \
+                (n_samples, n_hidden)
+            Means of codes, reconstructions or hidden activations; `out` if it is given.
+
+        std : ndarray of shape (n_samples, n_components)
+            Standard deviations, only with ``return_std=True``.
+        """
+        Z = super().transform(X, out=out)
+        if not return_std:
+            return Z
+        if self.output != "code":
+            raise ValueError(
+                "return_std=True gives the standard deviations of codes, and transform "
+                f"gives none with output={self.output!r}. Set output='code'."
+            )
+        return Z, self._apply(_code_std, checks.check_new_rows(self, X))
+
+    def score_samples(self, X: ArrayLike, n_draws: int = 1) -> np.ndarray:
+        """Give a lower bound on the log-density of each row.
+
+        It compares with ``PCA(...).score_samples`` and
+        ``FactorAnalysis(...).score_samples``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        n_draws : int, default=1
+            Codes that the bound is of. 1 is the ELBO, whatever `beta` is; with more, it
+            is the importance-weighted bound, which is nearer to the log-density the
+            more there are. The draws are the same in each call and for each row.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Bounds in nats, of the density in the units of `X`.
+        """
+        if not isinstance(n_draws, Integral) or n_draws < 1:
+            raise ValueError(
+                f"n_draws must be an int in the range [1, inf). Got {n_draws!r}."
+            )
+        rows = checks.check_new_rows(self, X)
+        n_draws = int(n_draws)
+        size = _N_ELBO_DRAWS if n_draws == 1 else n_draws
+        noise = fixed_draws(size, 1, self.n_components_).to(self.net_.device)
+
+        def bound(module: Any, x: Tensor) -> Tensor:
+            if n_draws > 1:
+                return log_mean_weight(module, x, noise)
+            x = module.centre(x)
+            distribution = module.distribution_of_centred(x)
+            expected = module.expected_log_likelihood(x, *distribution, noise)
+            return expected - module.divergence(*distribution).sum(1)
+
+        return self._apply(bound, rows)
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
+        """Draw new rows: codes from their prior, and rows given these.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many.
+
+        random_state : int, RandomState instance or None, default=None
+            Determines the draws. None takes a new seed from the operating system.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Rows, in the units of the training rows.
+        """
+        check_is_fitted(self)
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(
+                f"n_samples must be an int in the range [1, inf). Got {n_samples!r}."
+            )
+        rng = private_generator(random_state)
+        X = self._apply(_decode, rng.normal(size=(n_samples, self.n_components_)))
+        with torch.inference_mode():
+            std = self.module_.noise_variance().sqrt() * self.module_.scale  # type: ignore
+        return X + std.cpu().numpy() * rng.normal(size=X.shape)
+
+
+def _decode(module: Any, z: Tensor) -> Tensor:
+    return module.decode(z)
+
+
+def _code_std(module: Any, x: Tensor) -> Tensor:
+    return (module.encode_distribution(x)[1] / 2).exp()

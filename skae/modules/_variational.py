@@ -1,0 +1,260 @@
+"""Fully connected variational autoencoder."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from skae.modules._layers import dense_layers
+
+# Beyond these, variances of codes are 0 or infinite for all that float32 can tell.
+_LOG_VARIANCES = (-30.0, 30.0)
+
+
+class VariationalDenseAutoencoder(nn.Module):
+    r"""Fully connected variational autoencoder with a linear path beside it.
+
+    With :math:`\tilde x = (x - \mu) / s`, the distribution of the code given a row, and
+    of a row given the code, are
+
+    .. math::
+
+        q(z | x) = N(W \tilde x + f(\tilde x),\, e^{h(\tilde x)}), \qquad
+        p(x | z) = N(\mu + s \, (V z + g(z)),\, s^2 \sigma^2),
+
+    where :math:`f` and :math:`h` are the two halves of the output of a multi-layer
+    perceptron and :math:`g` is another one, :math:`W` and :math:`V` are the linear
+    path, :math:`\mu` (`mean`) and :math:`s` (`scale`) are buffers, and all covariances
+    are diagonal. The prior of the code is the standard normal distribution, so codes
+    have no unit.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of columns of the input.
+
+    n_components : int
+        Number of entries of a code. It may exceed `n_features`.
+
+    hidden_layer_sizes : sequence of int, default=(100, 100)
+        Widths of the encoder's hidden layers, from input to code; the decoder has
+        them in reverse.
+
+    activation : str, default="gelu"
+        Function applied after each hidden layer: "elu", "gelu", "identity", "logistic",
+        "relu", "selu" or "tanh".
+
+    linear_path : bool, default=True
+        Whether to have :math:`W` and :math:`V`.
+
+    column_variance : bool, default=False
+        Whether :math:`\sigma^2` is a number for each column, and not one for all.
+
+    min_variance : float, default=1e-6
+        Lower bound of :math:`\sigma^2`, in units of :math:`s^2`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skae.modules import VariationalDenseAutoencoder
+    >>> module = VariationalDenseAutoencoder(n_features=8, n_components=2)
+    >>> mean, log_variance = module.encode_distribution(torch.zeros(5, 8))
+    >>> mean.shape, log_variance.shape, module.decode(mean).shape
+    (torch.Size([5, 2]), torch.Size([5, 2]), torch.Size([5, 8]))
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        n_features: int,
+        n_components: int,
+        *,
+        hidden_layer_sizes: Sequence[int] = (100, 100),
+        activation: str = "gelu",
+        linear_path: bool = True,
+        column_variance: bool = False,
+        min_variance: float = 1e-6,
+    ) -> None:
+        super().__init__()
+        widths = [n_features, *hidden_layer_sizes]
+        self.encoder = dense_layers([*widths, 2 * n_components], activation)
+        self.decoder = dense_layers([n_components, *widths[::-1]], activation)
+        self.linear_encoder: nn.Linear | None = None
+        self.linear_decoder: nn.Linear | None = None
+        if linear_path:
+            self.linear_encoder = nn.Linear(n_features, n_components, bias=False)
+            self.linear_decoder = nn.Linear(n_components, n_features, bias=False)
+        self.min_variance = min_variance
+        self.log_noise = nn.Parameter(torch.zeros(n_features if column_variance else 1))
+        self.register_buffer("mean", torch.zeros(n_features))
+        self.register_buffer("scale", torch.ones(()))
+
+    def centre(self, x: Tensor) -> Tensor:
+        """Centre and scale rows: what the first layer is given."""
+        return (x - self.mean) / self.scale
+
+    def encode_distribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the means and the log-variances (batch, n_components) of codes."""
+        return self.distribution_of_centred(self.centre(x))
+
+    def distribution_of_centred(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """As `encode_distribution`, of what `centre` gives."""
+        mean, log_variance = self.encoder(x).chunk(2, dim=1)
+        if self.linear_encoder is not None:
+            mean = mean + self.linear_encoder(x)
+        return mean, log_variance.clamp(*_LOG_VARIANCES)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Map rows (batch, n_features) to the means of their codes."""
+        return self.encode_distribution(x)[0]
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Map codes (batch, n_components) to the means of their rows."""
+        x_hat = self.decoder(z)
+        if self.linear_decoder is not None:
+            x_hat = x_hat + self.linear_decoder(z)
+        return torch.addcmul(self.mean, x_hat, self.scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reconstruct rows (batch, n_features)."""
+        return self.decode(self.encode(x))
+
+    def noise_variance(self) -> Tensor:
+        """Give the output variance, (1,) or (n_features,), of centred, scaled rows."""
+        return self.min_variance + self.log_noise.exp()
+
+    def hidden(self, x: Tensor) -> list[Tensor]:
+        """Give the activations (batch, width) of the encoder's hidden layers."""
+        x = self.centre(x)
+        activations = []
+        for layer, activation in zip(
+            self.encoder[:-1:2], self.encoder[1::2], strict=True
+        ):
+            x = activation(layer(x))
+            activations.append(x)
+        return activations
+
+    def idle_parts(self, half: str) -> list[str]:
+        """Name the parts that "encode" or "decode" has no use for."""
+        if half == "encode":
+            return ["decoder", "linear_decoder", "log_noise"]
+        return ["encoder", "linear_encoder", "log_noise"]
+
+    @torch.no_grad()
+    def standardize(self, mean: Tensor, scale: Tensor) -> None:
+        """Set the centre (n_features,) and the scale (scalar) of the input."""
+        self.mean.copy_(mean)
+        self.scale.copy_(scale)
+
+    @torch.no_grad()
+    def start_linear(
+        self,
+        encoder_weight: Tensor,
+        decoder_weight: Tensor,
+        code_variance: Tensor,
+        noise_variance: Tensor,
+    ) -> None:
+        """Make the module a linear Gaussian model of centred, scaled rows.
+
+        The nonlinear layers stay in place, silent: their last layers are zero, and
+        training can start from there.
+
+        Parameters
+        ----------
+        encoder_weight : tensor of shape (n_components, n_features)
+            W.
+
+        decoder_weight : tensor of shape (n_features, n_components)
+            V.
+
+        code_variance : tensor of shape (n_components,)
+            Variance of a code given its row.
+
+        noise_variance : tensor of shape (1,) or (n_features,)
+            Variance of a row given its code.
+        """
+        if self.linear_encoder is None or self.linear_decoder is None:
+            raise ValueError(
+                "start_linear needs the linear path: build the module with "
+                "linear_path=True."
+            )
+        self.linear_encoder.weight.copy_(encoder_weight)
+        self.linear_decoder.weight.copy_(decoder_weight)
+        for layer in (self.encoder[-1], self.decoder[-1]):
+            layer.weight.zero_()  # type: ignore[operator, union-attr]
+            layer.bias.zero_()  # type: ignore[operator, union-attr]
+        self.encoder[-1].bias[len(code_variance) :] = code_variance.log()  # type: ignore
+        above = (noise_variance - self.min_variance).clamp(min=1e-3 * self.min_variance)
+        self.log_noise.copy_(above.log())
+
+    # Bounds on the log-likelihood
+
+    def divergence(self, mean: Tensor, log_variance: Tensor) -> Tensor:
+        """Kullback-Leibler divergence (batch, n_components) from the prior, in nats."""
+        return (mean.square() + log_variance.exp() - 1 - log_variance) / 2
+
+    def expected_log_likelihood(
+        self, x: Tensor, mean: Tensor, log_variance: Tensor, noise: Tensor
+    ) -> Tensor:
+        r"""Estimate the mean log-likelihood of rows over their codes.
+
+        With the decoder :math:`V z + g(z)`, the squared error is
+        :math:`|\tilde x - V z|^2 - 2 (\tilde x - V z) g(z) + |g(z)|^2`. Of the first
+        term the mean is known, and only the others are averaged over draws: a linear
+        decoder needs none.
+
+        Parameters
+        ----------
+        x : tensor of shape (batch, n_features)
+            Rows, centred and scaled.
+
+        mean, log_variance : tensors of shape (batch, n_components)
+            Distribution of the codes.
+
+        noise : tensor of shape (n_draws, batch or 1, n_components)
+            Standard normal draws.
+
+        Returns
+        -------
+        log_likelihood : tensor of shape (batch,)
+            In nats, in the units of the rows before they were scaled.
+        """
+        variance = self.noise_variance()
+        std = (log_variance / 2).exp()
+        if self.linear_decoder is None:
+            error: Tensor | float = 0.0
+        else:
+            weight = self.linear_decoder.weight
+            # The variance of V z, summed over the columns in units of theirs.
+            spread = (weight.square() / variance[:, None]).sum(0)
+            left_of_mean = x - self.linear_decoder(mean)
+            error = (left_of_mean.square() / variance).sum(1) + (
+                log_variance.exp() @ spread
+            )
+        for draw in noise:
+            offset = std * draw
+            g = self.decoder(mean + offset)
+            if self.linear_decoder is None:
+                part = (x - g).square()
+            else:
+                left = left_of_mean - self.linear_decoder(offset)
+                part = g * (g - 2 * left)
+            error = error + (part / variance).sum(1) / len(noise)
+        return -error / 2 - self._log_normaliser()
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        """Log-likelihood (batch,) of centred rows given codes, in nats."""
+        error = x - self.centre(self.decode(z))
+        return (
+            -(error.square() / self.noise_variance()).sum(1) / 2
+            - self._log_normaliser()
+        )
+
+    def _log_normaliser(self) -> Tensor:
+        # The density of a row is that of the scaled one, divided by the volume.
+        log_std = self.noise_variance().log() / 2 + self.scale.log()
+        constant = math.log(2 * math.pi) / 2
+        return (log_std.expand_as(self.mean) + constant).sum()
