@@ -227,6 +227,9 @@ def _with_codes(
     precision = np.eye(loadings.shape[1]) + loadings.T @ (loadings / noise[:, None])
     m, rotation = np.linalg.eigh(precision)
     m, rotation = m[::-1], rotation[:, ::-1]  # the most informative factor first
+    # Signs as before the rotation, not as rounding has them: for PCA, those of PCA.
+    largest = np.abs(rotation).argmax(axis=0)
+    rotation = rotation * np.sign(rotation[largest, np.arange(len(m))])
     loadings = loadings @ rotation
     encoder = (loadings / noise[:, None]).T / m[:, None]
     idle = n_components - len(m)
