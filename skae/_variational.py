@@ -6,9 +6,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from skorch.callbacks import Callback, GradientNormClipping
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
+from skorch.callbacks import Callback, GradientNormClipping
 from torch import Tensor
 
 from skae import _checks as checks
@@ -459,7 +459,8 @@ class VariationalAutoencoder(BaseAutoencoder):
         rng = private_generator(random_state)
         X = self._apply(_decode, rng.normal(size=(n_samples, self.n_components_)))
         with torch.inference_mode():
-            std = self.module_.noise_variance().sqrt() * self.module_.scale  # type: ignore
+            module = self.net_.plain_module_
+            std = module.noise_variance().sqrt() * module.scale
         return X + std.cpu().numpy() * rng.normal(size=X.shape)
 
 

@@ -103,13 +103,13 @@ def test_the_bound_is_that_of_torch_distributions(linear_path, column_variance):
         std = module.noise_variance().sqrt() * module.scale
         return Normal(module.decode(z), std).log_prob(x).sum(-1)
 
-    z = posterior.sample((20_000,))
+    z = posterior.sample((5_000,))
     assert_allclose(
         module.log_likelihood(module.centre(x), z[0]), likelihood(z[0]), rtol=1e-4
     )
-    noise = torch.randn(20_000, 1, 3)
+    noise = torch.randn(5_000, 1, 3)
     found = module.expected_log_likelihood(module.centre(x), mean, log_variance, noise)
-    assert_allclose(found, torch.stack([likelihood(each) for each in z]).mean(0), 2e-2)
+    assert_allclose(found, torch.stack([likelihood(each) for each in z]).mean(0), 4e-2)
 
 
 @pytest.fixture(scope="module")
@@ -172,20 +172,23 @@ def test_samples_of_a_gaussian_table_have_its_moments():
 
 def test_samples_are_reproducible_and_leave_global_generators_alone(fitted):
     model, _, X = fitted
-    before = np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+
+    def states():
+        return np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+
+    before = states()
     rows = model.sample(5, random_state=1)
     assert_array_equal(rows, model.sample(5, random_state=1))
     assert np.abs(rows - model.sample(5, random_state=2)).max() > 0.1
     assert np.abs(model.sample(5) - model.sample(5)).max() > 0.1
     rng = np.random.RandomState(0)
     assert np.abs(model.sample(5, rng) - model.sample(5, rng)).max() > 0.1
-    after = np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
-    assert before == after
+    assert states() == before
     # They look like images to the model.
     assert model.score_samples(model.sample(500, 0)).mean() > (
         model.score_samples(X[:, ::-1]).mean()
     )
-    with pytest.raises(ValueError, match="n_samples must be an int .* Got 0"):
+    with pytest.raises(ValueError, match=r"n_samples must be an int .* Got 0"):
         model.sample(0)
 
 

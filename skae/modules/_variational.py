@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -130,9 +131,8 @@ class VariationalDenseAutoencoder(nn.Module):
         """Give the activations (batch, width) of the encoder's hidden layers."""
         x = self.centre(x)
         activations = []
-        for layer, activation in zip(
-            self.encoder[:-1:2], self.encoder[1::2], strict=True
-        ):
+        layers = list(self.encoder)
+        for layer, activation in zip(layers[:-1:2], layers[1::2], strict=True):
             x = activation(layer(x))
             activations.append(x)
         return activations
@@ -184,9 +184,10 @@ class VariationalDenseAutoencoder(nn.Module):
         self.linear_encoder.weight.copy_(encoder_weight)
         self.linear_decoder.weight.copy_(decoder_weight)
         for layer in (self.encoder[-1], self.decoder[-1]):
-            layer.weight.zero_()  # type: ignore[operator, union-attr]
-            layer.bias.zero_()  # type: ignore[operator, union-attr]
-        self.encoder[-1].bias[len(code_variance) :] = code_variance.log()  # type: ignore
+            layer.weight.zero_()  # type: ignore[operator]
+            layer.bias.zero_()  # type: ignore[operator]
+        log_variance: Any = self.encoder[-1].bias
+        log_variance[len(code_variance) :] = code_variance.log()
         above = (noise_variance - self.min_variance).clamp(min=1e-3 * self.min_variance)
         self.log_noise.copy_(above.log())
 

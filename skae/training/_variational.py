@@ -24,6 +24,8 @@ _MIN_SCALAR_VARIANCE = 1e-6
 _ABOVE = 1.01
 # Of more rows, factor analysis would take longer than the training.
 _FACTOR_ANALYSIS_ROWS = 10_000
+# Gain of the log-likelihood of a row at which factor analysis ends.
+_TOLERANCE = 1e-6
 
 
 def min_variance(column: bool) -> float:
@@ -95,7 +97,7 @@ class VariationalNet(AutoencoderNet):
 
 
 def fixed_draws(n_draws: int, n_rows: int, n_components: int) -> Tensor:
-    """Standard normal draws (n_draws, n_rows, n_components), in pairs of both signs."""
+    """Give standard normal draws (n_draws, n_rows, n_components), in pairs z, -z."""
     generator = torch.Generator().manual_seed(0)
     half = (n_draws + 1) // 2
     noise = torch.randn((half, n_rows, n_components), generator=generator)
@@ -199,11 +201,11 @@ def factor_analysis_start(
         centred = np.concatenate([centred, -centred])
     lowest = _ABOVE * _MIN_COLUMN_VARIANCE
     if not centred.any():
-        loadings = np.zeros((X.shape[1], 0))
+        loadings = np.zeros((X.shape[1], 1))
         return _with_codes(loadings, np.full(X.shape[1], lowest), n_components)
     model = FactorAnalysis(
         min(n_components, *X.shape),
-        tol=1e-3,
+        tol=_TOLERANCE * len(centred),
         noise_variance_init=np.maximum(centred.var(axis=0), lowest),
         svd_method="lapack" if min(centred.shape) <= 100 else "randomized",
         random_state=random_state.randint(2**31 - 1),
