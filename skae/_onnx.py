@@ -103,6 +103,12 @@ def to_onnx(
             f"method must be one of those that {type(estimator).__name__} has: {has}. "
             f"Got {method!r}."
         )
+    if method == "score_samples" and estimator.net_.logarithmic_loss:
+        raise ValueError(
+            f"score_samples of {type(estimator).__name__} averages over random draws, "
+            "which an ONNX model does not make. Use method='transform' or "
+            "'reconstruct'."
+        )
     try:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401

@@ -30,6 +30,10 @@ def run(model, X):
 def test_autoencoders(estimator, method, curved, tmp_path):
     X = curved.astype(np.float32)
     model = quick(estimator).fit(X)
+    if method == "score_samples" and model.net_.logarithmic_loss:
+        with pytest.raises(ValueError, match="averages over random draws"):
+            skae.to_onnx(model, method=method)
+        return
     proto = skae.to_onnx(model, tmp_path / "model.onnx", method)
     assert proto.opset_import[0].version == 18
     for n_rows in (1, 3, 400):
