@@ -14,9 +14,10 @@ from skae.modules._gradient import (
 )
 from skae.modules._layers import TiedLinear, dense_layers, tied_layers
 from skae.modules._layerwise import LayerAutoencoder
+from skae.modules._standardized import StandardizedModule
 
 
-class DenseAutoencoder(nn.Module):
+class DenseAutoencoder(StandardizedModule):
     r"""Fully connected, symmetric autoencoder with a linear path beside it.
 
     With :math:`\tilde x = (x - \mu) / s`, the code and the reconstruction are
@@ -74,9 +75,6 @@ class DenseAutoencoder(nn.Module):
     (torch.Size([5, 2]), torch.Size([5, 8]))
     """
 
-    mean: Tensor
-    scale: Tensor
-
     def __init__(
         self,
         n_features: int,
@@ -89,7 +87,7 @@ class DenseAutoencoder(nn.Module):
         train_linear_path: bool = True,
         binary_output: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(n_features)
         widths = [n_features, *hidden_layer_sizes, n_components]
         self.encoder = dense_layers(widths, activation)
         self.decoder = (
@@ -109,12 +107,6 @@ class DenseAutoencoder(nn.Module):
             self.linear_encoder.requires_grad_(train_linear_path)
             self.linear_decoder.requires_grad_(train_linear_path)
         self.binary_output = binary_output
-        self.register_buffer("mean", torch.zeros(n_features))
-        self.register_buffer("scale", torch.ones(()))
-
-    def centre(self, x: Tensor) -> Tensor:
-        """Centre and scale rows: what the first layer is given."""
-        return (x - self.mean) / self.scale
 
     def encode(self, x: Tensor) -> Tensor:
         """Map rows (batch, n_features) to codes (batch, n_components)."""
@@ -136,16 +128,6 @@ class DenseAutoencoder(nn.Module):
         if self.linear_decoder is not None:
             x_hat = x_hat + self.linear_decoder(z)
         return torch.addcmul(self.mean, x_hat, self.scale)
-
-    def hidden(self, x: Tensor) -> list[Tensor]:
-        """Give what the encoder's hidden layers make of rows: (batch, width) each."""
-        x = self.centre(x)
-        activations = []
-        for layer in list(self.encoder)[:-1]:
-            x = layer(x)
-            if not isinstance(layer, nn.Linear):
-                activations.append(x)
-        return activations
 
     def layer_autoencoder(self, i: int) -> LayerAutoencoder:
         """Give hidden layer `i`, from 0, and its mirror image as a module to train.
@@ -220,12 +202,6 @@ class DenseAutoencoder(nn.Module):
                     add_linear_gradient(self.linear_encoder, x, grad_z)
 
         return torch.addcmul(self.mean, x_hat, self.scale), to_parameters
-
-    @torch.no_grad()
-    def standardize(self, mean: Tensor, scale: Tensor) -> None:
-        """Set the centre (n_features,) and the scale (scalar) of the input."""
-        self.mean.copy_(mean)
-        self.scale.copy_(scale)
 
     @torch.no_grad()
     def start_linear(

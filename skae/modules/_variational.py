@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from skae.modules._layers import dense_layers
+from skae.modules._standardized import StandardizedModule
 
 # Beyond these, variances of codes are 0 or infinite for all that float32 can tell.
 _LOG_VARIANCES = (-30.0, 30.0)
 
 
-class VariationalDenseAutoencoder(nn.Module):
+class VariationalDenseAutoencoder(StandardizedModule):
     r"""Fully connected variational autoencoder with a linear path beside it.
 
     With :math:`\tilde x = (x - \mu) / s`, the distribution of the code given a row, and
@@ -65,9 +66,6 @@ class VariationalDenseAutoencoder(nn.Module):
     (torch.Size([5, 2]), torch.Size([5, 2]), torch.Size([5, 8]))
     """
 
-    mean: Tensor
-    scale: Tensor
-
     def __init__(
         self,
         n_features: int,
@@ -79,7 +77,7 @@ class VariationalDenseAutoencoder(nn.Module):
         column_variance: bool = False,
         min_variance: float = 1e-6,
     ) -> None:
-        super().__init__()
+        super().__init__(n_features)
         widths = [n_features, *hidden_layer_sizes]
         self.encoder = dense_layers([*widths, 2 * n_components], activation)
         self.decoder = dense_layers([n_components, *widths[::-1]], activation)
@@ -90,12 +88,6 @@ class VariationalDenseAutoencoder(nn.Module):
             self.linear_decoder = nn.Linear(n_components, n_features, bias=False)
         self.min_variance = min_variance
         self.log_noise = nn.Parameter(torch.zeros(n_features if column_variance else 1))
-        self.register_buffer("mean", torch.zeros(n_features))
-        self.register_buffer("scale", torch.ones(()))
-
-    def centre(self, x: Tensor) -> Tensor:
-        """Centre and scale rows: what the first layer is given."""
-        return (x - self.mean) / self.scale
 
     def encode_distribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Give the means and the log-variances (batch, n_components) of codes."""
@@ -114,10 +106,13 @@ class VariationalDenseAutoencoder(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """Map codes (batch, n_components) to the means of their rows."""
+        return torch.addcmul(self.mean, self._decode_centred(z), self.scale)
+
+    def _decode_centred(self, z: Tensor) -> Tensor:
         x_hat = self.decoder(z)
         if self.linear_decoder is not None:
             x_hat = x_hat + self.linear_decoder(z)
-        return torch.addcmul(self.mean, x_hat, self.scale)
+        return x_hat
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruct rows (batch, n_features)."""
@@ -127,27 +122,11 @@ class VariationalDenseAutoencoder(nn.Module):
         """Give the output variance, (1,) or (n_features,), of centred, scaled rows."""
         return self.min_variance + self.log_noise.exp()
 
-    def hidden(self, x: Tensor) -> list[Tensor]:
-        """Give the activations (batch, width) of the encoder's hidden layers."""
-        x = self.centre(x)
-        activations = []
-        layers = list(self.encoder)
-        for layer, activation in zip(layers[:-1:2], layers[1::2], strict=True):
-            x = activation(layer(x))
-            activations.append(x)
-        return activations
-
     def idle_parts(self, half: str) -> list[str]:
         """Name the parts that "encode" or "decode" has no use for."""
         if half == "encode":
             return ["decoder", "linear_decoder", "log_noise"]
         return ["encoder", "linear_encoder", "log_noise"]
-
-    @torch.no_grad()
-    def standardize(self, mean: Tensor, scale: Tensor) -> None:
-        """Set the centre (n_features,) and the scale (scalar) of the input."""
-        self.mean.copy_(mean)
-        self.scale.copy_(scale)
 
     @torch.no_grad()
     def start_linear(
@@ -248,7 +227,7 @@ class VariationalDenseAutoencoder(nn.Module):
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """Log-likelihood (batch,) of centred rows given codes, in nats."""
-        error = x - self.centre(self.decode(z))
+        error = x - self._decode_centred(z)
         return (
             -(error.square() / self.noise_variance()).sum(1) / 2
             - self._log_normaliser()
