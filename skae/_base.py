@@ -73,13 +73,10 @@ class BaseAutoencoder(
         rows = checks.check_new_rows(self, X)
         if out is not None:
             checks.check_out(out, (len(rows), self._n_features_out))
-        if self.output == "code":
-            return self._apply(_encode, rows, out=out)
-        if self.output == "reconstruction":
-            return self._apply(_reconstruct, rows, out=out)
-        self._validate_params()  # it may have been changed to something unknown
-        self._hidden_sizes()
-        return self._apply(_hidden, rows, out=out)
+        if self.output not in ("code", "reconstruction"):
+            self._validate_params()  # it may have been changed to something unknown
+            self._hidden_sizes()
+        return self._apply(OUTPUTS[self.output], rows, out=out)
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Give the rows that codes stand for.
@@ -272,6 +269,14 @@ def _reconstruct(module: Any, x: Tensor) -> Tensor:
 
 def _hidden(module: Any, x: Tensor) -> Tensor:
     return torch.cat(module.hidden(x), dim=1)
+
+
+# What `transform` gives of rows, by the parameter `output`.
+OUTPUTS: dict[str, Callable[[Any, Tensor], Tensor]] = {
+    "code": _encode,
+    "hidden": _hidden,
+    "reconstruction": _reconstruct,
+}
 
 
 def _squared_error(X: np.ndarray, X_hat: np.ndarray) -> np.ndarray:

@@ -4,6 +4,8 @@ import copy
 import logging
 import os
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from skae._base import BaseAutoencoder
+from skae._base import OUTPUTS, BaseAutoencoder
 from skae._files import write_at_once
 from skae._pretrained import BasePretrained
 
@@ -25,21 +27,19 @@ class _Method(nn.Module):
     def __init__(self, estimator: Any, method: str) -> None:
         super().__init__()
         self.module = copy.deepcopy(estimator.net_.plain_module_).cpu().eval()
-        self.net = estimator.net_
-        self.what = method
-        if method == "transform":
-            self.what = getattr(estimator, "output", "code")
-        elif method == "reconstruct":
-            self.what = "reconstruction"
+        functions: dict[str, Callable[[Any, Tensor], Tensor]] = {
+            "transform": OUTPUTS[getattr(estimator, "output", "code")],
+            "reconstruct": OUTPUTS["reconstruction"],
+            "score_samples": partial(_minus_row_losses, estimator.net_),
+        }
+        self.function = functions[method]
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.what == "code":
-            return self.module.encode(x)
-        if self.what == "hidden":
-            return torch.cat(self.module.hidden(x), dim=1)
-        if self.what == "reconstruction":
-            return self.module.decode(self.module.encode(x))
-        return -self.net.row_losses_with(self.module, x)
+        return self.function(self.module, x)
+
+
+def _minus_row_losses(net: Any, module: Any, x: Tensor) -> Tensor:
+    return -net.row_losses_with(module, x)
 
 
 def to_onnx(
