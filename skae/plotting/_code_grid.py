@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from skae.plotting._axes import as_images, mosaic, new_axes
+from skae.plotting._axes import as_images, new_axes, show_images
 
 
 class CodeGridDisplay:
@@ -153,12 +153,8 @@ class CodeGridDisplay:
         self : CodeGridDisplay
         """
         ax = new_axes(ax, "CodeGridDisplay.plot")
-        image = mosaic(np.asarray(self.images, dtype=float))
-        if image.ndim == 3:  # colours are between 0 and 1
-            low, high = np.nanmin(image), np.nanmax(image)
-            image = np.nan_to_num((image - low) / ((high - low) or 1), nan=1.0)
-        self.image_ = ax.imshow(image, cmap="gray_r")
+        images = np.asarray(self.images, dtype=float)
+        self.image_ = show_images(ax, images, images.min(), images.max())
         ax.set(xticks=[], yticks=[], xlabel=self.names[0], ylabel=self.names[1])
-        ax.spines[:].set_visible(False)
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from skae.plotting._axes import as_images, mosaic, new_axes
+from skae.plotting._axes import as_images, mosaic, new_axes, show_images
 
 
 class ReconstructionDisplay:
@@ -150,11 +150,7 @@ class ReconstructionDisplay:
     ) -> None:
         images = as_images(np.stack(list(rows.values())), image_shape)
         low, high = rows["input"].min(), rows["input"].max()
-        image = mosaic(images)
-        if image.ndim == 3:  # colours are between 0 and 1
-            image = np.nan_to_num((image - low) / ((high - low) or 1), nan=1.0)
-            image = image.clip(0, 1)
-        self.image_ = ax.imshow(image, cmap="gray_r", vmin=low, vmax=high)
+        self.image_ = show_images(ax, images, low, high)
         height, width = image_shape[0] + 1, image_shape[1] + 1
         ax.set_yticks(np.arange(len(images)) * height + height / 2 - 1, list(rows))
         ax.set_xticks(
@@ -165,7 +161,6 @@ class ReconstructionDisplay:
         )
         ax.set_xlabel("mean squared error of the output")
         ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
 
     def _plot_table(self, ax: Any, rows: dict[str, np.ndarray]) -> None:
         X = rows["input"]
