@@ -145,6 +145,11 @@ class FittedByTraining(BaseEstimator):
         """Train parts of the module first; tell whether to go on with the whole."""
         return True
 
+    def _describe(
+        self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
+    ) -> None:
+        """Set fitted attributes that tell of a trained net and its training rows."""
+
     def _start_is_floor(self) -> bool:
         """Whether the start is kept unless training improves on it significantly."""
         return False
@@ -212,6 +217,7 @@ class FittedByTraining(BaseEstimator):
                 result, n_epochs = self._fit_net(
                     net, table, sample_weight, table_val, warm
                 )
+                self._describe(net, table, sample_weight)
             self._store(net, result)
             report(self, result, n_epochs, lr=net.lr)
         return self
@@ -263,6 +269,7 @@ class FittedByTraining(BaseEstimator):
                     net.set_loss_unit(rows)
                 go_on = not first or self._pretrain(net, rows, None)
                 result = run(net, rows, None, n_epochs=int(go_on))
+                self._describe(net, table, sample_weight)
             self._store(net, result)
             self.loss_curve_ = curve + result.loss_curve
             self.n_iter_ = len(self.loss_curve_)

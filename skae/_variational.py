@@ -1,7 +1,7 @@
 """The variational autoencoder."""
 
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,13 +15,12 @@ from skae import _checks as checks
 from skae._base import BaseAutoencoder
 from skae._docs import shared_docs
 from skae._fitting import FittedByTraining
-from skae._sklearn_compat import Interval, StrOptions, fit_context
+from skae._sklearn_compat import Interval, StrOptions
 from skae.modules import VariationalDenseAutoencoder
 from skae.modules._layers import ACTIVATIONS
 from skae.training import (
     AutoencoderNet,
     Rows,
-    Run,
     Table,
     VariationalNet,
     dense_rows,
@@ -101,8 +100,8 @@ class VariationalAutoencoder(BaseAutoencoder):
     ----------
     kl_per_component_ : ndarray of shape (n_components,)
         Mean divergence of each component from its prior over the training rows (over a
-        sample, if the table is too large for memory), in nats: how much the component
-        tells of a row.
+        sample, if the table is too large for memory; over the rows of the last call of
+        `partial_fit`), in nats: how much the component tells of a row.
 
     active_components_ : ndarray of int
         Components with a divergence of more than 0.01 nats.
@@ -291,52 +290,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         callbacks = super()._run_callbacks(net, n_samples, n_epochs, part)
         return [GradientNormClipping(1.0), *callbacks]
 
-    def _fit_net(
-        self,
-        net: AutoencoderNet,
-        X: Table,
-        sample_weight: np.ndarray | None,
-        X_val: Table | None,
-        warm: bool,
-    ) -> tuple[Run, int]:
-        result = super()._fit_net(net, X, sample_weight, X_val, warm)
-        self._set_divergences(net, X, sample_weight)
-        return result
-
-    @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(
-        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
-    ) -> Self:
-        """Train for one pass over the given rows, going on from the present state.
-
-        The first call starts as `fit` does, from the rows of that call. All calls
-        share one optimizer, at a constant learning rate; of the parameters, only a
-        number set for `lr` is looked at again. There are no validation rows: the last
-        state is the one kept. `kl_per_component_` is over the rows of the last call.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-
-        y : None
-            Ignored.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in the loss, and in the start of the first call.
-
-        Returns
-        -------
-        self : object
-            Fitted estimator.
-        """
-        super().partial_fit(X, y, sample_weight)
-        self._set_divergences(
-            self.net_, *self._check_rows(X, sample_weight, reset=False)
-        )
-        return self
-
-    def _set_divergences(
+    def _describe(
         self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
     ) -> None:
         rows: Rows = self._rows(net, *dense_rows(X, sample_weight))
@@ -385,14 +339,14 @@ class VariationalAutoencoder(BaseAutoencoder):
         std : ndarray of shape (n_samples, n_components)
             Standard deviations, only with ``return_std=True``.
         """
-        Z = super().transform(X, out=out)
-        if not return_std:
-            return Z
-        if self.output != "code":
+        if return_std and self.output != "code":
             raise ValueError(
                 "return_std=True gives the standard deviations of codes, and transform "
                 f"gives none with output={self.output!r}. Set output='code'."
             )
+        Z = super().transform(X, out=out)
+        if not return_std:
+            return Z
         return Z, self._apply(_code_std, checks.check_new_rows(self, X))
 
     def score_samples(self, X: ArrayLike, n_draws: int = 1) -> np.ndarray:
