@@ -47,6 +47,12 @@ class BaseAutoencoder(
             out=out,
         )
 
+    def _check_new_rows(self, X: Any, unit_interval: bool = False) -> Table:
+        """Check rows that the fitted estimator is given."""
+        check_is_fitted(self)
+        X = self._as_table(X, reset=False)
+        return checks.check_table(self, X, reset=False, unit_interval=unit_interval)
+
     # Using what was fitted
 
     # To scikit-learn's metadata routing, `out` is none.
@@ -70,13 +76,16 @@ class BaseAutoencoder(
                 (n_samples, n_hidden)
             Codes, reconstructions or hidden activations; `out` if it is given.
         """
-        rows = checks.check_new_rows(self, X)
+        rows = self._check_new_rows(X)
         if out is not None:
             checks.check_out(out, (len(rows), self._n_features_out))
         if self.output not in ("code", "reconstruction"):
             self._validate_params()  # it may have been changed to something unknown
             self._hidden_sizes()
-        return self._apply(OUTPUTS[self.output], rows, out=out)
+        result = self._apply(OUTPUTS[self.output], rows, out=out)
+        if self.output == "reconstruction" and out is None:
+            return self._as_given(result)
+        return result
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Give the rows that codes stand for.
@@ -100,6 +109,8 @@ class BaseAutoencoder(
                 "inverse_transform needs codes, and with output='hidden' transform "
                 "gives hidden activations, which cannot be decoded. Set output='code'."
             )
+        if self.output == "reconstruction":
+            X = self._as_table(X, reset=False)
         Z = check_array(X, dtype=[np.float64, np.float32], order="C")
         if Z.shape[1] != self._n_features_out:
             what = "codes" if self.output == "code" else "rows"
@@ -108,8 +119,8 @@ class BaseAutoencoder(
                 f"as transform gives them. Got an array with {Z.shape[1]} columns."
             )
         if self.output == "reconstruction":
-            return Z
-        return self._apply(lambda module, z: module.decode(z), Z)
+            return self._as_given(Z)
+        return self._as_given(self._apply(lambda module, z: module.decode(z), Z))
 
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
         """Encode rows and decode them again.
@@ -124,7 +135,7 @@ class BaseAutoencoder(
         X_hat : ndarray of shape (n_samples, n_features)
             Reconstructions, ``inverse_transform(transform(X))``.
         """
-        return self._apply(_reconstruct, checks.check_new_rows(self, X))
+        return self._as_given(self._apply(_reconstruct, self._check_new_rows(X)))
 
     def reconstruction_error(
         self, X: ArrayLike, per_feature: bool = False
@@ -144,7 +155,7 @@ class BaseAutoencoder(
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
             Squared errors, in the squared units of `X`.
         """
-        rows = checks.check_new_rows(self, X)
+        rows = self._check_new_rows(X)
         return self._apply(
             _reconstruct, rows, _squared_error if per_feature else _row_error
         )
@@ -162,7 +173,7 @@ class BaseAutoencoder(
         scores : ndarray of shape (n_samples,)
             Minus the loss, averaged over the columns.
         """
-        rows = checks.check_new_rows(self, X, self.loss == "binary_cross_entropy")
+        rows = self._check_new_rows(X, self.loss == "binary_cross_entropy")
         return -self._apply(self.net_.row_losses_with, rows)
 
     def score(
@@ -190,7 +201,7 @@ class BaseAutoencoder(
         score : float
             At most 1; 0 for the reconstruction of every row by the mean row.
         """
-        rows = checks.check_new_rows(self, X)
+        rows = self._check_new_rows(X)
         weight = None
         if sample_weight is not None:
             weight = check_sample_weight(sample_weight, rows, dtype=np.float64)

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable
 from numbers import Integral, Real
@@ -154,6 +155,31 @@ class FittedByTraining(BaseEstimator):
         """Whether the start is kept unless training improves on it significantly."""
         return False
 
+    # A state other than the start that is kept unless training beats it, in words for
+    # messages, such as "PCA". A class that has one overrides the two methods below.
+    _floor_name: ClassVar[str] = "the start"
+
+    def _has_floor(self) -> bool:
+        """Whether there is a state that training has to beat: the start, or another."""
+        return self._start_is_floor()
+
+    def _set_floor(
+        self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
+    ) -> None:
+        """Set the state that training has to beat, from the training rows."""
+        self._start(net, X, sample_weight)
+
+    def _as_table(self, X: Any, *, reset: bool) -> Any:
+        """Give the rows as a table where a subclass takes other shapes, too.
+
+        `reset` tells that they are those of a new fit, whose shape is remembered.
+        """
+        return X
+
+    def _as_given(self, rows: np.ndarray) -> np.ndarray:
+        """Give rows the shape of those that `fit` was given."""
+        return rows
+
     def _uses_logits(self) -> bool:
         """Whether the loss is taken from `decode_logits`, the stable form."""
         return False
@@ -286,7 +312,7 @@ class FittedByTraining(BaseEstimator):
         warm: bool,
     ) -> tuple[Run, int]:
         """Hold out, start, train, and decide which state is kept."""
-        floor = self._start_is_floor()
+        floor = self._has_floor()
         X_train, weight, X_val, weight_val = self._split(X, sample_weight, X_val, floor)
         too_few = floor and X_val is None and self.validation_fraction is not None
         if self.early_stopping and X_val is None and not too_few:
@@ -303,6 +329,13 @@ class FittedByTraining(BaseEstimator):
             if not warm:
                 self._start(net, X_train, weight)
             if too_few:
+                if not (warm or self._start_is_floor()):
+                    self._set_floor(net, X, sample_weight)
+                    self._warn_of_floor(
+                        f"X has {len(X)} rows, too few to hold out "
+                        f"{_MIN_VALIDATION_ROWS} of them, which it takes to tell "
+                        "whether training is of use"
+                    )
                 rows = self._validation_rows(net, X_train, weight)
                 loss = net.mean_loss(rows)
                 return Run([], [], best_epoch=0, best_loss=loss, start_kept=True), 0
@@ -310,7 +343,9 @@ class FittedByTraining(BaseEstimator):
             if X_val is not None:
                 valid = self._validation_rows(net, X_val, weight_val)
                 clean = self._rows(net, X_val, weight_val) if self._denoises() else None
-            start_losses = None if valid is None else net.row_losses(valid)
+            start_losses = None
+            if valid is not None:
+                start_losses = self._losses_to_beat(net, valid, X_train, weight, warm)
             go_on = warm or self._pretrain(net, train, valid)
             n_epochs = self._n_epochs(net, len(train)) if go_on else 0
             result = run(
@@ -330,7 +365,7 @@ class FittedByTraining(BaseEstimator):
                 if warm:
                     self._take_over_state(net)
                 else:
-                    self._start(net, X, sample_weight)
+                    self._set_floor(net, X, sample_weight)
 
             if not self._keep_better(
                 net, valid, len(X_val), weight_val, start_losses, restart
@@ -339,7 +374,40 @@ class FittedByTraining(BaseEstimator):
                 result = result._replace(
                     best_epoch=0, best_loss=start_loss, start_kept=True
                 )
+                if not warm:
+                    self._warn_of_floor(
+                        f"in {len(result.loss_curve)} epochs, training did not beat "
+                        f"{self._floor_name} with as many components on held-out rows"
+                    )
         return result, n_epochs
+
+    def _losses_to_beat(
+        self,
+        net: AutoencoderNet,
+        valid: Rows,
+        X: Table,
+        sample_weight: np.ndarray | None,
+        warm: bool,
+    ) -> np.ndarray:
+        """Losses of the validation rows in the state that training has to beat."""
+        if warm or self._start_is_floor() or not self._has_floor():
+            return net.row_losses(valid)
+        start = copy.deepcopy(net.plain_module_.state_dict())
+        self._set_floor(net, X, sample_weight)
+        losses = net.row_losses(valid)
+        net.plain_module_.load_state_dict(start)
+        return losses
+
+    def _warn_of_floor(self, reason: str) -> None:
+        """Say that the state kept is neither the start nor what was trained."""
+        if self._start_is_floor():
+            return
+        warnings.warn(
+            f"{type(self).__name__}: {reason}. What is kept is {self._floor_name}, of "
+            "all rows. Try more rows, another n_components or a larger max_epochs; "
+            "init='random' keeps what is trained, better or not.",
+            stacklevel=5,
+        )
 
     @staticmethod
     def _keep_better(
@@ -647,7 +715,7 @@ class FittedByTraining(BaseEstimator):
     def _check_X(self, X: Any, *, name: str = "X", reset: bool) -> Table:
         return checks.check_table(
             self,
-            X,
+            self._as_table(X, reset=reset),
             name=name,
             reset=reset,
             unit_interval=self.loss == "binary_cross_entropy",

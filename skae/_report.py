@@ -64,7 +64,7 @@ def report(
         )
     if estimator.verbose:
         how = "Stopped early" if result.stopped_early else "Trained"
-        state = "the start" if result.start_kept else f"that of epoch {kept}"
+        state = estimator._floor_name if result.start_kept else f"that of epoch {kept}"
         print(
             f"{name}: {how} after {done} epochs{rows}; the state kept is {state}, with "
             f"loss {result.best_loss:.4g}."
