@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.random import sample_without_replacement
 from skorch.callbacks import Callback, PrintLog
 from torch import nn
@@ -406,6 +407,7 @@ class FittedByTraining(BaseEstimator):
             f"{type(self).__name__}: {reason}. What is kept is {self._floor_name}, of "
             "all rows. Try more rows, another n_components or a larger max_epochs; "
             "init='random' keeps what is trained, better or not.",
+            ConvergenceWarning,
             stacklevel=5,
         )
 

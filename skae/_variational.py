@@ -347,7 +347,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         Z = super().transform(X, out=out)
         if not return_std:
             return Z
-        return Z, self._apply(_code_std, checks.check_new_rows(self, X))
+        return Z, self._apply(_code_std, self._check_new_rows(X))
 
     def score_samples(self, X: ArrayLike, n_draws: int = 1) -> np.ndarray:
         """Give a lower bound on the log-density of each row.
@@ -374,7 +374,7 @@ class VariationalAutoencoder(BaseAutoencoder):
             raise ValueError(
                 f"n_draws must be an int in the range [1, inf). Got {n_draws!r}."
             )
-        rows = checks.check_new_rows(self, X)
+        rows = self._check_new_rows(X)
         n_draws = int(n_draws)
         size = _N_ELBO_DRAWS if n_draws == 1 else n_draws
         noise = fixed_draws(size, 1, self.n_components_).to(self.net_.device)
