@@ -1,8 +1,12 @@
 """Configuration of the documentation."""
 
 import os
+import sys
+from pathlib import Path
 
 import skae
+
+sys.path.insert(0, str(Path(__file__).parent))  # the gallery names a function below
 
 project = "skae"
 author = "The skae developers"
@@ -14,6 +18,7 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build"]
@@ -33,6 +38,28 @@ if os.environ.get("SKAE_DOCS_ONLINE") == "1":
 # numpydoc documents the types; methods are listed by the template of a class.
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
+
+# Examples run on few rows, and their pages show what that gave, unless this is "1".
+FAST = os.environ.get("SKAE_DOCS_FULL") != "1"
+
+
+def example_arguments(gallery_conf, script_vars):
+    """Give an example's command line."""
+    return ["--fast"] if FAST else []
+
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"\.py$",
+    "within_subsection_order": "ExampleTitleSortKey",
+    "reset_argv": "conf.example_arguments",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_memory": False,
+    "show_signature": False,
+    "copyfile_regex": "",
+}
 
 html_theme = "pydata_sphinx_theme"
 html_title = "skae"
