@@ -1,6 +1,7 @@
 """Autoencoders for scikit-learn users."""
 
 from skae._autoencoder import AutoencoderTransformer
+from skae._convolutional import ConvAutoencoder
 from skae._denoising import DenoisingAutoencoder
 from skae._files import FileError, load, save
 from skae._onnx import to_onnx
@@ -13,6 +14,7 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "AutoencoderTransformer",
+    "ConvAutoencoder",
     "DenoisingAutoencoder",
     "FileError",
     "PretrainedClassifier",

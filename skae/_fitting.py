@@ -615,9 +615,6 @@ class FittedByTraining(BaseEstimator):
         options = recipe.optimizer_options(self.optimizer, device)
         if weight_decay > 0:
             options["weight_decay"] = weight_decay
-        batch_size = self.batch_size
-        if batch_size == "auto":
-            batch_size = recipe.batch_size(self.optimizer, n_samples, self._denoises())
         return self._net_class(
             factory,
             noise=noise,
@@ -625,7 +622,7 @@ class FittedByTraining(BaseEstimator):
             or (noise is not None and draws_globally(noise)),
             seed=self._seed(),
             optimizer=recipe.OPTIMIZERS.get(self.optimizer, self.optimizer),
-            batch_size=batch_size,
+            batch_size=self._batch_size(n_samples),
             callbacks=self.callbacks,
             device=str(device),
             verbose=int(self.verbose >= 2),
@@ -672,6 +669,11 @@ class FittedByTraining(BaseEstimator):
         return Rows(
             rows, float_tensor(sample_weight / sample_weight.mean(), net.device)
         )
+
+    def _batch_size(self, n_samples: int) -> int:
+        if self.batch_size == "auto":
+            return recipe.batch_size(self.optimizer, n_samples, self._denoises())
+        return self.batch_size
 
     def _n_epochs(self, net: AutoencoderNet, n_samples: int) -> int:
         if self.max_epochs == "auto":

@@ -14,6 +14,9 @@ ESTIMATORS = [
     and issubclass(value, BaseAutoencoder)
 ]
 
+# What an estimator says that becomes PCA, as on the few rows and epochs of most tests.
+BECOMES_PCA = "ignore:.* What is kept is PCA:sklearn.exceptions.ConvergenceWarning"
+
 
 def quick(estimator, **params):
     """Give an instance of an estimator that trains for a moment."""

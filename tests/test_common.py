@@ -13,7 +13,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from estimators import ESTIMATORS, quick
+from estimators import BECOMES_PCA, ESTIMATORS, quick
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from modules_for_tests import Own
@@ -35,6 +35,8 @@ from skorch.callbacks import Callback
 
 from skae import AutoencoderTransformer
 from skae.training import AutoencoderNet
+
+pytestmark = pytest.mark.filterwarnings(BECOMES_PCA)
 
 
 def expected_failures(estimator):

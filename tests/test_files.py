@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import sklearn
 import torch
-from estimators import ESTIMATORS, quick
+from estimators import BECOMES_PCA, ESTIMATORS, quick
 from modules_for_tests import Own, WithoutForward, own_for_six
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -30,6 +30,8 @@ from skae.noise import Compose, MaskingNoise, SwapNoise
 safetensors = pytest.importorskip(
     "safetensors.torch", reason="files need safetensors, of the extra 'files'"
 )
+
+pytestmark = pytest.mark.filterwarnings(BECOMES_PCA)
 
 DATA = Path(__file__).parent / "data"
 PRETRAINED = [skae.PretrainedClassifier, skae.PretrainedRegressor]

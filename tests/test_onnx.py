@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from estimators import ESTIMATORS, quick
+from estimators import BECOMES_PCA, ESTIMATORS, quick
 from modules_for_tests import Own
 from numpy.testing import assert_allclose
 from sklearn.exceptions import NotFittedError
@@ -15,6 +15,8 @@ import skae
 
 pytest.importorskip("onnxscript", reason="needs the extra 'onnx'")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime to compare")
+
+pytestmark = pytest.mark.filterwarnings(BECOMES_PCA)
 
 
 def run(model, X):

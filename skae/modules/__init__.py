@@ -46,8 +46,15 @@ As everywhere in torch, ``requires_grad_(False)`` on a half keeps it as it is wh
 rest is trained.
 """
 
+from skae.modules._convolutional import ConvolutionalAutoencoder
 from skae.modules._dense import DenseAutoencoder
 from skae.modules._parts import Decoder, Encoder
 from skae.modules._variational import VariationalDenseAutoencoder
 
-__all__ = ["Decoder", "DenseAutoencoder", "Encoder", "VariationalDenseAutoencoder"]
+__all__ = [
+    "ConvolutionalAutoencoder",
+    "Decoder",
+    "DenseAutoencoder",
+    "Encoder",
+    "VariationalDenseAutoencoder",
+]

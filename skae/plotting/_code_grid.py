@@ -138,7 +138,8 @@ class CodeGridDisplay:
         codes = np.asarray(estimator.transform(np.stack([x_from, x_to])))
         path = np.linspace(codes[0], codes[1], n_steps)
         rows = np.asarray(estimator.inverse_transform(path))
-        return cls(as_images(rows[None], image_shape), ("way", "")).plot(ax=ax)
+        images = as_images(rows.reshape(1, n_steps, -1), image_shape)
+        return cls(images, ("way", "")).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
         """Plot the images.

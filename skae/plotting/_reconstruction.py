@@ -18,7 +18,7 @@ class ReconstructionDisplay:
 
     Parameters
     ----------
-    X : array-like of shape (n_samples, n_features)
+    X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
         Rows.
 
     X_hat : array-like of shape (n_samples, n_features)
@@ -29,7 +29,7 @@ class ReconstructionDisplay:
 
     image_shape : tuple of int, default=None
         (height, width) or (height, width, n_channels) of rows that are images. None:
-        a table.
+        the shape of the images, if `X` has more than two dimensions; else a table.
 
     feature_names : sequence of str, default=None
         Names of the columns of a table.
@@ -92,7 +92,7 @@ class ReconstructionDisplay:
         estimator : estimator
             Fitted autoencoder.
 
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
             The rows to show: about ten.
 
         X_noisy : array-like of shape (n_samples, n_features), default=None
@@ -100,7 +100,8 @@ class ReconstructionDisplay:
 
         image_shape : tuple of int, default=None
             (height, width) or (height, width, n_channels) of rows that are images.
-            None: a table.
+            None: the shape of the images, if `X` has more than two dimensions; else a
+            table.
 
         ax : matplotlib Axes, default=None
             Where to plot; None makes a new figure.
@@ -133,15 +134,18 @@ class ReconstructionDisplay:
         ax = new_axes(ax, "ReconstructionDisplay.plot")
         parts = {"input": self.X, "noisy": self.X_noisy, "output": self.X_hat}
         rows = {
-            name: np.asarray(part, dtype=float)
+            name: np.asarray(part, dtype=float).reshape(len(part), -1)
             for name, part in parts.items()
             if part is not None
         }
+        image_shape = self.image_shape
+        if image_shape is None and np.ndim(self.X) > 2:
+            image_shape = np.shape(self.X)[1:]
         self.error_ = np.square(rows["input"] - rows["output"]).mean(axis=1)
-        if self.image_shape is None:
+        if image_shape is None:
             self._plot_table(ax, rows)
         else:
-            self._plot_images(ax, rows, self.image_shape)
+            self._plot_images(ax, rows, image_shape)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

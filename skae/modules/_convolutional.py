@@ -1,0 +1,244 @@
+"""Convolutional autoencoder."""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from skae.modules._layers import ACTIVATIONS, dense_layers
+from skae.modules._standardized import StandardizedModule
+
+
+class ConvolutionalAutoencoder(StandardizedModule):
+    r"""Convolutional autoencoder of flattened images, with a dense code.
+
+    The encoder has strided convolutions; a dense layer, and a multi-layer perceptron
+    beside it, make the code of their feature maps. The decoder is its mirror image,
+    with transposed convolutions. With :math:`\tilde x = (x - \mu) / s`, the code and
+    the reconstruction are
+
+    .. math::
+
+        z = s \, (f(\tilde x) + b \, W \tilde x), \qquad
+        \hat x = \mu + s \, (g(z / s) + b \, V z / s),
+
+    where :math:`f` and :math:`g` are these layers, and :math:`\mu` (`mean`) and
+    :math:`s` (`scale`) are buffers. The linear path :math:`W` and :math:`V` is off, as
+    :math:`b` (`linear_on`, a buffer) is 0, until `become_linear` is called.
+
+    Parameters
+    ----------
+    image_shape : tuple of int
+        (height, width) or (height, width, n_channels). A row has the pixels line by
+        line, and the channels of a pixel side by side: it is ``image.reshape(-1)``.
+
+    n_components : int
+        Number of entries of a code.
+
+    n_filters : sequence of int, default=(16, 32)
+        Feature maps of each convolution, from input to code; the decoder has them in
+        reverse.
+
+    kernel_size : int, default=3
+        Height and width of the filters, an odd number. Along an axis of one pixel it
+        is 1.
+
+    stride : int, default=2
+        Each convolution makes of `n` pixels along an axis ``ceil(n / stride)``.
+
+    pooling : bool, default=False
+        Whether the encoder's convolutions keep the size, and the largest values of
+        blocks of ``stride x stride`` pixels are taken after them.
+
+    hidden_layer_sizes : sequence of int, default=(100,)
+        Widths of the hidden layers of the perceptron between feature maps and code;
+        the decoder has them in reverse. Its last layer starts at zero. ``()`` is none.
+
+    activation : str, default="gelu"
+        Function applied after each convolution and hidden layer: "elu", "gelu",
+        "identity", "logistic", "relu", "selu" or "tanh".
+
+    binary_output : bool, default=False
+        Whether the reconstruction ends in a sigmoid, for data in [0, 1];
+        `decode_logits` then gives the reconstruction before the sigmoid. Such a
+        module is not meant to be standardised.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skae.modules import ConvolutionalAutoencoder
+    >>> module = ConvolutionalAutoencoder((8, 8), n_components=3)
+    >>> x = torch.zeros(5, 64)
+    >>> module.encode(x).shape, module(x).shape
+    (torch.Size([5, 3]), torch.Size([5, 64]))
+    """
+
+    linear_on: Tensor
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        n_components: int,
+        *,
+        n_filters: Sequence[int] = (16, 32),
+        kernel_size: int = 3,
+        stride: int = 2,
+        pooling: bool = False,
+        hidden_layer_sizes: Sequence[int] = (100,),
+        activation: str = "gelu",
+        binary_output: bool = False,
+    ) -> None:
+        n_features = math.prod(image_shape)
+        super().__init__(n_features)
+        self.image_shape = tuple(image_shape)
+        height, width, *channels = image_shape
+        n_channels = math.prod(channels)
+        self._image = (height, width, n_channels)
+        encoder: list[nn.Module] = []
+        decoder: list[nn.Module] = []
+        size = (height, width)
+        for d_in, d_out in itertools.pairwise([n_channels, *n_filters]):
+            kernel = _on_axes(lambda n: kernel_size if n > 1 else 1, size)
+            padding = _on_axes(lambda k: k // 2, kernel)
+            encoder += [
+                nn.Conv2d(d_in, d_out, kernel, 1 if pooling else stride, padding),
+                ACTIVATIONS[activation](),
+            ]
+            if pooling:
+                block = _on_axes(lambda n: min(stride, n), size)
+                encoder.append(nn.MaxPool2d(block, ceil_mode=True))
+            # Several sizes become the same one by a stride; this tells which it was.
+            rest = _on_axes(lambda n: (n - 1) % stride, size)
+            decoder = [
+                ACTIVATIONS[activation](),
+                nn.ConvTranspose2d(d_out, d_in, kernel, stride, padding, rest),
+                *decoder,
+            ]
+            size = _on_axes(lambda n: math.ceil(n / stride), size)
+        self.encoder = nn.Sequential(*encoder)
+        self.decoder = nn.Sequential(*decoder)
+        self._maps = (n_filters[-1], *size)
+        widths = [math.prod(self._maps), *hidden_layer_sizes, n_components]
+        self.to_code = _DenseHead(widths, activation)
+        self.from_code = _DenseHead(widths[::-1], activation)
+        self.linear_encoder = nn.Linear(n_features, n_components, bias=False)
+        self.linear_decoder = nn.Linear(n_components, n_features, bias=False)
+        for path in (self.linear_encoder, self.linear_decoder):
+            nn.init.zeros_(path.weight)
+        # A buffer, so that it is saved and copied with the weights.
+        self.register_buffer("linear_on", torch.zeros(()))
+        self.binary_output = binary_output
+
+    def _as_image(self, x: Tensor) -> Tensor:
+        return x.unflatten(1, self._image).permute(0, 3, 1, 2)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Map rows (batch, n_features) to codes (batch, n_components)."""
+        x = self.centre(x)
+        z = self.to_code(self.encoder(self._as_image(x)).flatten(1))
+        return (z + self.linear_on * self.linear_encoder(x)) * self.scale
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Map codes (batch, n_components) to rows (batch, n_features)."""
+        x_hat = self.decode_logits(z)
+        return torch.sigmoid(x_hat) if self.binary_output else x_hat
+
+    def decode_logits(self, z: Tensor) -> Tensor:
+        """Map codes to rows, before the sigmoid if there is one."""
+        z = z / self.scale
+        images = self.decoder(self.from_code(z).unflatten(1, self._maps))
+        x_hat = images.permute(0, 2, 3, 1).flatten(1)
+        x_hat = x_hat + self.linear_on * self.linear_decoder(z)
+        return torch.addcmul(self.mean, x_hat, self.scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reconstruct rows (batch, n_features)."""
+        return self.decode(self.encode(x))
+
+    def hidden(self, x: Tensor) -> list[Tensor]:
+        """Give the encoder's feature maps and hidden layers: (batch, width) each.
+
+        Of maps, the pixels of the first one come first; with pooling, they are those
+        after it.
+        """
+        x = self._as_image(self.centre(x))
+        activations = []
+        for layer, following in itertools.pairwise([*self.encoder, None]):
+            x = layer(x)
+            if following is None or isinstance(following, nn.Conv2d):
+                activations.append(x.flatten(1))
+        x = x.flatten(1)
+        for layer in list(self.to_code.layers)[:-1]:
+            x = layer(x)
+            if not isinstance(layer, nn.Linear):
+                activations.append(x)
+        return activations
+
+    def idle_parts(self, half: str) -> list[str]:
+        """Name the parts that "encode" or "decode" has no use for."""
+        if half == "encode":
+            return ["decoder", "from_code", "linear_decoder"]
+        return ["encoder", "to_code", "linear_encoder"]
+
+    @torch.no_grad()
+    def become_linear(
+        self,
+        encoder_weight: Tensor,
+        decoder_weight: Tensor,
+    ) -> None:
+        """Make the module linear: ``z = W x`` and ``x_hat = V z`` of centred rows.
+
+        The convolutions stay in place, silent: the last layers of both halves are
+        zero, and training can go on from there.
+
+        Parameters
+        ----------
+        encoder_weight : tensor of shape (n_components, n_features)
+            W.
+
+        decoder_weight : tensor of shape (n_features, n_components)
+            V.
+        """
+        last: list[Any] = [self.to_code.linear, self.decoder[-1]]
+        if len(self.to_code.layers) > 0:
+            last.append(self.to_code.layers[-1])
+        for layer in last:
+            layer.weight.zero_()
+            layer.bias.zero_()
+        self.linear_encoder.weight.copy_(encoder_weight)
+        self.linear_decoder.weight.copy_(decoder_weight)
+        self.linear_on.fill_(1)
+
+
+def _on_axes(function: Callable[[int], int], size: tuple[int, int]) -> tuple[int, int]:
+    return function(size[0]), function(size[1])
+
+
+class _DenseHead(nn.Module):
+    """A linear layer, and beside it a perceptron that starts as zero.
+
+    Parameters
+    ----------
+    widths : list of int
+        Widths from input to output. Two of them give the linear layer alone.
+
+    activation : str
+        Function applied after each hidden layer.
+    """
+
+    def __init__(self, widths: list[int], activation: str) -> None:
+        super().__init__()
+        self.linear = nn.Linear(widths[0], widths[-1])
+        self.layers = nn.Sequential()
+        if len(widths) > 2:
+            self.layers = dense_layers(widths, activation)
+            last: Any = self.layers[-1]
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.linear(x)
+        return y + self.layers(x) if len(self.layers) > 0 else y
