@@ -12,6 +12,7 @@ from torch import nn
 
 from skae import (
     AutoencoderTransformer,
+    ConvAutoencoder,
     DenoisingAutoencoder,
     PretrainedClassifier,
     StackedAEPretrainer,
@@ -29,6 +30,7 @@ ESTIMATORS = [
     AutoencoderTransformer(5, loss="binary_cross_entropy", **QUICK),
     AutoencoderTransformer(5, hidden_layer_sizes=(), **QUICK),
     AutoencoderTransformer(5, module=Own, **QUICK),
+    ConvAutoencoder(5, init="random", **QUICK),
     DenoisingAutoencoder(**QUICK),
     StackedAEPretrainer(5, fine_tune_epochs=2, **QUICK),
 ]

@@ -133,11 +133,7 @@ class ReconstructionDisplay:
         """
         ax = new_axes(ax, "ReconstructionDisplay.plot")
         parts = {"input": self.X, "noisy": self.X_noisy, "output": self.X_hat}
-        rows = {
-            name: np.asarray(part, dtype=float).reshape(len(part), -1)
-            for name, part in parts.items()
-            if part is not None
-        }
+        rows = {name: _flat(part) for name, part in parts.items() if part is not None}
         image_shape = self.image_shape
         if image_shape is None and np.ndim(self.X) > 2:
             image_shape = np.shape(self.X)[1:]
@@ -192,3 +188,8 @@ class ReconstructionDisplay:
         ax.figure.colorbar(
             self.image_, ax=ax, label="standard deviations from the mean"
         )
+
+
+def _flat(rows: ArrayLike) -> np.ndarray:
+    rows = np.asarray(rows, dtype=float)
+    return rows.reshape(len(rows), -1)
