@@ -148,14 +148,14 @@ class ConvAutoencoder(BaseAutoencoder):
     >>> from sklearn.decomposition import PCA
     >>> from skae import ConvAutoencoder
     >>> images = load_digits().images / 16
-    >>> autoencoder = ConvAutoencoder(8, max_epochs=15, random_state=0)
+    >>> autoencoder = ConvAutoencoder(8, max_epochs=6, random_state=0)
     >>> codes = autoencoder.fit_transform(images)
     >>> codes.shape
     (1797, 8)
     >>> autoencoder.inverse_transform(codes).shape
     (1797, 8, 8)
     >>> pca = PCA(8).fit(images.reshape(-1, 64))
-    >>> print(autoencoder.score(images) > pca.explained_variance_ratio_.sum() + 0.05)
+    >>> print(autoencoder.score(images) > pca.explained_variance_ratio_.sum() + 0.1)
     True
     """
 

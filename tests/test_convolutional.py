@@ -161,7 +161,7 @@ def test_no_images():
 def fitted():
     """A model that was trained and not warned of, with images it has not seen."""
     X, X_test = train_test_split(IMAGES, random_state=0)
-    model = ConvAutoencoder(8, max_epochs=20, random_state=0).fit(X)
+    model = ConvAutoencoder(8, max_epochs=10, random_state=0).fit(X)
     return model, X, X_test
 
 
@@ -367,6 +367,6 @@ def test_displays_of_images(fitted):
 
 def test_dense_codes_of_the_same_size_are_worse(fitted):
     model, X, X_test = fitted
-    dense = AutoencoderTransformer(8, max_epochs=20, random_state=0)
+    dense = AutoencoderTransformer(8, max_epochs=10, random_state=0)
     dense.fit(X.reshape(len(X), -1))
     assert model.score(X_test) > dense.score(X_test.reshape(len(X_test), -1))
