@@ -10,8 +10,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GridSearchCV, train_test_split
 
+import skae
 from skae import AutoencoderTransformer, ConvAutoencoder, PretrainedClassifier
 from skae.modules import ConvolutionalAutoencoder
 from skae.plotting import CodeGridDisplay, ReconstructionDisplay
@@ -335,6 +336,25 @@ def test_units_do_not_matter():
 
 
 # With the rest of the library
+
+
+def test_files_keep_the_shape_of_images(tmp_path):
+    pytest.importorskip("safetensors", reason="files need the extra 'files'")
+    model = ConvAutoencoder(3, n_filters=[2, 3], **QUICK).fit(IMAGES[:50])
+    skae.save(model, tmp_path / "model.skae")
+    twin = skae.load(tmp_path / "model.skae")
+    assert twin.image_shape_ == (8, 8)
+    assert_array_equal(twin.reconstruct(IMAGES), model.reconstruct(IMAGES))
+
+
+def test_folds_of_images():
+    search = GridSearchCV(
+        ConvAutoencoder(**{**QUICK, "max_epochs": 3}),
+        {"n_components": [1, 6], "stride": [2, 3]},
+        cv=2,
+    ).fit(IMAGES[:300])
+    assert search.best_params_["n_components"] == 6
+    assert search.transform(IMAGES).shape == (len(IMAGES), 6)
 
 
 def test_a_classifier_starts_from_it():
