@@ -7,12 +7,14 @@ from skae._files import FileError, load, save
 from skae._onnx import to_onnx
 from skae._pretrained_classifier import PretrainedClassifier
 from skae._pretrained_regressor import PretrainedRegressor
+from skae._sampler import AutoencoderSampler
 from skae._stacked import StackedAEPretrainer
 from skae._variational import VariationalAutoencoder
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "AutoencoderSampler",
     "AutoencoderTransformer",
     "ConvAutoencoder",
     "DenoisingAutoencoder",

@@ -132,6 +132,12 @@ def _check_unit_interval(low: float, high: float, name: str) -> None:
         )
 
 
+def check_count(value: Any, name: str) -> None:
+    """Refuse what is no positive int."""
+    if not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name} must be an int in the range [1, inf). Got {value!r}.")
+
+
 def check_offset(mean: np.ndarray, scale: float) -> None:
     """Warn of columns so far from zero that float32 loses what varies in them."""
     offset = np.abs(mean).max()

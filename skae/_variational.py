@@ -116,6 +116,7 @@ class VariationalAutoencoder(BaseAutoencoder):
     --------
     sklearn.decomposition.PCA : The linear model with one variance.
     sklearn.decomposition.FactorAnalysis : The linear model with one for each column.
+    AutoencoderSampler : Another way to draw new rows.
     sklearn.mixture.GaussianMixture : Another density of the rows. On tables with few
         columns it is often the better one.
 
@@ -370,10 +371,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         scores : ndarray of shape (n_samples,)
             Bounds in nats, of the density in the units of `X`.
         """
-        if not isinstance(n_draws, Integral) or n_draws < 1:
-            raise ValueError(
-                f"n_draws must be an int in the range [1, inf). Got {n_draws!r}."
-            )
+        checks.check_count(n_draws, "n_draws")
         rows = self._check_new_rows(X)
         n_draws = int(n_draws)
         size = _N_ELBO_DRAWS if n_draws == 1 else n_draws
@@ -392,6 +390,9 @@ class VariationalAutoencoder(BaseAutoencoder):
     def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
         """Draw new rows: codes from their prior, and rows given these.
 
+        :class:`AutoencoderSampler` draws codes from a mixture that is fitted to those
+        of rows, and gives columns the distributions that they have in the rows.
+
         Parameters
         ----------
         n_samples : int, default=1
@@ -406,10 +407,7 @@ class VariationalAutoencoder(BaseAutoencoder):
             Rows, in the units of the training rows.
         """
         check_is_fitted(self)
-        if not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(
-                f"n_samples must be an int in the range [1, inf). Got {n_samples!r}."
-            )
+        checks.check_count(n_samples, "n_samples")
         rng = private_generator(random_state)
         X = self._apply(_decode, rng.normal(size=(n_samples, self.n_components_)))
         with torch.inference_mode():

@@ -1,0 +1,332 @@
+"""New rows from any autoencoder."""
+
+import itertools
+import warnings
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtr
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+from sklearn.utils import Tags, check_array, get_tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skae import _checks as checks
+from skae._autoencoder import AutoencoderTransformer
+from skae._report import unchanged_on_error
+from skae._sklearn_compat import HasMethods, fit_context, safe_indexing
+from skae.training import n_rows_in, private_generator
+
+# More codes would not make a better mixture, only a slower one.
+_MAX_ROWS = 4_000
+_MAX_BYTES = 2**27
+_MAX_MIXTURE_COMPONENTS = 32
+# Where the distributions of the columns are known: closer together in the tails.
+_LEVELS = ndtr(np.linspace(-3.5, 3.5, 501))
+
+
+class AutoencoderSampler(BaseEstimator):
+    """Draw new rows by an autoencoder, or by another transformer that can go back.
+
+    A Gaussian mixture is fitted to the codes of rows. A new row is a draw from it,
+    decoded, with normal noise as large as the error of the reconstruction in each
+    column; and each column is then mapped so that it has the distribution that it has
+    in the rows. So integers stay integers, and what is zero often is zero as often.
+
+    The autoencoders themselves keep nothing of the rows that they were fitted to, which
+    is why this is an estimator of its own. It may be fitted to other rows than the
+    autoencoder was: to those of one class, for instance.
+
+    Parameters
+    ----------
+    autoencoder : estimator or None, default=None
+        What gives codes and decodes them, by `transform` and `inverse_transform`: an
+        autoencoder of skae, a pipeline of
+        :class:`~sklearn.preprocessing.StandardScaler` and an autoencoder,
+        :class:`~sklearn.decomposition.PCA`. It is cloned and fitted to the rows; a
+        `random_state` of None is given a seed. One that is fitted already is used as it
+        is inside a :class:`sklearn.frozen.FrozenEstimator`. None is
+        :class:`AutoencoderTransformer`.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines the fit, for the autoencoder, too, if it has no `random_state` of its
+        own. None takes a new seed from the operating system.
+
+    Attributes
+    ----------
+    autoencoder_ : estimator
+        The fitted autoencoder.
+
+    weights_ : ndarray of shape (n_mixture,)
+        Weights of the components of the mixture.
+
+    means_ : ndarray of shape (n_mixture, n_components)
+        Their means.
+
+    covariances_ : ndarray of shape (n_mixture, n_components, n_components)
+        Their covariances.
+
+    residual_std_ : ndarray of shape (n_features,)
+        Root mean squared error of the reconstruction of each column: the standard
+        deviation of the noise.
+
+    n_features_in_ : int
+        Number of columns of `X` in `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the columns, if they all are strings.
+
+    See Also
+    --------
+    VariationalAutoencoder : Its `sample` draws codes from their prior, and needs no
+        training rows for that; this class draws from a mixture of its codes.
+    sklearn.mixture.GaussianMixture : The mixture of rows, without an autoencoder.
+
+    Notes
+    -----
+    The mixture has full covariances. Its number of components is doubled from 1 to 32
+    for as long as the Bayesian information criterion (BIC) falls. Everything is found
+    from at most 4,000 of the rows, drawn at random; fewer of a table that is so wide
+    that they would take more than 128 MiB as float32.
+
+    The map of a column goes from the distribution of 4,000 rows drawn like the new ones
+    to that of the rows given, so a new row does not depend on how many are drawn with
+    it. It is known at 501 levels, down to 0.02 % in the tails, and no new value lies
+    outside the values given. Where values recur, so that a column has at most half as
+    many different values as rows, new values are values given; elsewhere they lie
+    between them. So new rows have private values of the rows in them: this is no
+    anonymisation.
+
+    For pictures of what codes stand for, noise is in the way: decode what
+    `sample_codes` gives.
+
+    References
+    ----------
+    .. [1] P. Ghosh, M. S. M. Sajjadi, A. Vergari, M. Black and B. Schölkopf, "From
+       variational to deterministic autoencoders", ICLR 2020, arXiv:1903.12436. The
+       mixture of codes is in section 4; noise and map are not in it.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skae import AutoencoderSampler, AutoencoderTransformer
+    >>> X = load_wine().data
+    >>> autoencoder = make_pipeline(StandardScaler(), AutoencoderTransformer(4))
+    >>> sampler = AutoencoderSampler(autoencoder, random_state=0).fit(X)
+    >>> rows = sampler.sample(1_000, random_state=0)
+    >>> rows.shape
+    (1000, 13)
+    >>> print(abs(rows.mean(axis=0) - X.mean(axis=0)).max() < 0.1 * X.std())
+    True
+
+    An autoencoder that is fitted already, and rows of one class:
+
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> of_class = X[load_wine().target == 2]
+    >>> frozen = FrozenEstimator(autoencoder.fit(X))
+    >>> AutoencoderSampler(frozen).fit(of_class).sample(3).shape
+    (3, 13)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "autoencoder": [HasMethods(["fit", "transform", "inverse_transform"]), None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, autoencoder: Any = None, *, random_state: Any = None) -> None:
+        self.autoencoder = autoencoder
+        self.random_state = random_state
+
+    # The autoencoder may be one with parameters of its own to check.
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Fit the autoencoder, unless it is frozen, and the mixture.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows that new ones are to be like, in any form that the autoencoder takes.
+
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+        """
+        with unchanged_on_error(self):
+            if not hasattr(X, "shape"):
+                X = np.asarray(X)
+            rng = private_generator(self.random_state)
+            rows = _some(X, rng)
+            values = _dense(rows, self)
+            validate_data(self, X, skip_check_array=True)
+            self._shape, self._dtype = values.shape[1:], values.dtype.name
+            values = values.reshape(len(values), -1)
+            self.autoencoder_ = self._made_autoencoder(rng).fit(X)
+            codes = self._codes(rows)
+            error = values - self._decode(codes)
+            self.residual_std_ = np.sqrt(np.square(error).mean(axis=0, dtype=float))
+            self._fit_mixture(codes, rng)
+            self._fit_map(values, rng)
+        return self
+
+    def _made_autoencoder(self, rng: np.random.RandomState) -> Any:
+        if self.autoencoder is None:
+            return AutoencoderTransformer(random_state=rng.randint(2**31 - 1))
+        autoencoder = clone(self.autoencoder)
+        output = getattr(autoencoder, "output", "code")
+        if output != "code":
+            raise ValueError(
+                "A mixture is fitted to codes, and the autoencoder has "
+                f"output={output!r}. Set output='code'."
+            )
+        params = autoencoder.get_params()
+        missing = [
+            name
+            for name in sorted(params)
+            if name.split("__")[-1] == "random_state" and params[name] is None
+        ]
+        seeds = {name: rng.randint(2**31 - 1) for name in missing}
+        return autoencoder.set_params(**seeds)
+
+    def _codes(self, rows: Any) -> np.ndarray:
+        return np.asarray(self.autoencoder_.transform(rows), dtype=np.float64)
+
+    def _decode(self, codes: np.ndarray) -> np.ndarray:
+        rows = np.asarray(self.autoencoder_.inverse_transform(codes))
+        return rows.reshape(len(rows), -1)
+
+    def _fit_mixture(self, codes: np.ndarray, rng: np.random.RandomState) -> None:
+        # The mixture has constants that are not in the units of the codes.
+        scale = codes.std(axis=0)
+        scale[scale == 0] = 1.0
+        codes = codes / scale
+        best, lowest = None, np.inf
+        sizes = itertools.takewhile(
+            lambda size: size <= min(_MAX_MIXTURE_COMPONENTS, len(codes)),
+            (2**i for i in itertools.count()),
+        )
+        with warnings.catch_warnings():
+            # EM that is not quite at its end, or fewer clusters: BIC tells what of it.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            for size in sizes:
+                mixture = GaussianMixture(size, random_state=rng).fit(codes)
+                bic = mixture.bic(codes)
+                if bic >= lowest:
+                    break
+                best, lowest = mixture, bic
+        assert best is not None
+        self.weights_ = best.weights_
+        self.means_ = best.means_ * scale
+        self.covariances_ = best.covariances_ * scale[:, None] * scale
+
+    def _fit_map(self, values: np.ndarray, rng: np.random.RandomState) -> None:
+        """Find the distributions of columns, generated and given."""
+        generated = self._noisy(self._draw_codes(_MAX_ROWS, rng), rng)
+        self._generated = np.quantile(generated, _LEVELS, axis=0).T
+        self._given = np.quantile(values, _LEVELS, axis=0, method="inverted_cdf").T
+        n_different = 1 + (np.diff(np.sort(values, axis=0), axis=0) > 0).sum(axis=0)
+        self._recurs = n_different <= len(values) / 2
+
+    def _mapped(self, rows: np.ndarray) -> np.ndarray:
+        positions = np.arange(len(_LEVELS))
+        columns = zip(rows.T, self._generated, self._given, self._recurs, strict=True)
+        for column, generated, given, recurs in columns:
+            position = np.interp(column, generated, positions)
+            if recurs:
+                column[:] = given[np.rint(position).astype(int)]
+            else:
+                column[:] = np.interp(position, positions, given)
+        return rows
+
+    def _draw_codes(self, n_samples: int, rng: np.random.RandomState) -> np.ndarray:
+        component = rng.choice(len(self.weights_), n_samples, p=self.weights_)
+        codes = rng.normal(size=(n_samples, self.means_.shape[1]))
+        for i, (mean, covariance) in enumerate(
+            zip(self.means_, self.covariances_, strict=True)
+        ):
+            drawn = component == i
+            codes[drawn] = mean + codes[drawn] @ np.linalg.cholesky(covariance).T
+        return codes
+
+    def _noisy(self, codes: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+        rows = self._decode(codes)
+        return rows + self.residual_std_ * rng.normal(size=rows.shape)
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
+        """Draw new rows.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many.
+
+        random_state : int, RandomState instance or None, default=None
+            Determines the draws. None takes a new seed from the operating system.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Rows, in the units of those that `fit` was given.
+        """
+        check_is_fitted(self)
+        checks.check_count(n_samples, "n_samples")
+        rng = private_generator(random_state)
+        rows = self._noisy(self._draw_codes(n_samples, rng), rng)
+        rows = self._mapped(rows).astype(self._dtype, copy=False)
+        return rows.reshape(n_samples, *self._shape)
+
+    def sample_codes(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
+        """Draw codes from the mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many.
+
+        random_state : int, RandomState instance or None, default=None
+            Determines the draws. None takes a new seed from the operating system.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            Codes, for ``autoencoder_.inverse_transform``.
+        """
+        check_is_fitted(self)
+        checks.check_count(n_samples, "n_samples")
+        return self._draw_codes(n_samples, private_generator(random_state))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        autoencoder = self.autoencoder
+        if autoencoder is None:
+            autoencoder = AutoencoderTransformer()
+        tags.input_tags = get_tags(autoencoder).input_tags
+        return tags
+
+
+def _some(X: Any, rng: np.random.RandomState) -> Any:
+    """Give rows that stand for all, in the form that all have."""
+    n_samples = X.shape[0]
+    n_rows = min(_MAX_ROWS, n_rows_in(_MAX_BYTES, int(np.prod(X.shape[1:]))))
+    if n_samples <= n_rows:
+        return X
+    return safe_indexing(X, np.sort(rng.choice(n_samples, n_rows, replace=False)))
+
+
+def _dense(rows: Any, estimator: Any) -> np.ndarray:
+    values: Any = check_array(
+        rows,
+        accept_sparse="csr",
+        dtype=[np.float64, np.float32],
+        allow_nd=True,
+        ensure_min_samples=2,  # one has no distribution
+        estimator=estimator,
+    )
+    return values if isinstance(values, np.ndarray) else values.toarray()

@@ -1,0 +1,264 @@
+"""New rows: what they have in common with those given."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_matrix
+from sklearn.base import clone
+from sklearn.datasets import load_iris, load_wine
+from sklearn.decomposition import PCA
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import skae
+from skae import AutoencoderSampler, AutoencoderTransformer, VariationalAutoencoder
+
+
+@parametrize_with_checks(
+    [
+        AutoencoderSampler(PCA(1)),
+        AutoencoderSampler(AutoencoderTransformer(max_epochs=2)),
+    ]
+)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+def gaussian(n_samples=5_000):
+    rng = np.random.RandomState(0)
+    X = 10 + rng.normal(size=(n_samples, 2)) @ rng.normal(size=(2, 5))
+    return X + 0.3 * rng.normal(size=X.shape)
+
+
+@pytest.mark.parametrize(
+    "autoencoder",
+    [
+        AutoencoderTransformer(2, max_epochs=1),
+        VariationalAutoencoder(2, max_epochs=1),
+        PCA(2),
+    ],
+)
+def test_rows_of_a_gaussian_table_have_its_moments(autoencoder):
+    X = gaussian()
+    sampler = AutoencoderSampler(autoencoder, random_state=0).fit(X)
+    rows = sampler.sample(20_000, random_state=0)
+    assert rows.shape == (20_000, 5)
+    assert_allclose(rows.mean(axis=0), X.mean(axis=0), atol=0.1)
+    assert_allclose(np.cov(rows.T), np.cov(X.T), atol=0.2)
+
+
+def test_columns_have_the_distribution_given():
+    rng = np.random.RandomState(0)
+    counts = rng.poisson(2, size=(2_000, 1))
+    X = np.hstack(
+        [
+            counts,
+            np.where(counts > 1, rng.exponential(size=counts.shape), 0),  # often zero
+            rng.lognormal(size=counts.shape) + counts,
+            np.full_like(counts, 3),
+        ]
+    )
+    scaled = make_pipeline(StandardScaler(), AutoencoderTransformer(2, max_epochs=3))
+    rows = AutoencoderSampler(scaled, random_state=0).fit(X).sample(5_000, 0)
+    assert set(rows[:, 0]) <= set(X[:, 0])
+    assert (rows[:, 3] == 3).all()
+    for value in range(5):
+        assert abs((rows[:, 0] == value).mean() - (X[:, 0] == value).mean()) < 0.03
+    assert abs((rows[:, 1] == 0).mean() - (X[:, 1] == 0).mean()) < 0.03
+    quantiles = np.linspace(0.05, 0.95, 10)
+    assert_allclose(
+        np.quantile(rows[:, 2], quantiles), np.quantile(X[:, 2], quantiles), rtol=0.06
+    )
+    # Between the values given, and not only these: but never beyond them.
+    assert len(set(rows[:, 2])) > 4_000
+    assert X[:, 2].min() <= rows[:, 2].min() < rows[:, 2].max() <= X[:, 2].max()
+    # What goes together in the rows does so in new ones.
+    assert np.corrcoef(rows.T[:3])[0, 1] > 0.6 * np.corrcoef(X.T[:3])[0, 1]
+
+
+def test_a_classifier_hardly_tells_new_rows_from_others(curved):
+    sampler = AutoencoderSampler(AutoencoderTransformer(2), random_state=0).fit(curved)
+    pca = AutoencoderSampler(PCA(2), random_state=0).fit(curved)
+
+    def told(rows):
+        X = np.vstack([curved[: len(rows)], rows])
+        y = np.repeat([0, 1], len(rows))
+        forest = RandomForestClassifier(random_state=0)
+        return cross_val_score(forest, X, y, scoring="roc_auc").mean()
+
+    assert told(sampler.sample(400, 0)) < told(pca.sample(400, 0)) - 0.1
+    assert told(sampler.sample(400, 0)) < 0.75
+
+
+def test_new_rows_are_no_copies():
+    X = gaussian(1_000)
+    sampler = AutoencoderSampler(PCA(2), random_state=0).fit(X[:500])
+
+    def nearest(rows):
+        distance = np.linalg.norm(rows[:, None] - X[None, :500], axis=2)
+        return np.median(distance.min(axis=1))
+
+    assert nearest(sampler.sample(500, 0)) > 0.8 * nearest(X[500:])
+
+
+def test_rows_do_not_depend_on_how_many_there_are():
+    X = gaussian(500)
+    sampler = AutoencoderSampler(PCA(2), random_state=0).fit(X)
+    rng = np.random.RandomState(0)
+    single = np.vstack([sampler.sample(random_state=rng) for _ in range(2_000)])
+    assert single.shape == (2_000, 5)
+    assert_allclose(single.mean(axis=0), X.mean(axis=0), atol=0.15)
+    assert_allclose(single.std(axis=0), X.std(axis=0), atol=0.15)
+
+
+def test_the_mixture_has_as_many_components_as_there_are_clusters():
+    rng = np.random.RandomState(0)
+    X = 1e-4 * (np.repeat(10 * np.eye(4), 200, axis=0) + rng.normal(size=(800, 4)))
+    sampler = AutoencoderSampler(PCA(3), random_state=0).fit(X)
+    assert len(sampler.weights_) == 4
+    assert_allclose(sampler.weights_, 0.25, atol=0.01)
+    codes = sampler.sample_codes(8_000, 0)
+    pca = sampler.autoencoder_
+    assert_allclose(np.cov(codes.T), np.cov(pca.transform(X).T), atol=1e-7)
+    # Rows of all clusters come mixed.
+    nearest = np.argmin(
+        np.linalg.norm(codes[:40, None] - sampler.means_, axis=2), axis=1
+    )
+    assert set(nearest) == set(range(4))
+    # It is scikit-learn's mixture, in the units of the codes.
+    expected = GaussianMixture(4, random_state=0).fit(pca.transform(X) * 1e4)
+    order, other = (
+        np.lexsort(np.round(means * unit).T)
+        for means, unit in ((expected.means_, 1), (sampler.means_, 1e4))
+    )
+    assert_allclose(
+        sampler.covariances_[other] * 1e8,
+        expected.covariances_[order],
+        rtol=1e-2,
+        atol=1e-3,
+    )
+
+
+def test_the_noise_is_as_large_as_the_error(digits):
+    X = digits[0]
+    autoencoder = AutoencoderTransformer(4, max_epochs=5, random_state=0).fit(X)
+    sampler = AutoencoderSampler(FrozenEstimator(autoencoder)).fit(X)
+    error = autoencoder.reconstruction_error(X, per_feature=True).mean(axis=0)
+    assert_allclose(sampler.residual_std_, np.sqrt(error), rtol=1e-5)
+
+
+def test_draws_are_reproducible_and_leave_global_generators_alone(curved):
+    def states():
+        numpy_state = np.random.get_state()[1].tolist()  # noqa: NPY002
+        return numpy_state, torch.get_rng_state().tolist()
+
+    before = states()
+    autoencoder = AutoencoderTransformer(max_epochs=2)
+    sampler = AutoencoderSampler(autoencoder, random_state=3)
+    for method in ("sample", "sample_codes"):
+        draw = getattr(sampler.fit(curved), method)
+        rows = draw(5, random_state=1)
+        assert_array_equal(rows, draw(5, random_state=1))
+        assert np.abs(rows - draw(5, random_state=2)).max() > 0.01
+        assert np.abs(draw(5) - draw(5)).max() > 0.01
+        again = getattr(clone(sampler).fit(curved), method)(5, random_state=1)
+        assert_array_equal(rows, again)
+        with pytest.raises(ValueError, match=r"n_samples must be an int .* Got 0"):
+            draw(0)
+    assert states() == before
+    assert autoencoder.random_state is None
+
+
+def test_a_frozen_autoencoder_is_used_as_it_is(curved):
+    autoencoder = AutoencoderTransformer(max_epochs=2, random_state=0).fit(curved)
+    few = curved[:50]
+    sampler = AutoencoderSampler(FrozenEstimator(autoencoder), random_state=0).fit(few)
+    assert sampler.autoencoder_.estimator is autoencoder
+    rows = sampler.sample(100, 0)
+    assert (rows >= few.min(axis=0)).all() and (rows <= few.max(axis=0)).all()
+
+
+def test_rows_have_the_dtype_of_those_given():
+    for dtype in (np.float32, np.float64):
+        X = load_wine().data.astype(dtype)
+        assert AutoencoderSampler(PCA(2)).fit(X).sample(3).dtype == dtype
+    X = (load_wine().data > 1).astype(int)
+    rows = AutoencoderSampler(AutoencoderTransformer(max_epochs=1)).fit(X).sample(30)
+    assert set(rows.ravel()) <= {0.0, 1.0}
+
+
+def test_frames_and_sparse_matrices():
+    frame = load_iris(as_frame=True).data
+    sampler = AutoencoderSampler(random_state=0).fit(frame)
+    assert list(sampler.feature_names_in_) == list(frame.columns)
+    assert sampler.sample(3, 0).shape == (3, 4)
+    rng = np.random.RandomState(0)
+    X = np.where(rng.uniform(size=(300, 8)) < 0.8, 0, rng.uniform(size=(300, 8)))
+    autoencoder = AutoencoderTransformer(2, max_epochs=2)
+    sampler = AutoencoderSampler(autoencoder, random_state=0)
+    rows = sampler.fit(csr_matrix(X)).sample(500, 0)
+    assert_array_equal(rows, sampler.fit(X).sample(500, 0))
+    assert_allclose((rows == 0).mean(axis=0), (X == 0).mean(axis=0), atol=0.05)
+
+
+def test_fewer_rows_than_there_are_stand_for_all(tmp_path):
+    X = gaussian(30_000).astype(np.float32)
+    mapped = np.memmap(tmp_path / "rows", dtype=np.float32, mode="w+", shape=X.shape)
+    mapped[:] = X
+    samplers = [AutoencoderSampler(PCA(2), random_state=0).fit(x) for x in (X, mapped)]
+    rows = [sampler.sample(20_000, 0) for sampler in samplers]
+    assert_array_equal(*rows)
+    assert_allclose(np.cov(rows[0].T), np.cov(X.T), atol=0.2)
+    # It keeps no more of many rows than of few.
+    few = AutoencoderSampler(PCA(2), random_state=0).fit(X[:4_000])
+    assert len(pickle.dumps(samplers[0])) < len(pickle.dumps(few)) + 10_000
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_files(frozen, curved, tmp_path):
+    autoencoder = AutoencoderTransformer(max_epochs=2, random_state=0)
+    if frozen:
+        autoencoder = FrozenEstimator(autoencoder.fit(curved))
+    sampler = AutoencoderSampler(autoencoder, random_state=0).fit(curved)
+    skae.save(sampler, tmp_path / "sampler")
+    for twin in (
+        skae.load(tmp_path / "sampler"),
+        pickle.loads(pickle.dumps(sampler)),
+    ):
+        assert_array_equal(twin.sample(20, 0), sampler.sample(20, 0))
+
+
+def test_codes_that_have_no_spread():
+    X = np.full((50, 3), 7.0)
+    for autoencoder in (AutoencoderTransformer(2), VariationalAutoencoder(2)):
+        sampler = AutoencoderSampler(autoencoder, random_state=0).fit(X)
+        assert_array_equal(sampler.sample(4, 0), X[:4])
+    # More codes than there are columns, or than there are rows.
+    X = load_iris().data[:12]
+    for autoencoder in (AutoencoderTransformer(9), AutoencoderTransformer(20)):
+        rows = AutoencoderSampler(autoencoder, random_state=0).fit(X).sample(50, 0)
+        assert np.isfinite(rows).all()
+
+
+def test_what_gives_no_codes_is_refused(curved):
+    for output in ("reconstruction", "hidden"):
+        autoencoder = AutoencoderTransformer(output=output)
+        with pytest.raises(ValueError, match=f"{output}.*Set output='code'"):
+            AutoencoderSampler(autoencoder).fit(curved)
+    with pytest.raises(ValueError, match=r"'autoencoder' parameter .* implements"):
+        AutoencoderSampler(RandomForestClassifier()).fit(curved)
+    with pytest.raises(ValueError, match="1 sample"):
+        AutoencoderSampler().fit(curved[:1])
+    sampler = AutoencoderSampler(AutoencoderTransformer(max_epochs=1)).fit(curved)
+    before = sampler.sample(3, 0)
+    with pytest.raises(ValueError, match="NaN"):
+        sampler.fit(np.where(curved > 1, np.nan, curved))
+    assert_array_equal(sampler.sample(3, 0), before)
