@@ -35,6 +35,8 @@ class AutoencoderTransformer(BasePCAAutoencoder):
             default="gelu"
         Activation of the hidden layers.
 
+    {initializer}
+
     tied_weights : bool, default=False
         Whether the decoder's layers use the transposes of the encoder's weights: half
         the parameters, in trials at a slightly higher error.
@@ -119,6 +121,7 @@ class AutoencoderTransformer(BasePCAAutoencoder):
         *,
         hidden_layer_sizes: Any = (100, 100),
         activation: str = "gelu",
+        kernel_initializer: str = "auto",
         tied_weights: bool = False,
         loss: Any = "squared_error",
         init: str = "auto",
@@ -144,6 +147,7 @@ class AutoencoderTransformer(BasePCAAutoencoder):
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
+        self.kernel_initializer = kernel_initializer
         self.tied_weights = tied_weights
         self.loss = loss
         self.init = init

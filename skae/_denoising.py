@@ -80,6 +80,8 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
             default="gelu"
         Activation of the hidden layers.
 
+    {initializer}
+
     tied_weights : bool, default=False
         Whether the decoder's layers use the transposes of the encoder's weights.
 
@@ -178,6 +180,7 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
         emphasis: tuple[float, float] | None = None,
         hidden_layer_sizes: Any = (256, 256),
         activation: str = "gelu",
+        kernel_initializer: str = "auto",
         tied_weights: bool = False,
         loss: Any = "squared_error",
         init: str = "auto",
@@ -206,6 +209,7 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
         self.emphasis = emphasis
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
+        self.kernel_initializer = kernel_initializer
         self.tied_weights = tied_weights
         self.loss = loss
         self.init = init

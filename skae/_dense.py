@@ -12,7 +12,7 @@ from skae._base import BaseAutoencoder
 from skae._fitting import FittedByTraining
 from skae._sklearn_compat import Interval, StrOptions
 from skae.modules import DenseAutoencoder
-from skae.modules._layers import ACTIVATIONS, linear_weights
+from skae.modules._layers import ACTIVATIONS, INITIALIZERS, linear_weights
 from skae.noise import GaussianNoise, Noise, make_noise
 from skae.training import (
     AutoencoderNet,
@@ -42,6 +42,7 @@ class BaseDenseAutoencoder(BaseAutoencoder):
             Interval(Integral, 1, None, closed="left"),
         ],
         "activation": [StrOptions(set(ACTIVATIONS))],
+        "kernel_initializer": [StrOptions({"auto", *INITIALIZERS})],
         "tied_weights": ["boolean"],
     }
 
@@ -120,6 +121,7 @@ class BaseDenseAutoencoder(BaseAutoencoder):
             "n_components": n_components,
             "hidden_layer_sizes": self._hidden_widths(),
             "activation": self.activation,
+            "kernel_initializer": self.kernel_initializer,
             "tied_weights": self.tied_weights,
             "linear_path": self._start_is_floor(),
             "binary_output": self._uses_logits(),

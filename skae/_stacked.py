@@ -44,6 +44,8 @@ class StackedAEPretrainer(BasePCAAutoencoder):
             default="gelu"
         Activation of the hidden layers.
 
+    {initializer}
+
     tied_weights : bool, default=False
         Whether the decoder's layers use the transposes of the encoder's weights, in
         all phases: half the parameters, at a slightly higher error. Not the default,
@@ -160,6 +162,7 @@ class StackedAEPretrainer(BasePCAAutoencoder):
         *,
         hidden_layer_sizes: Any = (100, 100),
         activation: str = "gelu",
+        kernel_initializer: str = "auto",
         tied_weights: bool = False,
         noise: Any = None,
         noise_level: Any = "auto",
@@ -188,6 +191,7 @@ class StackedAEPretrainer(BasePCAAutoencoder):
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
+        self.kernel_initializer = kernel_initializer
         self.tied_weights = tied_weights
         self.noise = noise
         self.noise_level = noise_level

@@ -17,7 +17,7 @@ from skae._docs import shared_docs
 from skae._fitting import FittedByTraining
 from skae._sklearn_compat import Interval, StrOptions
 from skae.modules import VariationalDenseAutoencoder
-from skae.modules._layers import ACTIVATIONS
+from skae.modules._layers import ACTIVATIONS, INITIALIZERS
 from skae.training import (
     AutoencoderNet,
     Rows,
@@ -73,6 +73,8 @@ class VariationalAutoencoder(BaseAutoencoder):
     activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "tanh"}, \
             default="gelu"
         Activation of the hidden layers.
+
+    {initializer}
 
     init : {"auto", "pca", "random"}, default="auto"
         State before the first step: "pca" is probabilistic PCA or, with
@@ -179,6 +181,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         variance: str = "scalar",
         hidden_layer_sizes: Any = (100, 100),
         activation: str = "gelu",
+        kernel_initializer: str = "auto",
         init: str = "auto",
         output: str = "code",
         optimizer: Any = "adam",
@@ -203,6 +206,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         self.variance = variance
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
+        self.kernel_initializer = kernel_initializer
         self.init = init
         self.output = output
         self.optimizer = optimizer
@@ -235,6 +239,7 @@ class VariationalAutoencoder(BaseAutoencoder):
             Interval(Integral, 1, None, closed="left"),
         ],
         "activation": [StrOptions(set(ACTIVATIONS))],
+        "kernel_initializer": [StrOptions({"auto", *INITIALIZERS})],
         "init": [StrOptions({"auto", "pca", "random"})],
     }
 
@@ -264,6 +269,7 @@ class VariationalAutoencoder(BaseAutoencoder):
                 "the encoder's widths from input to code",
             ),
             "activation": self.activation,
+            "kernel_initializer": self.kernel_initializer,
             "linear_path": self._start_is_floor(),
             "column_variance": column,
             "min_variance": min_variance(column),

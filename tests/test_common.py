@@ -419,3 +419,23 @@ def test_docstring_describes_every_parameter(estimator):
     for name in estimator().get_params():
         assert f"\n    {name} : " in estimator.__doc__, name
     assert "{" + "parameters}" not in estimator.__doc__
+
+
+@every_estimator
+@pytest.mark.parametrize("init", ["auto", "random"])
+def test_kernel_initializer(estimator, init, curved):
+    if "kernel_initializer" not in estimator().get_params():
+        pytest.skip(f"{estimator.__name__} has no dense layers of its own")
+
+    def codes(name):
+        model = quick(
+            estimator, kernel_initializer=name, init=init, validation_fraction=None
+        )
+        return model.fit(curved).transform(curved)
+
+    orthogonal = codes("orthogonal")
+    assert np.isfinite(orthogonal).all()
+    assert_array_equal(orthogonal, codes("orthogonal"))
+    assert np.abs(orthogonal - codes("auto")).max() > 1e-4
+    with pytest.raises(ValueError, match=r"among .*'orthogonal'.* Got 'he' instead"):
+        codes("he")

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from skae.losses import mean_loss_with_gradient
-from skae.modules import DenseAutoencoder
+from skae.modules import DenseAutoencoder, VariationalDenseAutoencoder
 from skae.modules._layers import ACTIVATIONS
 
 LOSSES = [nn.MSELoss(), nn.L1Loss(), nn.HuberLoss(), nn.BCEWithLogitsLoss()]
@@ -75,3 +75,43 @@ def test_hooks_on_layers_run_in_training():
     module.encoder[0].register_forward_hook(lambda *args: seen.append(len(args[2])))
     module.logits_with_gradient(torch.zeros(7, 4))
     assert seen == [7]
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "selu"])
+@pytest.mark.parametrize(
+    "kernel_initializer, variance",  # of a layer from 400 to 300
+    [
+        ("auto", 1 / (3 * 400)),
+        ("kaiming_normal", 2 / 400),
+        ("kaiming_uniform", 2 / 400),
+        ("lecun_normal", 1 / 400),
+        ("lecun_uniform", 1 / 400),
+        ("orthogonal", 1 / 400),
+        ("xavier_normal", 2 / 700),
+        ("xavier_uniform", 2 / 700),
+    ],
+)
+def test_kernel_initializer(kernel_initializer, variance, activation):
+    options = {
+        "hidden_layer_sizes": (300,),
+        "activation": activation,
+        "kernel_initializer": kernel_initializer,
+    }
+    for module in (
+        DenseAutoencoder(400, 3, **options),
+        DenseAutoencoder(400, 3, tied_weights=True, **options),
+        VariationalDenseAutoencoder(400, 3, **options),
+    ):
+        weight = module.encoder[0].weight.detach()
+        assert float(weight.var()) == pytest.approx(variance, rel=0.03)
+        assert abs(float(weight.mean())) < 1e-3
+        if kernel_initializer == "orthogonal":
+            assert torch.allclose(weight @ weight.T, torch.eye(300), atol=1e-5)
+        if kernel_initializer != "auto":
+            for layer in (*module.encoder, *module.decoder):
+                assert getattr(layer, "bias", torch.zeros(1)).count_nonzero() == 0
+    torch.manual_seed(0)
+    first = DenseAutoencoder(4, 3, **options).state_dict()
+    torch.manual_seed(0)
+    again = DenseAutoencoder(4, 3, **options).state_dict()
+    assert all(torch.equal(value, again[name]) for name, value in first.items())

@@ -48,6 +48,11 @@ class DenseAutoencoder(StandardizedModule):
         Function applied after each hidden layer: "elu", "gelu", "identity", "logistic",
         "relu", "selu" or "tanh".
 
+    kernel_initializer : str, default="auto"
+        What the weights of layers are drawn from: "auto" as `torch.nn.Linear` does;
+        "kaiming_normal", "kaiming_uniform", "lecun_normal", "lecun_uniform",
+        "orthogonal", "xavier_normal" or "xavier_uniform". Biases are then zero.
+
     tied_weights : bool, default=False
         Whether the decoder's layers use the transposes of the encoder's weights,
         with biases of their own.
@@ -82,6 +87,7 @@ class DenseAutoencoder(StandardizedModule):
         *,
         hidden_layer_sizes: Sequence[int] = (100, 100),
         activation: str = "gelu",
+        kernel_initializer: str = "auto",
         tied_weights: bool = False,
         linear_path: bool = True,
         train_linear_path: bool = True,
@@ -89,11 +95,11 @@ class DenseAutoencoder(StandardizedModule):
     ) -> None:
         super().__init__(n_features)
         widths = [n_features, *hidden_layer_sizes, n_components]
-        self.encoder = dense_layers(widths, activation)
+        self.encoder = dense_layers(widths, activation, kernel_initializer)
         self.decoder = (
             tied_layers(self.encoder, activation)
             if tied_weights
-            else dense_layers(widths[::-1], activation)
+            else dense_layers(widths[::-1], activation, kernel_initializer)
         )
         self.linear_encoder: nn.Linear | None = None
         self.linear_decoder: nn.Linear | TiedLinear | None = None

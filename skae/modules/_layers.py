@@ -1,6 +1,8 @@
 """Small layers shared by the architectures."""
 
 import itertools
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +16,19 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "selu": nn.SELU,
     "tanh": nn.Tanh,
+}
+
+
+# What fills the weights of a layer in place of what torch.nn.Linear does.
+INITIALIZERS: dict[str, Callable[[Tensor], Tensor]] = {
+    "kaiming_normal": partial(nn.init.kaiming_normal_, nonlinearity="relu"),
+    "kaiming_uniform": partial(nn.init.kaiming_uniform_, nonlinearity="relu"),
+    # torch has them under this name only.
+    "lecun_normal": partial(nn.init.kaiming_normal_, nonlinearity="linear"),
+    "lecun_uniform": partial(nn.init.kaiming_uniform_, nonlinearity="linear"),
+    "orthogonal": nn.init.orthogonal_,
+    "xavier_normal": nn.init.xavier_normal_,
+    "xavier_uniform": nn.init.xavier_uniform_,
 }
 
 
@@ -51,11 +66,20 @@ class TiedLinear(nn.Module):
         return functional.linear(x, self.source.weight.t(), self.bias)
 
 
-def dense_layers(widths: list[int], activation: str) -> nn.Sequential:
-    """Linear layers of the given widths with an activation between each two."""
+def dense_layers(
+    widths: list[int], activation: str, kernel_initializer: str = "auto"
+) -> nn.Sequential:
+    """Linear layers of the given widths with an activation between each two.
+
+    Biases are zero, unless `kernel_initializer` is "auto".
+    """
     layers: list[nn.Module] = []
     for d_in, d_out in itertools.pairwise(widths):
-        layers += [nn.Linear(d_in, d_out), ACTIVATIONS[activation]()]
+        linear = nn.Linear(d_in, d_out)
+        if kernel_initializer != "auto":
+            INITIALIZERS[kernel_initializer](linear.weight)
+            nn.init.zeros_(linear.bias)
+        layers += [linear, ACTIVATIONS[activation]()]
     return nn.Sequential(*layers[:-1])
 
 

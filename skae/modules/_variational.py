@@ -47,6 +47,11 @@ class VariationalDenseAutoencoder(StandardizedModule):
         Function applied after each hidden layer: "elu", "gelu", "identity", "logistic",
         "relu", "selu" or "tanh".
 
+    kernel_initializer : str, default="auto"
+        What the weights of layers are drawn from: "auto" as `torch.nn.Linear` does;
+        "kaiming_normal", "kaiming_uniform", "lecun_normal", "lecun_uniform",
+        "orthogonal", "xavier_normal" or "xavier_uniform". Biases are then zero.
+
     linear_path : bool, default=True
         Whether to have :math:`W` and :math:`V`.
 
@@ -73,14 +78,16 @@ class VariationalDenseAutoencoder(StandardizedModule):
         *,
         hidden_layer_sizes: Sequence[int] = (100, 100),
         activation: str = "gelu",
+        kernel_initializer: str = "auto",
         linear_path: bool = True,
         column_variance: bool = False,
         min_variance: float = 1e-6,
     ) -> None:
         super().__init__(n_features)
         widths = [n_features, *hidden_layer_sizes]
-        self.encoder = dense_layers([*widths, 2 * n_components], activation)
-        self.decoder = dense_layers([n_components, *widths[::-1]], activation)
+        how = (activation, kernel_initializer)
+        self.encoder = dense_layers([*widths, 2 * n_components], *how)
+        self.decoder = dense_layers([n_components, *widths[::-1]], *how)
         self.linear_encoder: nn.Linear | None = None
         self.linear_decoder: nn.Linear | None = None
         if linear_path:
