@@ -1,12 +1,14 @@
 """New rows from any autoencoder."""
 
 import itertools
+import math
 import warnings
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
+from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
@@ -168,7 +170,7 @@ class AutoencoderSampler(BaseEstimator):
             validate_data(self, X, skip_check_array=True)
             self._shape, self._dtype = values.shape[1:], values.dtype.name
             values = values.reshape(len(values), -1)
-            self.autoencoder_ = self._made_autoencoder(rng).fit(X)
+            self.autoencoder_ = self._made_autoencoder(rng).fit(X, None)
             codes = self._codes(rows)
             error = values - self._decode(codes)
             self.residual_std_ = np.sqrt(np.square(error).mean(axis=0, dtype=float))
@@ -193,7 +195,8 @@ class AutoencoderSampler(BaseEstimator):
             if name.split("__")[-1] == "random_state" and params[name] is None
         ]
         seeds = {name: rng.randint(2**31 - 1) for name in missing}
-        return autoencoder.set_params(**seeds)
+        autoencoder.set_params(**seeds)
+        return autoencoder
 
     def _codes(self, rows: Any) -> np.ndarray:
         return np.asarray(self.autoencoder_.transform(rows), dtype=np.float64)
@@ -212,7 +215,7 @@ class AutoencoderSampler(BaseEstimator):
             lambda size: size <= min(_MAX_MIXTURE_COMPONENTS, len(codes)),
             (2**i for i in itertools.count()),
         )
-        with warnings.catch_warnings():
+        with config_context(array_api_dispatch=False), warnings.catch_warnings():
             # EM that is not quite at its end, or fewer clusters: BIC tells what of it.
             warnings.simplefilter("ignore", ConvergenceWarning)
             for size in sizes:
@@ -314,7 +317,7 @@ class AutoencoderSampler(BaseEstimator):
 def _some(X: Any, rng: np.random.RandomState) -> Any:
     """Give rows that stand for all, in the form that all have."""
     n_samples = X.shape[0]
-    n_rows = min(_MAX_ROWS, n_rows_in(_MAX_BYTES, int(np.prod(X.shape[1:]))))
+    n_rows = min(_MAX_ROWS, n_rows_in(_MAX_BYTES, max(1, math.prod(X.shape[1:]))))
     if n_samples <= n_rows:
         return X
     return safe_indexing(X, np.sort(rng.choice(n_samples, n_rows, replace=False)))

@@ -253,7 +253,7 @@ def test_what_gives_no_codes_is_refused(curved):
         autoencoder = AutoencoderTransformer(output=output)
         with pytest.raises(ValueError, match=f"{output}.*Set output='code'"):
             AutoencoderSampler(autoencoder).fit(curved)
-    with pytest.raises(ValueError, match=r"'autoencoder' parameter .* implements"):
+    with pytest.raises(ValueError, match=r"'autoencoder' parameter .* implementing"):
         AutoencoderSampler(RandomForestClassifier()).fit(curved)
     with pytest.raises(ValueError, match="1 sample"):
         AutoencoderSampler().fit(curved[:1])
