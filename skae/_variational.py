@@ -66,6 +66,21 @@ class VariationalAutoencoder(BaseAutoencoder):
         columns, or one for each. "scalar" is for codes and reconstructions, "column"
         for densities: it gives columns that are hard to tell up, where that pays.
 
+    loss : {"squared_error", "binary_cross_entropy"}, default="squared_error"
+        The distribution of a row given its code: normal, or, for values in [0, 1],
+        independent Bernoulli columns. There is no variance then, no centring, and the
+        start is random. Of values between 0 and 1, the cross-entropy is no
+        log-density.
+
+    kl_warmup_epochs : int, default=0
+        Epochs in which the weight of the divergence rises from 0 to `beta`. Training
+        steps alone have it: the bound that the state to keep is chosen by does not
+        change meanwhile.
+
+    free_bits : float, default=0.0
+        Nats that each component may tell of a row at no cost: in training steps, its
+        divergence, averaged over the batch, counts as so much where it is less [5]_.
+
     hidden_layer_sizes : int or sequence of int, default=(100, 100)
         Widths of the encoder's hidden layers, from input to code; the decoder has
         them in reverse. ``()`` gives the linear model.
@@ -79,7 +94,8 @@ class VariationalAutoencoder(BaseAutoencoder):
     init : {"auto", "pca", "random"}, default="auto"
         State before the first step: "pca" is probabilistic PCA or, with
         ``variance="column"``, factor analysis; "random" is the textbook network with no
-        linear path. "auto" is "pca".
+        linear path. "auto" is "pca", and "random" with
+        ``loss="binary_cross_entropy"``.
 
     output : {"code", "reconstruction", "hidden"}, default="code"
         What `transform` gives: the means of the codes; the reconstructions of these, in
@@ -151,6 +167,8 @@ class VariationalAutoencoder(BaseAutoencoder):
        ICLR 2016, arXiv:1509.00519.
     .. [4] J. Lucas, G. Tucker, R. Grosse and M. Norouzi, "Don't blame the ELBO! A
        linear VAE perspective on posterior collapse", NeurIPS 2019, arXiv:1911.02469.
+    .. [5] D. P. Kingma et al., "Improving variational inference with inverse
+       autoregressive flow", NeurIPS 2016, arXiv:1606.04934, equation 15.
 
     Examples
     --------
@@ -170,15 +188,15 @@ class VariationalAutoencoder(BaseAutoencoder):
 
     _net_class = VariationalNet
 
-    # The criterion of the net is not used: the loss is the bound.
-    loss = "squared_error"
-
     def __init__(
         self,
         n_components: int = 2,
         *,
         beta: float = 1.0,
         variance: str = "scalar",
+        loss: str = "squared_error",
+        kl_warmup_epochs: int = 0,
+        free_bits: float = 0.0,
         hidden_layer_sizes: Any = (100, 100),
         activation: str = "gelu",
         kernel_initializer: str = "auto",
@@ -204,6 +222,9 @@ class VariationalAutoencoder(BaseAutoencoder):
         self.n_components = n_components
         self.beta = beta
         self.variance = variance
+        self.loss = loss
+        self.kl_warmup_epochs = kl_warmup_epochs
+        self.free_bits = free_bits
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.kernel_initializer = kernel_initializer
@@ -227,11 +248,10 @@ class VariationalAutoencoder(BaseAutoencoder):
         self.verbose = verbose
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **{
-            name: constraint
-            for name, constraint in FittedByTraining._parameter_constraints.items()
-            if name != "loss"
-        },
+        **FittedByTraining._parameter_constraints,
+        "loss": [StrOptions({"squared_error", "binary_cross_entropy"})],
+        "kl_warmup_epochs": [Interval(Integral, 0, None, closed="left")],
+        "free_bits": [Interval(Real, 0, None, closed="left")],
         "beta": [Interval(Real, 0, None, closed="left")],
         "variance": [StrOptions({"scalar", "column"})],
         "hidden_layer_sizes": [
@@ -245,8 +265,11 @@ class VariationalAutoencoder(BaseAutoencoder):
 
     # Fitting
 
+    def _is_binary(self) -> bool:
+        return self.loss == "binary_cross_entropy"
+
     def _start_is_floor(self) -> bool:
-        return self.init != "random"
+        return self.init != "random" and not self._is_binary()
 
     def _net_options(self) -> dict[str, Any]:
         if self._uses_lbfgs():
@@ -254,11 +277,20 @@ class VariationalAutoencoder(BaseAutoencoder):
                 "optimizer='lbfgs' needs the same loss each time it asks for it, and "
                 "codes are drawn anew each time. Use another optimizer."
             )
-        return {"beta": self.beta}
+        return {
+            "beta": self.beta,
+            "free_bits": self.free_bits,
+            "kl_warmup_epochs": self.kl_warmup_epochs,
+        }
 
     def _module_factory(
         self, X: Table, stream: bool = False
     ) -> tuple[Any, dict[str, Any]]:
+        if self.init == "pca" and self._is_binary():
+            raise ValueError(
+                "init='pca' is not possible here: loss='binary_cross_entropy' ends the "
+                "decoder in a sigmoid. Use init='auto' or init='random'."
+            )
         column = self.variance == "column"
         return VariationalDenseAutoencoder, {
             "n_features": X.shape[1],
@@ -273,11 +305,14 @@ class VariationalAutoencoder(BaseAutoencoder):
             "linear_path": self._start_is_floor(),
             "column_variance": column,
             "min_variance": min_variance(column),
+            "binary_output": self._is_binary(),
         }
 
     def _start(
         self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
     ) -> None:
+        if self._is_binary():
+            return
         columns = start_statistics(X, sample_weight)
         module = net.plain_module_
         module.standardize(torch.as_tensor(columns.mean), torch.tensor(columns.scale))
@@ -375,10 +410,11 @@ class VariationalAutoencoder(BaseAutoencoder):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Bounds in nats, of the density in the units of `X`.
+            Bounds in nats, of the density in the units of `X`; with
+            ``loss="binary_cross_entropy"``, of the probability.
         """
         checks.check_count(n_draws, "n_draws")
-        rows = self._check_new_rows(X)
+        rows = self._check_new_rows(X, self._is_binary())
         n_draws = int(n_draws)
         size = _N_ELBO_DRAWS if n_draws == 1 else n_draws
         noise = fixed_draws(size, 1, self.n_components_).to(self.net_.device)
@@ -410,12 +446,16 @@ class VariationalAutoencoder(BaseAutoencoder):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            Rows, in the units of the training rows.
+            Rows, in the units of the training rows; of zeros and ones with
+            ``loss="binary_cross_entropy"``. Their means given the codes are
+            ``inverse_transform(numpy.random.normal(size=(n_samples, n_components_)))``.
         """
         check_is_fitted(self)
         checks.check_count(n_samples, "n_samples")
         rng = private_generator(random_state)
         X = self._apply(_decode, rng.normal(size=(n_samples, self.n_components_)))
+        if self._is_binary():
+            return (rng.uniform(size=X.shape) < X).astype(X.dtype)
         with torch.inference_mode():
             module = self.net_.plain_module_
             std = module.noise_variance().sqrt() * module.scale

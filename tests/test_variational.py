@@ -7,11 +7,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.model_selection import train_test_split
-from torch.distributions import Normal, kl_divergence
+from torch.distributions import Bernoulli, Normal, kl_divergence
 
+import skae
 from skae import VariationalAutoencoder
 from skae.modules import VariationalDenseAutoencoder
-from skae.training import is_better
+from skae.training import VariationalNet, fixed_draws, is_better
 
 
 @pytest.fixture(scope="module")
@@ -230,3 +231,141 @@ def test_is_better_of_losses_that_are_logarithms():
     losses = rng.normal(-5, 3, size=200)
     assert is_better(losses - rng.uniform(0, 1, 200), losses, logarithmic=True)
     assert not is_better(losses - rng.normal(size=200) - 0.05, losses, logarithmic=True)
+
+
+@torch.no_grad()
+def test_the_bernoulli_bound_is_that_of_torch_distributions():
+    torch.manual_seed(0)
+    module = VariationalDenseAutoencoder(
+        5, 3, hidden_layer_sizes=(7,), binary_output=True
+    ).eval()
+    module.decoder[-1].weight.mul_(5)  # probabilities that differ
+    x = torch.randint(0, 2, (4, 5)).float()
+    mean, log_variance = module.encode_distribution(x)
+    noise = torch.randn(300, 4, 3)
+    z = mean + (log_variance / 2).exp() * noise
+    likelihood = Bernoulli(module.decode(z)).log_prob(x).sum(-1)
+    assert_allclose(module.log_likelihood(x, z[0]), likelihood[0], rtol=1e-4)
+    found = module.expected_log_likelihood(x, mean, log_variance, noise)
+    assert_allclose(found, likelihood.mean(0), rtol=1e-4)
+    # And the loss of the net is minus the bound over the columns.
+    net = VariationalNet(module, beta=2.0).initialize()
+    posterior = Normal(mean, (log_variance / 2).exp())
+    divergence = kl_divergence(posterior, Normal(0.0, 1.0)).sum(1)
+    draws = fixed_draws(8, 4, 3)
+    z = mean + (log_variance / 2).exp() * draws
+    likelihood = Bernoulli(module.decode(z)).log_prob(x).sum(-1).mean(0)
+    losses = net.row_losses_with(module, x)
+    assert_allclose(losses, (2 * divergence - likelihood) / 5, rtol=1e-4)
+    # Values between 0 and 1 have the cross-entropy.
+    x, z = torch.rand(4, 5), z[0]
+    p = module.decode(z)
+    entropy = -(x * p.log() + (1 - x) * (1 - p).log()).sum(1)
+    assert_allclose(module.log_likelihood(x, z), -entropy, rtol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def binary():
+    X, X_test = train_test_split((load_digits().data > 7).astype(float), random_state=0)
+    model = VariationalAutoencoder(
+        4,
+        loss="binary_cross_entropy",
+        max_epochs=30,
+        batch_size=64,
+        random_state=0,
+    )
+    return model.fit(X), X, X_test
+
+
+def test_bernoulli_columns(binary):
+    model, X, X_test = binary
+    p = X.mean(axis=0).clip(1e-3, 1 - 1e-3)
+    independent = (X_test * np.log(p) + (1 - X_test) * np.log(1 - p)).sum(axis=1)
+    scores = model.score_samples(X_test)
+    assert scores.mean() > independent.mean() + 3
+    assert model.score_samples(X_test, n_draws=20).mean() > scores.mean()
+    assert scores.max() < 0  # they are probabilities
+    rows = model.reconstruct(X_test)
+    assert 0 <= rows.min() < 0.1 and 0.9 < rows.max() <= 1
+    drawn = model.sample(2_000, random_state=0)
+    assert set(drawn.ravel()) == {0.0, 1.0}
+    assert_allclose(drawn.mean(axis=0), X.mean(axis=0), atol=0.12)
+    assert_array_equal(drawn, model.sample(2_000, random_state=0))
+    assert model.encoder_module_(torch.zeros(2, 64)).shape == (2, 4)
+    assert model.decoder_module_(torch.zeros(2, 4)).shape == (2, 64)
+
+
+def test_bernoulli_columns_need_values_between_0_and_1(binary):
+    model, X, _ = binary
+    with pytest.raises(ValueError, match=r"needs values in \[0, 1\]"):
+        VariationalAutoencoder(loss="binary_cross_entropy").fit(2 * X)
+    with pytest.raises(ValueError, match=r"needs values in \[0, 1\]"):
+        model.score_samples(2 * X)
+    with pytest.raises(ValueError, match=r"init='pca' is not possible .*='random'"):
+        VariationalAutoencoder(loss="binary_cross_entropy", init="pca").fit(X)
+    with pytest.raises(ValueError, match=r"'loss' .* Got 'huber' instead"):
+        VariationalAutoencoder(loss="huber").fit(X)
+
+
+def test_files_of_bernoulli_columns(binary, tmp_path):
+    model, X, _ = binary
+    skae.save(model, tmp_path / "model")
+    twin = skae.load(tmp_path / "model")
+    assert_array_equal(twin.score_samples(X), model.score_samples(X))
+
+
+def training_losses(x, epoch, **options):
+    """Losses of rows in a training step of an epoch, and parts of them to compare."""
+    net = VariationalNet(random_module(), **options).initialize()
+    for _ in range(epoch + 1):
+        net.history.new_epoch()
+    net.generator_.manual_seed(0)
+    net.module_.train()
+    with torch.no_grad():
+        losses = net._reconstruct_for_loss(x)
+        divergence = net.module_.divergence(*net.module_.encode_distribution(x))
+    net.module_.eval()
+    with torch.no_grad():
+        assert_array_equal(
+            net._reconstruct_for_loss(x), net.row_losses_with(net.module_, x)
+        )
+    return losses, divergence, net.row_losses_with(net.module_, x).detach()
+
+
+def test_the_weight_of_the_divergence_rises():
+    x = torch.randn(6, 5)
+    start, divergence, _ = training_losses(x, 0, beta=0.0)
+    for epoch, weight in ((0, 0.0), (1, 0.25), (3, 0.75), (4, 1.0), (9, 1.0)):
+        losses, _, of_bound = training_losses(x, epoch, beta=2.0, kl_warmup_epochs=4)
+        assert_allclose(losses, start + 2 * weight * divergence.sum(1) / 5, rtol=1e-5)
+        # What the state to keep is chosen by does not change.
+        assert_array_equal(of_bound, training_losses(x, 0, beta=2.0)[2])
+
+
+def test_free_bits():
+    x = 10 * torch.randn(6, 5)
+    start, divergence, _ = training_losses(x, 0, beta=0.0)
+    mean = divergence.mean(0)
+    lowest = float(mean.sort()[0][:2].mean())  # between two components
+    losses, _, of_bound = training_losses(x, 0, free_bits=lowest)
+    expected = mean.clamp(min=lowest).sum() / 5
+    assert_allclose((losses - start).mean(), expected, rtol=1e-5)
+    assert_array_equal(of_bound, training_losses(x, 0)[2])
+
+
+def test_free_bits_keep_components_from_the_prior(fitted):
+    _, X, _ = fitted
+    params = {
+        "beta": 50.0,
+        "init": "random",
+        "validation_fraction": None,
+        "max_epochs": 20,
+        "batch_size": 128,
+        "random_state": 0,
+    }
+    pressed = VariationalAutoencoder(4, **params).fit(X)
+    free = VariationalAutoencoder(4, free_bits=0.5, **params).fit(X)
+    assert pressed.kl_per_component_.max() < 0.1
+    assert free.kl_per_component_.min() > 0.3
+    warm = VariationalAutoencoder(4, kl_warmup_epochs=40, **params).fit(X)
+    assert warm.kl_per_component_.sum() > pressed.kl_per_component_.sum()

@@ -31,6 +31,10 @@ class VariationalDenseAutoencoder(StandardizedModule):
     are diagonal. The prior of the code is the standard normal distribution, so codes
     have no unit.
 
+    With `binary_output`, a row in [0, 1] has independent Bernoulli columns instead,
+    with probabilities :math:`1 / (1 + e^{-g(z)})`. Such a module has no linear path,
+    and is not meant to be standardised.
+
     Parameters
     ----------
     n_features : int
@@ -61,6 +65,10 @@ class VariationalDenseAutoencoder(StandardizedModule):
     min_variance : float, default=1e-6
         Lower bound of :math:`\sigma^2`, in units of :math:`s^2`.
 
+    binary_output : bool, default=False
+        Whether columns are Bernoulli, not normal. `linear_path`, `column_variance` and
+        `min_variance` are then ignored.
+
     Examples
     --------
     >>> import torch
@@ -82,6 +90,7 @@ class VariationalDenseAutoencoder(StandardizedModule):
         linear_path: bool = True,
         column_variance: bool = False,
         min_variance: float = 1e-6,
+        binary_output: bool = False,
     ) -> None:
         super().__init__(n_features)
         widths = [n_features, *hidden_layer_sizes]
@@ -90,11 +99,15 @@ class VariationalDenseAutoencoder(StandardizedModule):
         self.decoder = dense_layers([n_components, *widths[::-1]], *how)
         self.linear_encoder: nn.Linear | None = None
         self.linear_decoder: nn.Linear | None = None
-        if linear_path:
+        if linear_path and not binary_output:
             self.linear_encoder = nn.Linear(n_features, n_components, bias=False)
             self.linear_decoder = nn.Linear(n_components, n_features, bias=False)
         self.min_variance = min_variance
-        self.log_noise = nn.Parameter(torch.zeros(n_features if column_variance else 1))
+        self.binary_output = binary_output
+        self.log_noise: Any = None
+        if not binary_output:
+            n_variances = n_features if column_variance else 1
+            self.log_noise = nn.Parameter(torch.zeros(n_variances))
 
     def encode_distribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Give the means and the log-variances (batch, n_components) of codes."""
@@ -113,7 +126,10 @@ class VariationalDenseAutoencoder(StandardizedModule):
 
     def decode(self, z: Tensor) -> Tensor:
         """Map codes (batch, n_components) to the means of their rows."""
-        return torch.addcmul(self.mean, self._decode_centred(z), self.scale)
+        x_hat = self._decode_centred(z)
+        if self.binary_output:
+            return torch.sigmoid(x_hat)
+        return torch.addcmul(self.mean, x_hat, self.scale)
 
     def _decode_centred(self, z: Tensor) -> Tensor:
         x_hat = self.decoder(z)
@@ -126,7 +142,10 @@ class VariationalDenseAutoencoder(StandardizedModule):
         return self.decode(self.encode(x))
 
     def noise_variance(self) -> Tensor:
-        """Give the output variance, (1,) or (n_features,), of centred, scaled rows."""
+        """Give the output variance, (1,) or (n_features,), of centred, scaled rows.
+
+        There is none with `binary_output`.
+        """
         return self.min_variance + self.log_noise.exp()
 
     def idle_parts(self, half: str) -> list[str]:
@@ -209,8 +228,11 @@ class VariationalDenseAutoencoder(StandardizedModule):
         log_likelihood : tensor of shape (batch,)
             In nats, in the units of the rows before they were scaled.
         """
-        variance = self.noise_variance()
         std = (log_variance / 2).exp()
+        if self.binary_output:
+            draws = [self.log_likelihood(x, mean + std * draw) for draw in noise]
+            return torch.stack(draws).mean(0)
+        variance = self.noise_variance()
         if self.linear_decoder is None:
             error: Tensor | float = 0.0
         else:
@@ -234,6 +256,10 @@ class VariationalDenseAutoencoder(StandardizedModule):
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """Log-likelihood (batch,) of centred rows given codes, in nats."""
+        if self.binary_output:
+            logits = self._decode_centred(z)
+            # log sigmoid(g) = -softplus(-g), and log(1 - sigmoid(g)) is g less.
+            return (x * logits - nn.functional.softplus(logits)).sum(1)
         error = x - self._decode_centred(z)
         return (
             -(error.square() / self.noise_variance()).sum(1) / 2

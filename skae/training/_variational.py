@@ -50,14 +50,32 @@ class VariationalNet(AutoencoderNet):
     beta : float, default=1.0
         Weight of the divergence.
 
+    kl_warmup_epochs : int, default=0
+        In epoch i, from 0, training steps weight the divergence by ``min(1, i /
+        kl_warmup_epochs)`` more.
+
+    free_bits : float, default=0.0
+        In training steps, the divergence of each component, averaged over the batch, is
+        this at least, in nats (Kingma et al. 2016, arXiv:1606.04934, equation 15).
+
     **kwargs : dict
         Further parameters of :class:`AutoencoderNet`.
     """
 
     logarithmic_loss = True
 
-    def __init__(self, module: Any, *, beta: float = 1.0, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        module: Any,
+        *,
+        beta: float = 1.0,
+        kl_warmup_epochs: int = 0,
+        free_bits: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         self.beta = beta
+        self.kl_warmup_epochs = kl_warmup_epochs
+        self.free_bits = free_bits
         super().__init__(module, **kwargs)
 
     def _reconstruct_for_loss(self, x: Tensor) -> Tensor:
@@ -66,7 +84,7 @@ class VariationalNet(AutoencoderNet):
             return self.row_losses_with(module, x)
         shape = (1, len(x), module.decoder[0].in_features)
         noise = torch.randn(shape, generator=self.generator_, device=x.device)
-        return self._row_losses_with_draws(module, x, noise)
+        return self._row_losses_with_draws(module, x, noise, training=True)
 
     def get_loss(
         self,
@@ -78,12 +96,21 @@ class VariationalNet(AutoencoderNet):
         """Mean of the losses of rows `y_pred`, with weights `y_true`."""
         return y_pred.mean() if y_true is None else (y_pred * y_true).mean()
 
-    def _row_losses_with_draws(self, module: Any, x: Tensor, noise: Tensor) -> Tensor:
+    def _row_losses_with_draws(
+        self, module: Any, x: Tensor, noise: Tensor, training: bool = False
+    ) -> Tensor:
         x = module.centre(x)
         distribution = module.distribution_of_centred(x)
-        divergence = module.divergence(*distribution).sum(1)
+        divergence = module.divergence(*distribution)
+        weight = self.beta
+        if training:
+            if self.kl_warmup_epochs > 0:
+                epoch = len(self.history) - 1
+                weight = weight * min(1.0, epoch / self.kl_warmup_epochs)
+            if self.free_bits > 0:
+                divergence = _at_least(divergence, self.free_bits)
         expected = module.expected_log_likelihood(x, *distribution, noise)
-        return (self.beta * divergence - expected) / x.shape[1]
+        return (weight * divergence.sum(1) - expected) / x.shape[1]
 
     def row_losses_with(
         self, module: Any, x_in: Tensor, x: Tensor | None = None
@@ -94,6 +121,11 @@ class VariationalNet(AutoencoderNet):
 
     def set_loss_unit(self, rows: Rows) -> None:
         """Leave the unit one: nats have no unit that depends on the data."""
+
+
+def _at_least(divergence: Tensor, lowest: float) -> Tensor:
+    """Replace columns (batch, n_components) whose mean is lower by a constant."""
+    return torch.where(divergence.mean(0) > lowest, divergence, lowest)
 
 
 def fixed_draws(n_draws: int, n_rows: int, n_components: int) -> Tensor:
