@@ -170,6 +170,7 @@ class AutoencoderSampler(BaseEstimator):
             validate_data(self, X, skip_check_array=True)
             self._shape, self._dtype = values.shape[1:], values.dtype.name
             values = values.reshape(len(values), -1)
+            self.n_features_in_ = values.shape[1]  # of images, too
             self.autoencoder_ = self._made_autoencoder(rng).fit(X, None)
             codes = self._codes(rows)
             error = values - self._decode(codes)

@@ -15,7 +15,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skae
@@ -207,6 +207,18 @@ def test_frames_and_sparse_matrices():
     rows = sampler.fit(csr_matrix(X)).sample(500, 0)
     assert_array_equal(rows, sampler.fit(X).sample(500, 0))
     assert_allclose((rows == 0).mean(axis=0), (X == 0).mean(axis=0), atol=0.05)
+
+
+def test_images_that_are_no_rows(digits):
+    images = digits[0].reshape(-1, 8, 8)
+    flat = FunctionTransformer(
+        lambda X: X.reshape(len(X), -1), lambda X: X.reshape(len(X), 8, 8)
+    )
+    sampler = AutoencoderSampler(make_pipeline(flat, PCA(5)), random_state=0)
+    assert sampler.fit(images).sample(7, 0).shape == (7, 8, 8)
+    assert sampler.n_features_in_ == 64
+    rows = AutoencoderSampler(PCA(5), random_state=0).fit(digits[0]).sample(7, 0)
+    assert_allclose(sampler.sample(7, 0).reshape(7, -1), rows, atol=1e-6)
 
 
 def test_fewer_rows_than_there_are_stand_for_all(tmp_path):
