@@ -3,6 +3,7 @@
 from skae._autoencoder import AutoencoderTransformer
 from skae._convolutional import ConvAutoencoder
 from skae._denoising import DenoisingAutoencoder
+from skae._diagnose import Diagnosis, Finding, diagnose
 from skae._files import FileError, load, save
 from skae._onnx import to_onnx
 from skae._pretrained_classifier import PretrainedClassifier
@@ -18,12 +19,15 @@ __all__ = [
     "AutoencoderTransformer",
     "ConvAutoencoder",
     "DenoisingAutoencoder",
+    "Diagnosis",
     "FileError",
+    "Finding",
     "PretrainedClassifier",
     "PretrainedRegressor",
     "StackedAEPretrainer",
     "VariationalAutoencoder",
     "__version__",
+    "diagnose",
     "load",
     "save",
     "to_onnx",

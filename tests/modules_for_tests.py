@@ -73,3 +73,20 @@ class WrongCodes(Own):
 
 def own_for_six():
     return Own(6, 3)
+
+
+class ByHeart(nn.Module):
+    """Gives each row that it knows a code of no meaning, and back the row."""
+
+    def __init__(self, rows):
+        super().__init__()
+        self.register_buffer("rows", rows)
+        self.register_buffer("code", torch.arange(len(rows)) * 0.618 % 1)
+        self.unused = nn.Parameter(torch.zeros(()))
+
+    def encode(self, x):
+        return self.code[torch.cdist(x, self.rows).argmin(dim=1)][:, None]
+
+    def decode(self, z):
+        nearest = (z - self.code).abs().argmin(dim=1)
+        return self.rows[nearest] + 0 * self.unused

@@ -1,0 +1,637 @@
+"""What is wrong with a fitted autoencoder, and what to try."""
+
+import html
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.decomposition import PCA
+from sklearn.model_selection import KFold
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils.validation import check_is_fitted
+
+from skae._base import OUTPUTS, BaseAutoencoder
+from skae._sklearn_compat import safe_indexing
+from skae.training import Rows, float_tensor, n_rows_in
+
+# Means over so many rows are known to about 1 %; more would only take longer.
+_MAX_ROWS = 10_000
+# Of wide tables fewer rows are looked at, as some rules keep several copies.
+_BYTES = 2**25
+# Neighbours are quadratic in the rows, and each component has a pass of its own.
+_MAX_ROWS_OF_SLOW_RULES = 1_000
+# With fewer rows, each of the figures below would be luck.
+_MIN_ROWS = 20
+
+# Training gains less than this only by luck: then PCA, which is simpler, will do.
+_GAIN_ON_PCA = 0.01
+# Good fits of some thousand rows have ratios up to here.
+_HELD_OUT_TO_TRAINING_ERROR = 2.0
+# A network of a hundred units does not miss a few.
+_SHARE_OF_DEAD_UNITS = 0.1
+# Spread of a unit over the rows, in units of the size of its layer's activations.
+_SPREAD_OF_DEAD_UNIT = 1e-3
+# So near its bounds, as a share of its range, a unit has next to no gradient ...
+_NEAR_BOUND = 0.01
+# ... and it is saturated if it is there for so many of the rows.
+_SHARE_OF_ROWS_AT_BOUND = 0.95
+# The error rises by at least this share without a component that tells anything.
+_RISE_WITHOUT_COMPONENT = 1e-3
+# The same for a variational autoencoder: what the estimator calls inactive, in nats.
+_ACTIVE_NATS = 0.01
+# An error of less than this share of the variance cannot be told from none by eye.
+_TINY_ERROR = 0.01
+# Codes this wide, as a share of the columns, hardly compress.
+_WIDE_CODE = 0.5
+_N_NEIGHBOURS = 10
+# Ten neighbours that are almost all those of the columns: the code is the columns.
+_SAME_NEIGHBOURS = 0.8
+# Fewer than this are shared by codes that say little of where a row lies.
+_OTHER_NEIGHBOURS = 0.3
+# A column of which less than half is reconstructed, where the median column does
+# better by this factor.
+_BAD_COLUMN = 0.5
+_WORSE_THAN_MEDIAN = 4.0
+# Columns with a smaller share of the mean variance hardly count in the loss.
+_VARIANCE_THAT_COUNTS = 1 / 3
+# So much of the variance in so few of the columns: the loss hardly sees the others.
+_SHARE_OF_VARIANCE = 0.9
+_SHARE_OF_COLUMNS = 0.1
+# A schedule ends at a rate of zero: a loss that falls by this share of its whole fall
+# in the last tenth of the epochs was cut off.
+_LAST_EPOCHS = 0.1
+_LAST_FALL = 0.05
+
+_BOUNDS = {"tanh": (-1.0, 1.0), "logistic": (0.0, 1.0)}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a rule has found.
+
+    Parameters
+    ----------
+    text : str
+        What was found, in a sentence or two.
+
+    remedy : str
+        What to try.
+
+    figures : dict
+        The numbers that the text tells, and more of them, by name.
+    """
+
+    text: str
+    remedy: str
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `diagnose` has found; it prints as a report, in a notebook as HTML.
+
+    Parameters
+    ----------
+    title : str
+        The estimator, and how well it reconstructs.
+
+    findings : dict of str to Finding
+        What was found, by the name of the rule, in the order of the rules.
+
+    not_checked : dict of str to str
+        Rules that could not look, and why.
+
+    n_rules : int
+        How many rules there are.
+    """
+
+    title: str
+    findings: dict[str, Finding]
+    not_checked: dict[str, str]
+    n_rules: int
+
+    def _summary(self) -> str:
+        n_checked = self.n_rules - len(self.not_checked)
+        found = {0: "Nothing was found", 1: "1 finding"}.get(
+            len(self.findings), f"{len(self.findings)} findings"
+        )
+        return f"{found} by {n_checked} of {self.n_rules} rules."
+
+    def __str__(self) -> str:
+        def block(text: str) -> str:
+            return textwrap.fill(text, 80, initial_indent="  ", subsequent_indent="  ")
+
+        parts = [f"{self.title}\n{self._summary()}"]
+        parts += [
+            f"{name}\n{block(each.text)}\n{block('Try: ' + each.remedy)}"
+            for name, each in self.findings.items()
+        ]
+        if self.not_checked:
+            lines = [
+                block(f"{name}: {reason}") for name, reason in self.not_checked.items()
+            ]
+            parts.append("\n".join(["Not looked at", *lines]))
+        return "\n\n".join(parts)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        def cells(*texts: str) -> str:
+            return "".join(
+                f"<td style='text-align: left; vertical-align: top'>{html.escape(text)}"
+                "</td>"
+                for text in texts
+            )
+
+        found = "".join(
+            f"<tr>{cells(name, each.text, each.remedy)}</tr>"
+            for name, each in self.findings.items()
+        )
+        if found:
+            found = (
+                "<table><thead><tr><th>rule</th><th>found</th><th>to try</th></tr>"
+                f"</thead><tbody>{found}</tbody></table>"
+            )
+        skipped = "".join(
+            f"<li>{html.escape(f'{name}: {reason}')}</li>"
+            for name, reason in self.not_checked.items()
+        )
+        if skipped:
+            skipped = f"<p>Not looked at</p><ul>{skipped}</ul>"
+        return (
+            f"<div><p><b>{html.escape(self.title)}</b><br>"
+            f"{html.escape(self._summary())}</p>{found}{skipped}</div>"
+        )
+
+
+def diagnose(
+    estimator: BaseAutoencoder, X: ArrayLike, X_train: ArrayLike | None = None
+) -> Diagnosis:
+    """Look for what is wrong with a fitted autoencoder.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted autoencoder. It is left as it is.
+
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        At least 20 rows, better such as `fit` has not seen. Those of a denoiser are
+        clean: it is given them with its own noise.
+
+    X_train : {array-like, sparse matrix} of shape (n_train, n_features), default=None
+        The rows that `fit` was given, to compare with. Without them overfitting is not
+        looked for, and the PCA that the autoencoder is compared with is fitted to parts
+        of `X`, for the rest of it.
+
+    Returns
+    -------
+    diagnosis : Diagnosis
+        A report to print. `findings` holds what was found, by the names below, and
+        `not_checked` why a rule could not look.
+
+    Notes
+    -----
+    Errors are squared errors, whatever the loss. The rules are:
+
+    no_better_than_pca
+        The error is not 1 % below that of PCA with as many components.
+
+    overfitting
+        The error of `X` is more than twice that of `X_train`.
+
+    dead_units
+        A tenth or more of the hidden units give the same for all rows, or those of
+        "tanh" or "logistic" are at their bounds for 95 % of the rows.
+
+    collapsed_components
+        Without a component, that is with its mean in its place, the error would not
+        rise by 0.1 %; of a variational autoencoder: it tells less than 0.01 nats. Not
+        looked for in codes that are as wide as the rows.
+
+    copying
+        The error is below 1 % of the variance, but the code is half as wide as the rows
+        or wider and has the same neighbours, so nothing was learned; or it is narrow
+        and has other neighbours, so a network that is too powerful has learned rows by
+        heart.
+
+    badly_reconstructed_columns
+        Columns of which less than half of the variance is reconstructed, while the
+        error of the median column, as a share of its variance, is four times smaller.
+        Columns with less than a third of the mean variance are not looked at.
+
+    dominating_columns
+        A tenth of the columns, or one, have nine tenths of the variance, and so of the
+        loss.
+
+    under_training
+        In the last tenth of the epochs, the loss fell by a twentieth of its whole fall.
+
+    Of more than 10,000 rows, or of wide ones that take more than 32 MiB in float32, a
+    sample is looked at, and of that 1,000 rows where a rule is slow. The sample is the
+    same each time.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.model_selection import train_test_split
+    >>> import skae
+    >>> X_train, X_test = train_test_split(load_wine().data, random_state=0)
+    >>> model = skae.AutoencoderTransformer(3, max_epochs=5, random_state=0)
+    >>> diagnosis = skae.diagnose(model.fit(X_train), X_test, X_train)
+    >>> print(diagnosis.findings["dominating_columns"].remedy)
+    StandardScaler, or another scaling, before the autoencoder.
+    """
+    if not isinstance(estimator, BaseAutoencoder):
+        raise TypeError(
+            "diagnose looks at a fitted autoencoder of skae. Got "
+            f"{type(estimator).__name__}. Of a pipeline, give the step, and rows as "
+            "the steps before give them: diagnose(pipe[-1], pipe[:-1].transform(X))."
+        )
+    check_is_fitted(estimator)
+    evidence = _Evidence(estimator, X, X_train)
+    outcomes = {rule.__name__.lstrip("_"): rule(evidence) for rule in _RULES}
+    return Diagnosis(
+        evidence.title(),
+        {name: each for name, each in outcomes.items() if isinstance(each, Finding)},
+        {name: each for name, each in outcomes.items() if isinstance(each, str)},
+        len(_RULES),
+    )
+
+
+class _Evidence:
+    """What the rules look at."""
+
+    def __init__(self, estimator: Any, X: Any, X_train: Any) -> None:
+        self.estimator = estimator
+        self.X = _sample(estimator, X)
+        if len(self.X) < _MIN_ROWS:
+            raise ValueError(
+                f"X has {len(self.X)} rows; diagnose needs {_MIN_ROWS} or more to tell "
+                "a finding from luck."
+            )
+        self.X_train = None if X_train is None else _sample(estimator, X_train)
+        self.names = getattr(estimator, "feature_names_in_", None)
+        self.variance = self.X.var(axis=0)
+
+    def title(self) -> str:
+        share = self.error / self.total if self.total > 0 else np.nan
+        noisy = " from noisy rows" if self.estimator._denoises() else ""
+        return (
+            f"{type(self.estimator).__name__}, code of "
+            f"{self.estimator.n_components_}: mean squared error {self.error:.3g} "
+            f"({100 * share:.3g}% of the variance) on {len(self.X)} rows{noisy}"
+        )
+
+    def given(self, X: np.ndarray) -> np.ndarray:
+        """Rows as the encoder is given them: those of a denoiser with noise."""
+        if not self.estimator._denoises():
+            return X
+        net = self.estimator.net_
+        rows = float_tensor(X, net.device, copy=True)
+        generator = torch.Generator(net.device).manual_seed(0)
+        try:
+            with net.lending(Rows(rows)):
+                noisy = net.corrupt(rows, generator)
+        finally:
+            net._set_training(False)
+        return noisy.cpu().numpy().astype(X.dtype)
+
+    def reconstruct(self, X: np.ndarray) -> np.ndarray:
+        return self.estimator._apply(OUTPUTS["reconstruction"], X)
+
+    @cached_property
+    def X_given(self) -> np.ndarray:
+        return self.given(self.X)
+
+    @cached_property
+    def column_error(self) -> np.ndarray:
+        return _mean_square(self.X - self.reconstruct(self.X_given))
+
+    @property
+    def error(self) -> float:
+        return float(self.column_error.mean())
+
+    @property
+    def total(self) -> float:
+        """Variance of the rows, in the units of `error`."""
+        return float(self.variance.mean())
+
+    # The rows are in random order: the first ones are a sample.
+    few = slice(_MAX_ROWS_OF_SLOW_RULES)
+
+    @cached_property
+    def codes(self) -> np.ndarray:
+        """Codes of the rows that slow rules look at."""
+        return self.estimator._apply(OUTPUTS["code"], self.X_given[self.few])
+
+    @cached_property
+    def pca_error(self) -> float:
+        """Error of PCA of the same size, of rows that it was not fitted to."""
+        if self.X_train is not None:
+            splits = [(self.X_train, slice(None))]
+        else:
+            folds = KFold(5, shuffle=True, random_state=0).split(self.X)
+            splits = [(self.X[rest], part) for rest, part in folds]
+        total = 0.0
+        for rows, part in splits:
+            size = min(self.estimator.n_components_, *rows.shape)
+            pca = PCA(size, random_state=0).fit(rows)
+            X_hat = pca.inverse_transform(pca.transform(self.X_given[part]))
+            total += float(np.square(self.X[part] - X_hat).sum())
+        return total / self.X.size
+
+    def name(self, column: int) -> str:
+        return str(column if self.names is None else self.names[column])
+
+
+def _sample(estimator: Any, X: Any) -> np.ndarray:
+    """Give checked rows in random order, or a sample if they are many."""
+    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+    n_columns = estimator.n_features_in_
+    size = min(n_rows, _MAX_ROWS, max(_MIN_ROWS, n_rows_in(_BYTES, n_columns)))
+    index = np.random.RandomState(0).permutation(n_rows)[:size]
+    if hasattr(X, "tocsr"):
+        X = X.tocsr()
+    rows = estimator._check_new_rows(safe_indexing(X, index))
+    return np.asarray(rows[:])
+
+
+def _decode(module: Any, z: torch.Tensor) -> torch.Tensor:
+    return module.decode(z)
+
+
+def _mean_square(X: np.ndarray) -> np.ndarray:
+    return np.square(X, dtype=np.float64).mean(axis=0)
+
+
+# The rules. Each gives what it has found, None, or why it could not look.
+
+Outcome = Finding | str | None
+
+
+def _no_better_than_pca(evidence: _Evidence) -> Outcome:
+    error, pca_error = evidence.error, evidence.pca_error
+    if pca_error <= 1e-6 * evidence.total:
+        return "PCA with as many components leaves no error to improve on."
+    if error < (1 - _GAIN_ON_PCA) * pca_error:
+        return None
+    estimator = evidence.estimator
+    if estimator._start_is_floor() and estimator.best_epoch_ == 0:
+        remedy = (
+            "more rows, or a larger max_epochs or hidden_layer_sizes. What is kept is "
+            "the start, as training found nothing better: such rows may well be "
+            "linear, and then PCA is the simpler tool."
+        )
+    elif estimator._start_is_floor():
+        remedy = (
+            "rows like those of fit: held-out rows were better than at the start "
+            "there. If these are others, fit on both."
+        )
+    else:
+        remedy = (
+            "init='auto', which starts at PCA and keeps the better one, where the "
+            "estimator has it; else a larger max_epochs, wider hidden layers or "
+            "another lr."
+        )
+    return Finding(
+        f"The mean squared error is {error:.3g}, that of PCA with as many components "
+        f"{pca_error:.3g}: {error / pca_error:.2f} times as much.",
+        remedy,
+        {"error": error, "pca_error": pca_error},
+    )
+
+
+def _overfitting(evidence: _Evidence) -> Outcome:
+    X_train = evidence.X_train
+    if X_train is None:
+        return "needs X_train."
+    train_error = float(
+        _mean_square(X_train - evidence.reconstruct(evidence.given(X_train))).mean()
+    )
+    error = evidence.error
+    if error <= max(_HELD_OUT_TO_TRAINING_ERROR * train_error, 1e-6 * evidence.total):
+        return None
+    ratio = error / train_error if train_error > 0 else np.inf
+    return Finding(
+        f"The mean squared error is {error:.3g} on X and {train_error:.3g} on X_train: "
+        f"{ratio:.2f} times as much. "
+        "Part of what was learned is these rows, not what all such rows share.",
+        "more rows, noise (DenoisingAutoencoder), fewer components, narrower or fewer "
+        "hidden layers, weight_decay, early_stopping=True.",
+        {"error": error, "train_error": train_error},
+    )
+
+
+def _dead_units(evidence: _Evidence) -> Outcome:
+    estimator = evidence.estimator
+    if not hasattr(estimator.module_, "hidden"):
+        return "the module has no method hidden."
+    sizes = estimator._hidden_sizes()
+    if not sizes:
+        return "there are no hidden layers."
+    activations = estimator._apply(OUTPUTS["hidden"], evidence.X_given[evidence.few])
+    layers = np.split(activations, np.cumsum(sizes)[:-1], axis=1)
+    bounds = _BOUNDS.get(getattr(estimator, "activation", ""))
+    dead, saturated = [], []
+    for layer in layers:
+        size = np.sqrt(np.mean(layer**2))
+        dead.append(layer.std(axis=0) <= _SPREAD_OF_DEAD_UNIT * size)
+        stuck = np.zeros(layer.shape[1], dtype=bool)
+        if bounds is not None:
+            low, high = bounds
+            near = _NEAR_BOUND * (high - low)
+            at_bound = (layer < low + near) | (layer > high - near)
+            stuck = at_bound.mean(axis=0) >= _SHARE_OF_ROWS_AT_BOUND
+        saturated.append(stuck & ~dead[-1])
+    n_dead = int(np.concatenate(dead).sum())
+    n_saturated = int(np.concatenate(saturated).sum())
+    if n_dead + n_saturated < _SHARE_OF_DEAD_UNITS * sum(sizes):
+        return None
+    by_layer = ", ".join(
+        f"{int((a | b).sum())} of {len(a)}"
+        for a, b in zip(dead, saturated, strict=True)
+    )
+    return Finding(
+        f"{n_dead} of {sum(sizes)} hidden units of the encoder give the same for all "
+        f"rows, and {n_saturated} are at the bounds of their activation. By layer: "
+        f"{by_layer}.",
+        "activation='gelu' or 'elu', a smaller lr, or narrower layers.",
+        {"n_dead": n_dead, "n_saturated": n_saturated, "n_units": sum(sizes)},
+    )
+
+
+def _collapsed_components(evidence: _Evidence) -> Outcome:
+    estimator = evidence.estimator
+    size = estimator.n_components_
+    if size >= evidence.X.shape[1]:
+        return "the code is as wide as the rows, so that it has components to spare."
+    if hasattr(estimator, "kl_per_component_"):
+        told = estimator.kl_per_component_
+        collapsed = np.flatnonzero(told < _ACTIVE_NATS)
+        how = f"tell less than {_ACTIVE_NATS} nats of a row"
+    else:
+        X = evidence.X[evidence.few]
+        codes = evidence.codes
+        error = float(
+            np.square(X - estimator._apply(_decode, codes)).mean(dtype=np.float64)
+        )
+        told = np.empty(size)
+        for i in range(size):
+            without = codes.copy()
+            without[:, i] = codes[:, i].mean()
+            X_hat = estimator._apply(_decode, without)
+            told[i] = np.square(X - X_hat).mean(dtype=np.float64) - error
+        floor = max(_RISE_WITHOUT_COMPONENT * error, 1e-12 * evidence.total)
+        collapsed = np.flatnonzero(told < floor)
+        how = f"lower the error by less than {_RISE_WITHOUT_COMPONENT:.1%} each"
+    if len(collapsed) == 0:
+        return None
+    remedy = f"n_components={max(1, size - len(collapsed))}, or a longer training."
+    if hasattr(estimator, "beta"):
+        remedy = f"a smaller beta than {estimator.beta:g}; else {remedy}"
+    return Finding(
+        f"{len(collapsed)} of {size} components of the code {how}: "
+        f"{_listed([str(i) for i in collapsed])}.",
+        remedy,
+        {"components": collapsed, "told": told},
+    )
+
+
+def _copying(evidence: _Evidence) -> Outcome:
+    if evidence.estimator._denoises():
+        return "a denoiser is given other rows than it has to give back."
+    if evidence.total == 0 or evidence.error >= _TINY_ERROR * evidence.total:
+        return None
+    X, codes = evidence.X[evidence.few], evidence.codes
+    shared = _shared_neighbours(X, codes)
+    n_components, n_features = codes.shape[1], X.shape[1]
+    figures = {"error_share": evidence.error / evidence.total, "shared": shared}
+    tells = (
+        f"The error is {100 * figures['error_share']:.2g}% of the variance, and of the "
+        f"{_N_NEIGHBOURS} nearest neighbours of a row, its code shares {shared:.0%}"
+    )
+    if n_components >= _WIDE_CODE * n_features and shared >= _SAME_NEIGHBOURS:
+        return Finding(
+            f"{tells}: {n_components} components hold what the {n_features} columns "
+            "do. The rows were copied, and nothing was learned of them.",
+            "fewer components, or noise (DenoisingAutoencoder), with which a wide code "
+            "has something to learn.",
+            figures,
+        )
+    if n_components < _WIDE_CODE * n_features and shared <= _OTHER_NEIGHBOURS:
+        return Finding(
+            f"{tells}. So powerful a network gives rows arbitrary codes and learns by "
+            "heart what they stand for.",
+            "narrower or fewer hidden layers, more components, or noise "
+            "(DenoisingAutoencoder).",
+            figures,
+        )
+    return None
+
+
+def _badly_reconstructed_columns(evidence: _Evidence) -> Outcome:
+    varies = np.flatnonzero(evidence.variance > _VARIANCE_THAT_COUNTS * evidence.total)
+    if len(varies) < 2:
+        return "fewer than two columns count in the loss."
+    share = evidence.column_error[varies] / evidence.variance[varies]
+    median = float(np.median(share))
+    order = np.argsort(-share, kind="stable")
+    bad = [i for i in order if share[i] > max(_BAD_COLUMN, _WORSE_THAN_MEDIAN * median)]
+    if not bad:
+        return None
+    names = [f"{evidence.name(varies[i])} ({share[i]:.0%})" for i in bad]
+    return Finding(
+        f"Of {len(bad)} of {len(varies)} columns, the error is more than half of the "
+        f"variance, while it is {median:.0%} of the median column: {_listed(names)}.",
+        "more components, or a larger scale for columns that matter. Columns that are "
+        "noise of their own cannot be compressed: leave them out.",
+        {"columns": varies[bad], "error_share": share[bad], "median": median},
+    )
+
+
+def _dominating_columns(evidence: _Evidence) -> Outcome:
+    estimator = evidence.estimator
+    if estimator.loss == "binary_cross_entropy":
+        return "columns in [0, 1] count alike in the cross-entropy."
+    if getattr(estimator, "variance", None) == "column":
+        return "variance='column' weighs the columns."
+    n_columns = len(evidence.variance)
+    if n_columns < 2 or evidence.total == 0:
+        return "fewer than two columns vary."
+    order = np.argsort(-evidence.variance, kind="stable")
+    shares = evidence.variance[order] / evidence.variance.sum()
+    n_few = max(1, int(_SHARE_OF_COLUMNS * n_columns))
+    few = float(shares[:n_few].sum())
+    if few < _SHARE_OF_VARIANCE:
+        return None
+    n_named = int(np.searchsorted(shares.cumsum(), _SHARE_OF_VARIANCE)) + 1
+    names = [
+        f"{evidence.name(i)} ({share:.1%})"
+        for i, share in zip(order[:n_named], shares, strict=False)
+    ]
+    return Finding(
+        f"{n_named} of {n_columns} columns have {shares[:n_named].sum():.1%} of the "
+        f"variance, and the loss hardly sees the others: {_listed(names)}.",
+        "StandardScaler, or another scaling, before the autoencoder.",
+        {"columns": order[:n_named], "variance_share": shares[:n_named]},
+    )
+
+
+def _under_training(evidence: _Evidence) -> Outcome:
+    estimator = evidence.estimator
+    curve = estimator.validation_loss_curve_ or estimator.loss_curve_
+    which = "validation" if estimator.validation_loss_curve_ else "training"
+    if len(curve) < 3:
+        return f"needs two epochs or more; there were {estimator.n_iter_}."
+    n_last = max(1, round(_LAST_EPOCHS * (len(curve) - 1)))
+    fall, last_fall = curve[0] - curve[-1], curve[-1 - n_last] - curve[-1]
+    if fall <= 0 or last_fall < _LAST_FALL * fall:
+        return None
+    return Finding(
+        f"The {which} loss was still falling: by {last_fall / fall:.0%} of its whole "
+        f"fall in the last {n_last} of {estimator.n_iter_} epochs.",
+        f"a longer training: {_longer(estimator)}. A validation loss that "
+        "turns up again says when it is enough.",
+        {"fall": fall, "last_fall": last_fall, "n_last": n_last},
+    )
+
+
+_RULES: list[Callable[[_Evidence], Outcome]] = [
+    _no_better_than_pca,
+    _overfitting,
+    _dead_units,
+    _collapsed_components,
+    _copying,
+    _badly_reconstructed_columns,
+    _dominating_columns,
+    _under_training,
+]
+
+
+def _longer(estimator: Any) -> str:
+    name = (
+        "fine_tune_epochs" if hasattr(estimator, "fine_tune_epochs") else "max_epochs"
+    )
+    return f"{name}={2 * estimator.n_iter_}"
+
+
+def _listed(names: list[str], n_names: int = 5) -> str:
+    more = len(names) - n_names
+    return ", ".join(names[:n_names]) + (f" and {more} more" if more > 0 else "")
+
+
+def _shared_neighbours(X: np.ndarray, Z: np.ndarray) -> float:
+    """Share of the nearest neighbours of rows that are those of their codes, too."""
+    neighbours = [
+        NearestNeighbors(n_neighbors=_N_NEIGHBOURS)
+        .fit(each)
+        .kneighbors(return_distance=False)
+        for each in (X, Z)
+    ]
+    shared = [len(np.intersect1d(*pair)) for pair in zip(*neighbours, strict=True)]
+    return float(np.mean(shared)) / _N_NEIGHBOURS
