@@ -115,6 +115,8 @@ class AutoencoderTransformer(BasePCAAutoencoder):
     True
     """
 
+    _closed_form_name = "PCA"
+
     def __init__(
         self,
         n_components: int = 2,

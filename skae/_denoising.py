@@ -232,6 +232,7 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
         self.random_state = random_state
         self.verbose = verbose
 
+    _closed_form_name = "best linear denoiser"
     _linear_init = "linear"
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {

@@ -156,6 +156,16 @@ class FittedByTraining(BaseEstimator):
         """Whether the start is kept unless training improves on it significantly."""
         return False
 
+    def _start_name(self) -> str | None:
+        """Name of what the first entry of `validation_loss_curve_` is the loss of."""
+        # A fit that went on from an earlier one started at that.
+        if self._start_is_floor() and not self.warm_start:
+            return self._closed_form_name
+        return None
+
+    # What the start is, where that has a name, such as "PCA".
+    _closed_form_name: str | None = None
+
     # A state other than the start that is kept unless training beats it, in words for
     # messages, such as "PCA". A class that has one overrides the two methods below.
     _floor_name: ClassVar[str] = "the start"

@@ -267,6 +267,10 @@ class VariationalAutoencoder(BaseAutoencoder):
 
     def _is_binary(self) -> bool:
         return self.loss == "binary_cross_entropy"
+    @property
+    def _closed_form_name(self) -> str:  # type: ignore[override]
+        factors = self.variance == "column"
+        return "factor analysis" if factors else "probabilistic PCA"
 
     def _start_is_floor(self) -> bool:
         return self.init != "random" and not self._is_binary()

@@ -90,3 +90,18 @@ class ByHeart(nn.Module):
     def decode(self, z):
         nearest = (z - self.code).abs().argmin(dim=1)
         return self.rows[nearest] + 0 * self.unused
+
+
+class Convolutions(nn.Module):
+    """A small convolutional module of images of 8 x 8."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Conv2d(1, 4, 3, stride=2), nn.Flatten())
+        self.decoder = nn.Linear(36, 64)
+
+    def encode(self, x):
+        return self.encoder(x.reshape(-1, 1, 8, 8))
+
+    def decode(self, z):
+        return self.decoder(z)

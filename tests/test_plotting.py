@@ -12,12 +12,19 @@ from sklearn.preprocessing import StandardScaler
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from modules_for_tests import Convolutions, Own
 
-from skae import AutoencoderTransformer
+from skae import (
+    AutoencoderTransformer,
+    DenoisingAutoencoder,
+    StackedAEPretrainer,
+    VariationalAutoencoder,
+)
 from skae.plotting import (
     CodeGridDisplay,
     CodeMapDisplay,
     ErrorDisplay,
+    FeatureDisplay,
     LossCurveDisplay,
     ReconstructionDisplay,
 )
@@ -49,7 +56,33 @@ def test_loss_curve_without_validation_rows(digits):
     model = AutoencoderTransformer(
         2, max_epochs=2, validation_fraction=None, random_state=0
     ).fit(digits[0])
-    assert len(LossCurveDisplay.from_estimator(model).lines_) == 1
+    display = LossCurveDisplay.from_estimator(model)
+    assert len(display.lines_) == 1
+    assert display.start_line_ is None
+
+
+@pytest.mark.parametrize(
+    ("estimator", "name"),
+    [
+        (AutoencoderTransformer(), "PCA"),
+        (DenoisingAutoencoder(), "best linear denoiser"),
+        (VariationalAutoencoder(), "probabilistic PCA"),
+        (VariationalAutoencoder(variance="column"), "factor analysis"),
+        (AutoencoderTransformer(init="random"), None),
+        (StackedAEPretrainer(fine_tune_epochs=1), None),
+        (AutoencoderTransformer(warm_start=True), None),
+    ],
+)
+def test_the_loss_to_beat_is_a_line(digits, estimator, name):
+    estimator.set_params(max_epochs=1, random_state=0).fit(digits[0])
+    display = LossCurveDisplay.from_estimator(estimator)
+    legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    if name is None:
+        assert display.start_line_ is None
+        assert len(legend) == 3
+    else:
+        assert display.start_line_.get_ydata()[0] == estimator.validation_loss_curve_[0]
+        assert name in legend
 
 
 def test_images_stand_above_their_reconstructions(model, digits):
@@ -98,6 +131,33 @@ def test_tables_are_shown_in_standard_deviations():
     assert names == list(wine.columns)
 
 
+def test_series_are_shown_as_lines(digits):
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(3, 20)).cumsum(axis=1)
+    X_hat = X + 0.1
+    display = ReconstructionDisplay(X, X_hat, X_noisy=X - 1, series_shape=(10, 2))
+    display.plot()
+    assert [len(lines) for lines in display.lines_.values()] == [6, 6, 6]
+    first, second = display.lines_["input"][2:4]  # the two channels of row 1
+    assert_allclose(np.ptp(first.get_xdata()), 9)
+    channels = X[1].reshape(10, 2).T
+    assert_allclose(np.corrcoef(first.get_ydata(), channels[0])[0, 1], 1)
+    assert_allclose(np.corrcoef(second.get_ydata(), channels[1])[0, 1], 1)
+    assert second.get_ydata().max() <= 0 <= first.get_ydata().min()
+    # Input and output have one scale.
+    gap = display.lines_["output"][2].get_ydata() - first.get_ydata()
+    assert_allclose(gap, 0.1 / np.ptp(X[:, ::2]))
+    names = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert names == ["input", "noisy", "output"]
+    with pytest.raises(ValueError, match=r"makes 18 values; rows have 20 columns"):
+        ReconstructionDisplay(X, X_hat, series_shape=(9, 2)).plot()
+    model = AutoencoderTransformer(2, max_epochs=1, random_state=0).fit(digits[0])
+    display = ReconstructionDisplay.from_estimator(
+        model, digits[0][:4], series_shape=(64,)
+    )
+    assert len(display.lines_["output"]) == 4
+
+
 def test_wrong_image_shape_tells_both_numbers(model, digits):
     with pytest.raises(ValueError, match=r"makes 63 values; rows have 64 columns"):
         ReconstructionDisplay.from_estimator(model, digits[0][:3], image_shape=(7, 9))
@@ -127,6 +187,95 @@ def test_map_of_two_components_and_errors(digits):
     assert display.figure_.axes[1].get_ylabel() == "squared error"
     with pytest.raises(ValueError, match="embedding must be 'pca', 'tsne'"):
         CodeMapDisplay.from_estimator(model, X, embedding="umap")
+
+
+def test_thumbnails_on_the_map_are_those_of_their_points(model, digits):
+    X = digits[0]
+    display = CodeMapDisplay.from_estimator(model, X, image_shape=(8, 8))
+    points = np.asarray(display.points)
+    places = np.array([each.xy for each in display.thumbnails_])
+    assert 10 < len(places) < 150
+    for each in display.thumbnails_:
+        i = np.flatnonzero((points == each.xy).all(axis=1))[0]
+        assert_allclose(each.offsetbox.get_data(), X[i].reshape(8, 8))
+    scaled = places / np.ptp(points, axis=0)
+    gaps = np.linalg.norm(scaled[:, None] - scaled, axis=2)
+    assert gaps[~np.eye(len(gaps), dtype=bool)].min() > 0.05
+    assert CodeMapDisplay.from_estimator(model, X).thumbnails_ == []
+
+
+def test_weights_of_units_as_images(model, digits):
+    display = FeatureDisplay.from_estimator(model, units=[3, 7, 50], image_shape=(8, 8))
+    image = np.ma.filled(display.image_.get_array(), np.nan)
+    weights = model.encoder_weights_[0]
+    assert image.shape == (17, 17)
+    assert_allclose(image[:8, 9:].ravel(), weights[7])
+    assert np.isnan(image[9:, 9:]).all()
+    low, high = display.image_.get_clim()
+    assert -low == high == np.float64(np.abs(weights[[3, 7, 50]]).max())
+    with pytest.raises(ValueError, match=r"some of the 100 .* Got \[100\]"):
+        FeatureDisplay.from_estimator(model, units=[100])
+
+
+def test_atoms_of_components(digits):
+    linear = AutoencoderTransformer(3, hidden_layer_sizes=(), max_epochs=1)
+    linear.fit(digits[0])
+    display = FeatureDisplay.from_estimator(
+        linear, digits[0], kind="atoms", image_shape=(8, 8)
+    )
+    std = linear.transform(digits[0]).std(axis=0)
+    expected = linear.decoder_weights_[-1].T * std[:, None]
+    assert_allclose(display.features, expected, atol=1e-4)
+    assert display.names == ["component 0", "component 1", "component 2"]
+    with pytest.raises(ValueError, match="kind='atoms' needs rows: pass X"):
+        FeatureDisplay.from_estimator(linear, kind="atoms")
+
+
+def test_rows_that_activate_units(model, digits):
+    X = digits[0]
+    display = FeatureDisplay.from_estimator(
+        model, X, kind="inputs", units=[0, 150], n_inputs=4, image_shape=(8, 8)
+    )
+    hidden = AutoencoderTransformer.transform(
+        AutoencoderTransformer(3, output="hidden", max_epochs=3, random_state=0).fit(X),
+        X,
+    )
+    for row, unit in zip(np.asarray(display.features), (0, 150), strict=True):
+        assert_allclose(row, X[np.argsort(-hidden[:, unit])[:4]])
+    assert model.output == "code"
+    labels = [label.get_text() for label in display.ax_.get_yticklabels()]
+    assert labels == ["unit 0", "unit 150"]
+
+
+def test_features_of_a_table_are_bars():
+    wine = load_wine(as_frame=True).data
+    model = AutoencoderTransformer(2, max_epochs=1, random_state=0).fit(wine)
+    display = FeatureDisplay.from_estimator(model, units=[0, 4], n_columns=5)
+    weights = model.encoder_weights_[0][[0, 4]]
+    names = [label.get_text() for label in display.ax_.get_yticklabels()]
+    widths = np.array([[bar.get_width() for bar in each] for each in display.bars_])
+    shown = [list(wine.columns).index(name) for name in names]
+    assert len(shown) == 5
+    assert_allclose(widths, weights[:, shown] / np.abs(weights).max() / 2)
+    assert display.bars_[1][0].get_x() == 1
+    display = FeatureDisplay.from_estimator(model, wine, kind="inputs", units=[0])
+    hidden = model.set_params(output="hidden").transform(wine)[:, 0]
+    top = wine.iloc[np.argsort(-hidden)[:6]].mean()
+    expected = (top - wine.mean()) / wine.std(ddof=0)
+    assert_allclose(np.asarray(display.features)[0], expected, rtol=1e-6)
+
+
+def test_kernels_of_convolutions(digits):
+    model = AutoencoderTransformer(module=Convolutions, max_epochs=1).fit(digits[0])
+    display = FeatureDisplay.from_estimator(model)
+    kernels = model.module_.encoder[0].weight.detach().numpy()
+    assert_allclose(np.asarray(display.features), kernels.reshape(4, 9))
+    assert display.image_.get_array().shape == (7, 7)
+    model = AutoencoderTransformer(2, module=Own, max_epochs=1).fit(digits[0])
+    with pytest.raises(ValueError, match=r"Own has none\. Use kind='atoms'"):
+        FeatureDisplay.from_estimator(model)
+    with pytest.raises(ValueError, match="kind must be 'weights', 'atoms' or"):
+        FeatureDisplay.from_estimator(model, kind="filters")
 
 
 def test_grid_of_codes(model, digits):

@@ -3,6 +3,7 @@
 from skae.plotting._code_grid import CodeGridDisplay
 from skae.plotting._code_map import CodeMapDisplay
 from skae.plotting._error import ErrorDisplay
+from skae.plotting._feature import FeatureDisplay
 from skae.plotting._loss_curve import LossCurveDisplay
 from skae.plotting._reconstruction import ReconstructionDisplay
 
@@ -10,6 +11,7 @@ __all__ = [
     "CodeGridDisplay",
     "CodeMapDisplay",
     "ErrorDisplay",
+    "FeatureDisplay",
     "LossCurveDisplay",
     "ReconstructionDisplay",
 ]

@@ -49,8 +49,10 @@ def mosaic(images: np.ndarray) -> np.ndarray:
     return image
 
 
-def show_images(ax: Any, images: np.ndarray, low: float, high: float) -> Any:
-    """Show images side by side, from `low` (white, or no colour) to `high`.
+def show_images(
+    ax: Any, images: np.ndarray, low: float, high: float, cmap: str = "gray_r"
+) -> Any:
+    """Show images side by side, from `low` (by default white, or no colour) to `high`.
 
     Parameters are those of `mosaic`, and the axes; a matplotlib AxesImage is returned.
     """
@@ -58,7 +60,7 @@ def show_images(ax: Any, images: np.ndarray, low: float, high: float) -> Any:
     if image.ndim == 3:  # matplotlib takes colours between 0 and 1
         image = np.nan_to_num((image - low) / ((high - low) or 1), nan=1.0).clip(0, 1)
     ax.spines[:].set_visible(False)
-    return ax.imshow(image, cmap="gray_r", vmin=low, vmax=high)
+    return ax.imshow(image, cmap=cmap, vmin=low, vmax=high)
 
 
 def as_images(rows: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:

@@ -9,12 +9,18 @@ from sklearn.manifold import TSNE
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from skae.plotting._axes import COLOURS, new_axes
+from skae.plotting._axes import COLOURS, as_images, new_axes
 
 _EMBEDDINGS = {
     "pca": lambda: PCA(2, random_state=0),
     "tsne": lambda: TSNE(2, random_state=0),
 }
+
+# Thumbnails: their distance as a share of the picture, and their size in points.
+_ROOM = 0.09
+_THUMBNAIL = 20
+# Points that are looked at for room: more would rarely find any.
+_MAX_CANDIDATES = 5_000
 
 
 class CodeMapDisplay:
@@ -28,6 +34,11 @@ class CodeMapDisplay:
     target : array-like of shape (n_samples,), default=None
         What to colour the points by: classes, or numbers.
 
+    images : array-like of shape (n_samples, height, width) or \
+            (n_samples, height, width, n_channels), default=None
+        Images of the rows, to show some of them at their points, far enough from each
+        other.
+
     name : str, default="code"
         Name of the two axes.
 
@@ -38,6 +49,9 @@ class CodeMapDisplay:
     ----------
     points_ : matplotlib PathCollection or list of it
         The points; with classes, a collection for each.
+
+    thumbnails_ : list of matplotlib AnnotationBbox
+        The images shown.
 
     ax_ : matplotlib Axes
         Axes of the picture.
@@ -60,11 +74,13 @@ class CodeMapDisplay:
         points: ArrayLike,
         target: ArrayLike | None = None,
         *,
+        images: ArrayLike | None = None,
         name: str = "code",
         target_name: str = "target",
     ) -> None:
         self.points = points
         self.target = target
+        self.images = images
         self.name = name
         self.target_name = target_name
 
@@ -76,6 +92,7 @@ class CodeMapDisplay:
         y: Any = None,
         *,
         embedding: Any = "pca",
+        image_shape: tuple[int, ...] | None = None,
         ax: Any = None,
     ) -> Self:
         """Encode rows and plot their codes.
@@ -95,6 +112,10 @@ class CodeMapDisplay:
         embedding : {"pca", "tsne"} or transformer, default="pca"
             What maps codes of more than two components to the plane. A transformer
             has `fit_transform`. Codes of two components are shown as they are.
+
+        image_shape : tuple of int, default=None
+            (height, width) or (height, width, n_channels) of rows that are images, to
+            show some of them at their points. None shows none.
 
         ax : matplotlib Axes, default=None
             Where to plot; None makes a new figure.
@@ -120,7 +141,12 @@ class CodeMapDisplay:
         target, target_name = y, "target"
         if isinstance(y, str) and y == "error":
             target, target_name = estimator.reconstruction_error(X), "squared error"
-        return cls(codes, target, name=name, target_name=target_name).plot(ax=ax)
+        images = None
+        if image_shape is not None:
+            images = as_images(np.asarray(X).reshape(len(codes), -1), image_shape)
+        return cls(
+            codes, target, images=images, name=name, target_name=target_name
+        ).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
         """Plot the codes.
@@ -168,6 +194,36 @@ class CodeMapDisplay:
         else:
             self.points_ = ax.scatter(*points.T, c=target, cmap="viridis", **style)
             ax.figure.colorbar(self.points_, ax=ax, label=self.target_name)
+        self.thumbnails_ = [] if self.images is None else self._show_images(ax, points)
         ax.set(xlabel=f"{self.name}, 0", ylabel=f"{self.name}, 1")
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+    def _show_images(self, ax: Any, points: np.ndarray) -> list[Any]:
+        """Show images at points that are far enough from each other."""
+        from matplotlib.colors import Normalize
+        from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+        images = np.asarray(self.images, dtype=float)
+        low, high = images.min(), images.max()
+        if images.ndim == 4:  # matplotlib takes colours between 0 and 1
+            images = (images - low) / ((high - low) or 1)
+        size = np.ptp(points, axis=0)
+        places = (points - points.min(axis=0)) / np.where(size > 0, size, 1)
+        # Of points in random order, each that has room is taken.
+        order = np.random.RandomState(0).permutation(len(points))[:_MAX_CANDIDATES]
+        taken: list[int] = []
+        for i in order:
+            distance = np.linalg.norm(places[taken] - places[i], axis=1)
+            if not taken or distance.min() > _ROOM:
+                taken.append(i)
+        zoom = _THUMBNAIL / max(images.shape[1:3])
+        style = {"zoom": zoom, "cmap": "gray_r", "norm": Normalize(low, high)}
+        return [
+            ax.add_artist(
+                AnnotationBbox(
+                    OffsetImage(images[i], **style), points[i], frameon=False, pad=0
+                )
+            )
+            for i in taken
+        ]

@@ -23,10 +23,17 @@ class LossCurveDisplay:
     best_epoch : int, default=None
         Epoch whose state was kept; 0 is the start. None marks no epoch.
 
+    start_name : str, default=None
+        Name of the start, such as "PCA", to draw its validation loss as a line. None
+        draws no line.
+
     Attributes
     ----------
     lines_ : list of matplotlib Line2D
         The curves.
+
+    start_line_ : matplotlib Line2D or None
+        The line of the start.
 
     ax_ : matplotlib Axes
         Axes of the picture.
@@ -40,14 +47,19 @@ class LossCurveDisplay:
         loss_curve: ArrayLike,
         validation_loss_curve: ArrayLike = (),
         best_epoch: int | None = None,
+        start_name: str | None = None,
     ) -> None:
         self.loss_curve = loss_curve
         self.validation_loss_curve = validation_loss_curve
         self.best_epoch = best_epoch
+        self.start_name = start_name
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
         """Plot the losses of a fitted estimator.
+
+        The loss of PCA, or of what else training has to beat, is drawn as a line if the
+        network started there.
 
         Parameters
         ----------
@@ -66,6 +78,7 @@ class LossCurveDisplay:
             estimator.loss_curve_,
             estimator.validation_loss_curve_,
             estimator.best_epoch_,
+            estimator._start_name() if hasattr(estimator, "_start_name") else None,
         ).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
@@ -83,6 +96,7 @@ class LossCurveDisplay:
         ax = new_axes(ax, "LossCurveDisplay.plot")
         training = np.asarray(self.loss_curve)
         validation = np.asarray(self.validation_loss_curve)
+        self.start_line_ = None
         self.lines_ = ax.plot(
             np.arange(1, len(training) + 1), training, color="#0072B2", label="training"
         )
@@ -94,6 +108,10 @@ class LossCurveDisplay:
                 linestyle="--",
                 label="validation",
             )
+            if self.start_name is not None:
+                self.start_line_ = ax.axhline(
+                    validation[0], color="#009E73", linewidth=1, label=self.start_name
+                )
         if self.best_epoch is not None:
             ax.axvline(self.best_epoch, color="0.4", linestyle=":", label="state kept")
         ax.set(xlabel="epoch", ylabel="loss")

@@ -1,20 +1,21 @@
 """Inputs beside their reconstructions."""
 
+import math
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from skae.plotting._axes import as_images, mosaic, new_axes, show_images
+from skae.plotting._axes import COLOURS, as_images, mosaic, new_axes, show_images
 
 
 class ReconstructionDisplay:
     """Rows above what an autoencoder makes of them.
 
-    Images are shown as images. Tables are shown as a heat map: columns are centred and
-    divided by their standard deviation in the rows shown, and each row stands above
-    its reconstruction.
+    Images are shown as images, series as lines. Tables are shown as a heat map: columns
+    are centred and divided by their standard deviation in the rows shown, and each row
+    stands above its reconstruction.
 
     Parameters
     ----------
@@ -30,6 +31,11 @@ class ReconstructionDisplay:
     image_shape : tuple of int, default=None
         (height, width) or (height, width, n_channels) of rows that are images. None:
         the shape of the images, if `X` has more than two dimensions; else a table.
+        (height, width) or (height, width, n_channels) of rows that are images.
+
+    series_shape : tuple of int, default=None
+        (n_steps,) or (n_steps, n_channels) of rows that are series. Without either
+        shape, rows are those of a table.
 
     feature_names : sequence of str, default=None
         Names of the columns of a table.
@@ -40,7 +46,11 @@ class ReconstructionDisplay:
         Mean squared error of each reconstruction.
 
     image_ : matplotlib AxesImage
-        The picture.
+        The picture, of images and tables.
+
+    lines_ : dict of str to list of matplotlib Line2D
+        The lines of "input", "noisy" and "output", of series: for each row, a line for
+        each channel.
 
     ax_ : matplotlib Axes
         Axes of the picture.
@@ -67,12 +77,14 @@ class ReconstructionDisplay:
         *,
         X_noisy: ArrayLike | None = None,
         image_shape: tuple[int, ...] | None = None,
+        series_shape: tuple[int, ...] | None = None,
         feature_names: Any = None,
     ) -> None:
         self.X = X
         self.X_hat = X_hat
         self.X_noisy = X_noisy
         self.image_shape = image_shape
+        self.series_shape = series_shape
         self.feature_names = feature_names
 
     @classmethod
@@ -83,6 +95,7 @@ class ReconstructionDisplay:
         *,
         X_noisy: ArrayLike | None = None,
         image_shape: tuple[int, ...] | None = None,
+        series_shape: tuple[int, ...] | None = None,
         ax: Any = None,
     ) -> Self:
         """Reconstruct rows and plot them.
@@ -103,6 +116,10 @@ class ReconstructionDisplay:
             None: the shape of the images, if `X` has more than two dimensions; else a
             table.
 
+        series_shape : tuple of int, default=None
+            (n_steps,) or (n_steps, n_channels) of rows that are series. Without either
+            shape, rows are those of a table.
+
         ax : matplotlib Axes, default=None
             Where to plot; None makes a new figure.
 
@@ -116,6 +133,7 @@ class ReconstructionDisplay:
             np.asarray(estimator.reconstruct(X if X_noisy is None else X_noisy)),
             X_noisy=None if X_noisy is None else np.asarray(X_noisy),
             image_shape=image_shape,
+            series_shape=series_shape,
             feature_names=getattr(estimator, "feature_names_in_", None),
         ).plot(ax=ax)
 
@@ -142,6 +160,18 @@ class ReconstructionDisplay:
             self._plot_table(ax, rows)
         else:
             self._plot_images(ax, rows, image_shape)
+        rows = {
+            name: np.asarray(part, dtype=float).reshape(len(part), -1)
+            for name, part in parts.items()
+            if part is not None
+        }
+        self.error_ = np.square(rows["input"] - rows["output"]).mean(axis=1)
+        if self.image_shape is not None:
+            self._plot_images(ax, rows, self.image_shape)
+        elif self.series_shape is not None:
+            self._plot_series(ax, rows, self.series_shape)
+        else:
+            self._plot_table(ax, rows)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
@@ -153,8 +183,53 @@ class ReconstructionDisplay:
         self.image_ = show_images(ax, images, low, high)
         height, width = image_shape[0] + 1, image_shape[1] + 1
         ax.set_yticks(np.arange(len(images)) * height + height / 2 - 1, list(rows))
+        self._label_errors(ax, width, width / 2 - 1)
+
+    def _plot_series(
+        self, ax: Any, rows: dict[str, np.ndarray], series_shape: tuple[int, ...]
+    ) -> None:
+        n_steps, *channels = series_shape
+        n_channels = math.prod(channels)
+        n_columns = rows["input"].shape[1]
+        if len(channels) > 1 or n_steps * n_channels != n_columns:
+            raise ValueError(
+                f"series_shape={tuple(series_shape)} makes {n_steps * n_channels} "
+                f"values; rows have {n_columns} columns. Give (n_steps,) or (n_steps, "
+                "n_channels) of that many."
+            )
+        X = rows["input"].reshape(-1, n_steps, n_channels)
+        low, high = X.min(axis=(0, 1)), X.max(axis=(0, 1))
+        size = np.where(high > low, high - low, 1)
+        width = n_steps * 1.1
+        styles = {
+            "input": {"color": COLOURS[6], "linewidth": 1.5},
+            "noisy": {"color": COLOURS[7], "linewidth": 0.7},
+            "output": {"color": COLOURS[1], "linewidth": 1.2, "linestyle": "--"},
+        }
+        self.lines_ = {}
+        for name, part in rows.items():
+            series = (part.reshape(X.shape) - low) / size  # each channel from 0 to 1
+            self.lines_[name] = [
+                ax.plot(
+                    i * width + np.arange(n_steps),
+                    series[i, :, j] - 1.1 * j,
+                    label=name if i + j == 0 else None,
+                    **styles[name],
+                )[0]
+                for i in range(len(series))
+                for j in range(n_channels)
+            ]
+        ax.set_yticks(
+            0.5 - 1.1 * np.arange(n_channels),
+            [f"channel {j}" if n_channels > 1 else "" for j in range(n_channels)],
+        )
+        self._label_errors(ax, width, (n_steps - 1) / 2)
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False)
+
+    def _label_errors(self, ax: Any, width: float, middle: float) -> None:
+        """Write the errors below rows that stand side by side."""
         ax.set_xticks(
-            np.arange(len(self.error_)) * width + width / 2 - 1,
+            np.arange(len(self.error_)) * width + middle,
             [f"{error:.2g}" for error in self.error_],
             fontsize="small",
             rotation=90 if len(self.error_) > 6 else 0,

@@ -1,0 +1,286 @@
+"""What the units and components of an autoencoder respond to, or stand for."""
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
+
+from skae.plotting._axes import COLOURS, as_images, new_axes, show_images
+
+_NAMES = {"weights": "unit", "atoms": "component", "inputs": "unit"}
+
+
+class FeatureDisplay:
+    """Features: vectors with an entry for each column.
+
+    Images are shown as images, from blue (negative) to red. Features of a table are
+    shown as bars, side by side.
+
+    Parameters
+    ----------
+    features : array-like of shape (n_features_shown, n_columns) or \
+            (n_features_shown, n_inputs, n_columns)
+        The features, or the rows that stand for each of them.
+
+    names : sequence of str, default=None
+        Names of the features; None counts them.
+
+    image_shape : tuple of int, default=None
+        (height, width) of features that are images. None: a table.
+
+    feature_names : sequence of str, default=None
+        Names of the columns of a table.
+
+    n_columns : int, default=20
+        How many columns of a table to show at most: those with the largest entries.
+
+    Attributes
+    ----------
+    image_ : matplotlib AxesImage
+        The picture, of images.
+
+    bars_ : list of matplotlib BarContainer
+        The bars of each feature, of a table. Their lengths are shares of the largest
+        entry of all features; the half of the way to the next one is 1.
+
+    ax_ : matplotlib Axes
+        Axes of the picture.
+
+    figure_ : matplotlib Figure
+        Figure of the axes.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.plotting import FeatureDisplay
+    >>> X = load_digits().data
+    >>> model = AutoencoderTransformer(8, max_epochs=3, random_state=0).fit(X)
+    >>> display = FeatureDisplay.from_estimator(
+    ...     model, X, kind="atoms", image_shape=(8, 8)
+    ... )
+    """
+
+    def __init__(
+        self,
+        features: ArrayLike,
+        *,
+        names: Sequence[str] | None = None,
+        image_shape: tuple[int, ...] | None = None,
+        feature_names: Any = None,
+        n_columns: int = 20,
+    ) -> None:
+        self.features = features
+        self.names = names
+        self.image_shape = image_shape
+        self.feature_names = feature_names
+        self.n_columns = n_columns
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike | None = None,
+        *,
+        kind: str = "weights",
+        units: Sequence[int] | None = None,
+        n_inputs: int = 6,
+        image_shape: tuple[int, ...] | None = None,
+        n_columns: int = 20,
+        ax: Any = None,
+    ) -> Self:
+        """Plot features of a fitted autoencoder.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted autoencoder.
+
+        X : array-like of shape (n_samples, n_features), default=None
+            Rows; needed for all kinds but "weights".
+
+        kind : {"weights", "atoms", "inputs"}, default="weights"
+            "weights" are those of each unit of the encoder's first layer; a layer of
+            convolutions has its kernels, over several channels their means. "atoms"
+            are what the decoder makes of each component of the code: how a row
+            changes as the component rises by one standard deviation from its median,
+            with all others at theirs. "inputs" are the rows that activate each hidden
+            unit most, the first one on the left; of a table their mean is shown, in
+            standard deviations from the mean row.
+
+        units : sequence of int, default=None
+            Units, or components, to show, counted from 0; those of the second hidden
+            layer come after those of the first. None shows the first ones: 100 images,
+            10 of a table or of inputs.
+
+        n_inputs : int, default=6
+            How many rows for each unit.
+
+        image_shape : tuple of int, default=None
+            (height, width) of rows that are images. None: a table. Kernels of
+            convolutions have a shape of their own.
+
+        n_columns : int, default=20
+            How many columns of a table to show at most: those with the largest entries.
+
+        ax : matplotlib Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        display : FeatureDisplay
+        """
+        check_is_fitted(estimator)
+        if kind not in _NAMES:
+            raise ValueError(
+                f"kind must be 'weights', 'atoms' or 'inputs'. Got {kind!r}."
+            )
+        if X is None and kind != "weights":
+            raise ValueError(f"kind={kind!r} needs rows: pass X.")
+        rows = None if X is None else np.asarray(X)
+        if kind == "weights":
+            features = _first_weights(estimator)
+            if features.ndim > 2:
+                image_shape = features.shape[1:]
+                features = features.reshape(len(features), -1)
+        elif kind == "atoms":
+            features = _atoms(estimator, X)
+        else:
+            features = _activations(estimator, X).T  # one row for each unit
+        many = 100 if image_shape is not None and kind != "inputs" else 10
+        if units is None:
+            units = range(min(many, len(features)))
+        if not all(0 <= unit < len(features) for unit in units):
+            raise ValueError(
+                f"units must be some of the {len(features)} that there are, counted "
+                f"from 0. Got {list(units)}."
+            )
+        features = features[list(units)]
+        if kind == "inputs" and rows is not None:
+            rows = rows.reshape(len(rows), -1)
+            top = np.argsort(-features, axis=1, kind="stable")[:, :n_inputs]
+            features = rows[top]  # (units, inputs, columns)
+            if image_shape is None:
+                spread = rows.std(axis=0)
+                features = features.mean(axis=1) - rows.mean(axis=0)
+                features /= np.where(spread > 0, spread, 1)
+        return cls(
+            features,
+            names=[f"{_NAMES[kind]} {unit}" for unit in units],
+            image_shape=image_shape,
+            feature_names=getattr(estimator, "feature_names_in_", None),
+            n_columns=n_columns,
+        ).plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Plot the features.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        self : FeatureDisplay
+        """
+        ax = new_axes(ax, "FeatureDisplay.plot")
+        features = np.asarray(self.features, dtype=float)
+        names = self.names or [str(i) for i in range(len(features))]
+        if self.image_shape is None:
+            self._plot_bars(ax, features, names)
+        elif features.ndim == 3:
+            self._plot_inputs(ax, features, names)
+        else:
+            self._plot_images(ax, features)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def _plot_images(self, ax: Any, features: np.ndarray) -> None:
+        assert self.image_shape is not None
+        n_across = math.ceil(math.sqrt(len(features)))
+        n_rows = math.ceil(len(features) / n_across)
+        images = as_images(features, self.image_shape)
+        grid = np.full((n_rows * n_across, *images.shape[1:]), np.nan)
+        grid[: len(images)] = images
+        largest = np.abs(features).max() or 1.0
+        self.image_ = show_images(
+            ax,
+            grid.reshape(n_rows, n_across, *images.shape[1:]),
+            -largest,
+            largest,
+            cmap="RdBu_r",
+        )
+        ax.set(xticks=[], yticks=[])
+        if images.ndim == 3:
+            ax.figure.colorbar(self.image_, ax=ax)
+
+    def _plot_inputs(self, ax: Any, features: np.ndarray, names: Sequence[str]) -> None:
+        assert self.image_shape is not None
+        images = as_images(features, self.image_shape)
+        self.image_ = show_images(ax, images, features.min(), features.max())
+        height = self.image_shape[0] + 1
+        ax.set_yticks(np.arange(len(images)) * height + height / 2 - 1, names)
+        ax.set(xticks=[], xlabel="rows that activate it most")
+        ax.tick_params(length=0)
+
+    def _plot_bars(self, ax: Any, features: np.ndarray, names: Sequence[str]) -> None:
+        if features.ndim != 2:
+            raise ValueError(
+                f"features have the shape {features.shape}: without image_shape, give "
+                "(n_features_shown, n_columns)."
+            )
+        size = np.abs(features).max(axis=0)
+        shown = np.sort(np.argsort(-size, kind="stable")[: self.n_columns])
+        shares = features[:, shown] / (size.max() or 1.0)
+        self.bars_ = []
+        for i, share in enumerate(shares):
+            colours = np.where(share < 0, COLOURS[0], COLOURS[1])
+            self.bars_.append(
+                ax.barh(range(len(shown)), share / 2, left=i, color=list(colours))
+            )
+            ax.axvline(i, color="0.4", linewidth=0.5)
+        columns = self.feature_names
+        labels = [str(j) if columns is None else str(columns[j]) for j in shown]
+        ax.set_yticks(range(len(shown)), labels, fontsize="small")
+        ax.set_xticks(range(len(names)), names, rotation=90)
+        ax.set(xlim=(-0.5, len(names) - 0.5), ylabel="column")
+        ax.invert_yaxis()
+        ax.tick_params(length=0)
+
+
+def _first_weights(estimator: Any) -> np.ndarray:
+    """Weights of the first layer: (units, columns), or (kernels, height, width)."""
+    encoder = getattr(estimator.module_, "encoder", None)
+    if encoder is not None:
+        for parameter in encoder.parameters():
+            if parameter.ndim == 2:
+                return parameter.detach().cpu().numpy()
+            if parameter.ndim == 4:
+                return parameter.detach().cpu().numpy().mean(axis=1)
+    raise ValueError(
+        f"kind='weights' needs a module_ with layers in `encoder`, and "
+        f"{type(estimator.module_).__name__} has none. Use kind='atoms'."
+    )
+
+
+def _giving(estimator: Any, output: str) -> Any:
+    """Give a fitted estimator whose `transform` gives something else."""
+    return copy.copy(estimator).set_params(output=output)
+
+
+def _activations(estimator: Any, X: ArrayLike) -> np.ndarray:
+    return np.asarray(_giving(estimator, "hidden").transform(X))
+
+
+def _atoms(estimator: Any, X: ArrayLike) -> np.ndarray:
+    estimator = _giving(estimator, "code")
+    codes = np.asarray(estimator.transform(X))
+    middle = np.median(codes, axis=0)
+    steps = np.vstack([middle, middle + np.diag(codes.std(axis=0))])
+    rows = np.asarray(estimator.inverse_transform(steps)).reshape(len(steps), -1)
+    return rows[1:] - rows[0]
