@@ -9,6 +9,7 @@ from skae._onnx import to_onnx
 from skae._pretrained_classifier import PretrainedClassifier
 from skae._pretrained_regressor import PretrainedRegressor
 from skae._sampler import AutoencoderSampler
+from skae._sparse import SparseAutoencoder
 from skae._stacked import StackedAEPretrainer
 from skae._variational import VariationalAutoencoder
 
@@ -24,6 +25,7 @@ __all__ = [
     "Finding",
     "PretrainedClassifier",
     "PretrainedRegressor",
+    "SparseAutoencoder",
     "StackedAEPretrainer",
     "VariationalAutoencoder",
     "__version__",

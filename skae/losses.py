@@ -1,4 +1,4 @@
-"""Reconstruction losses."""
+"""Reconstruction losses, and penalties on codes."""
 
 import copy
 
@@ -84,3 +84,50 @@ def mean_loss_with_gradient(
         loss = criterion(x_hat, x)
         return loss, torch.sigmoid(x_hat).sub_(x).div_(n * unit)
     return None
+
+
+def l1_penalty(activity: Tensor) -> Tensor:
+    """Give the L1 norm of each row of activities.
+
+    Parameters
+    ----------
+    activity : tensor of shape (batch, n_units)
+        How active each unit is in each row.
+
+    Returns
+    -------
+    penalties : tensor of shape (batch,)
+    """
+    return activity.abs().sum(1)
+
+
+def kl_penalty(activity: Tensor, target: float, weight: Tensor | None = None) -> Tensor:
+    """Give the divergence of the units' mean activities from a target.
+
+    That is the mean over the units of the Kullback-Leibler divergence, in nats, between
+    two coins: one with the probability `target`, the other with the unit's mean
+    activity. It is zero for a unit at its target.
+
+    Parameters
+    ----------
+    activity : tensor of shape (batch, n_units)
+        Activities in [0, 1].
+
+    target : float
+        Mean activity that is not penalised, in (0, 1).
+
+    weight : tensor of shape (batch,), default=None
+        Weights of the rows in the mean activities.
+
+    Returns
+    -------
+    penalties : tensor of shape (batch,)
+        The same number for each row: it belongs to all of them.
+    """
+    if weight is None:
+        weight = activity.new_ones(activity.shape[0])
+    mean = weight @ activity / weight.sum()
+    mean = mean.clamp(1e-6, 1 - 1e-6)  # both ends are infinitely far from the target
+    on = target * (target / mean).log()
+    off = (1 - target) * ((1 - target) / (1 - mean)).log()
+    return (on + off).mean().expand(activity.shape[0])

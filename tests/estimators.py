@@ -24,6 +24,8 @@ def quick(estimator, **params):
     names = inspect.signature(estimator).parameters
     if "fine_tune_epochs" in names:
         params.setdefault("fine_tune_epochs", params["max_epochs"])
+    if "sparsity" in names:
+        params.setdefault("sparsity", 0.5)  # as few units as tests ask for need it
     if "module" not in names and params.pop("module", None) is not None:
         pytest.skip(f"{estimator.__name__} has a network of its own")
     return estimator(**params)

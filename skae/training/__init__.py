@@ -9,6 +9,7 @@ from skae.training._random import PrivateRandomState, private_generator
 from skae.training._run import Run, run
 from skae.training._schedule import schedule_callbacks
 from skae.training._selection import is_better, spread_sample
+from skae.training._sparse import SparseNet, start_as_atoms, start_as_pairs
 from skae.training._start import (
     Columns,
     LinearStart,
@@ -52,6 +53,7 @@ __all__ = [
     "ProgressBar",
     "Rows",
     "Run",
+    "SparseNet",
     "StreamedRows",
     "SupervisedNet",
     "Table",
@@ -78,6 +80,8 @@ __all__ = [
     "run",
     "schedule_callbacks",
     "spread_sample",
+    "start_as_atoms",
+    "start_as_pairs",
     "start_statistics",
     "take_rows",
     "threads_for",
