@@ -267,6 +267,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
     def _is_binary(self) -> bool:
         return self.loss == "binary_cross_entropy"
+
     @property
     def _closed_form_name(self) -> str:  # type: ignore[override]
         factors = self.variance == "column"

@@ -139,14 +139,14 @@ class FeatureDisplay:
             raise ValueError(
                 f"kind must be 'weights', 'atoms' or 'inputs'. Got {kind!r}."
             )
-        if X is None and kind != "weights":
-            raise ValueError(f"kind={kind!r} needs rows: pass X.")
         rows = None if X is None else np.asarray(X)
         if kind == "weights":
             features = _first_weights(estimator)
             if features.ndim > 2:
                 image_shape = features.shape[1:]
                 features = features.reshape(len(features), -1)
+        elif X is None:
+            raise ValueError(f"kind={kind!r} needs rows: pass X.")
         elif kind == "atoms":
             features = _atoms(estimator, X)
         else:

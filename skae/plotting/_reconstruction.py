@@ -30,8 +30,7 @@ class ReconstructionDisplay:
 
     image_shape : tuple of int, default=None
         (height, width) or (height, width, n_channels) of rows that are images. None:
-        the shape of the images, if `X` has more than two dimensions; else a table.
-        (height, width) or (height, width, n_channels) of rows that are images.
+        the shape of the images, if `X` has more than two dimensions.
 
     series_shape : tuple of int, default=None
         (n_steps,) or (n_steps, n_channels) of rows that are series. Without either
@@ -113,8 +112,7 @@ class ReconstructionDisplay:
 
         image_shape : tuple of int, default=None
             (height, width) or (height, width, n_channels) of rows that are images.
-            None: the shape of the images, if `X` has more than two dimensions; else a
-            table.
+            None: the shape of the images, if `X` has more than two dimensions.
 
         series_shape : tuple of int, default=None
             (n_steps,) or (n_steps, n_channels) of rows that are series. Without either
@@ -156,20 +154,10 @@ class ReconstructionDisplay:
         if image_shape is None and np.ndim(self.X) > 2:
             image_shape = np.shape(self.X)[1:]
         self.error_ = np.square(rows["input"] - rows["output"]).mean(axis=1)
-        if image_shape is None:
-            self._plot_table(ax, rows)
-        else:
-            self._plot_images(ax, rows, image_shape)
-        rows = {
-            name: np.asarray(part, dtype=float).reshape(len(part), -1)
-            for name, part in parts.items()
-            if part is not None
-        }
-        self.error_ = np.square(rows["input"] - rows["output"]).mean(axis=1)
-        if self.image_shape is not None:
-            self._plot_images(ax, rows, self.image_shape)
-        elif self.series_shape is not None:
+        if self.series_shape is not None:
             self._plot_series(ax, rows, self.series_shape)
+        elif image_shape is not None:
+            self._plot_images(ax, rows, image_shape)
         else:
             self._plot_table(ax, rows)
         self.ax_, self.figure_ = ax, ax.figure
