@@ -19,7 +19,8 @@ class ReconstructionDisplay:
 
     Parameters
     ----------
-    X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
+    X : array-like of shape (n_samples, n_features) or \
+            (n_samples, height, width) or (n_samples, height, width, n_channels)
         Rows.
 
     X_hat : array-like of shape (n_samples, n_features)
@@ -104,7 +105,8 @@ class ReconstructionDisplay:
         estimator : estimator
             Fitted autoencoder.
 
-        X : array-like of shape (n_samples, n_features) or (n_samples, *image_shape)
+        X : array-like of shape (n_samples, n_features) or \
+            (n_samples, height, width) or (n_samples, height, width, n_channels)
             The rows to show: about ten.
 
         X_noisy : array-like of shape (n_samples, n_features), default=None
