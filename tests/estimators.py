@@ -15,7 +15,9 @@ ESTIMATORS = [
 ]
 
 # What an estimator says that becomes PCA, as on the few rows and epochs of most tests.
-BECOMES_PCA = "ignore:.* What is kept is PCA:sklearn.exceptions.ConvergenceWarning"
+BECOMES_PCA = (
+    "ignore:.* What is kept is (signed )?PCA:sklearn.exceptions.ConvergenceWarning"
+)
 
 
 def quick(estimator, **params):

@@ -15,6 +15,7 @@ from skae import (
     ConvAutoencoder,
     DenoisingAutoencoder,
     PretrainedClassifier,
+    SparseAutoencoder,
     StackedAEPretrainer,
 )
 from skae.modules import Decoder, Encoder
@@ -32,6 +33,7 @@ ESTIMATORS = [
     AutoencoderTransformer(5, module=Own, **QUICK),
     ConvAutoencoder(5, init="random", **QUICK),
     DenoisingAutoencoder(**QUICK),
+    SparseAutoencoder(20, init="random", **QUICK),
     StackedAEPretrainer(5, fine_tune_epochs=2, **QUICK),
 ]
 
