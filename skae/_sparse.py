@@ -89,6 +89,10 @@ class SparseAutoencoder(BaseAutoencoder):
 
     Attributes
     ----------
+    components_ : ndarray of shape (n_components, n_features)
+        Atoms: what a unit adds to a row if its code is 1. The reconstruction of a code
+        `z` is ``z @ components_`` and the row that a code of zeros stands for.
+
     code_activity_ : ndarray of shape (n_components,)
         How active each unit is over the training rows (over a sample, if the table is
         too large for memory; over the rows of the last call of `partial_fit`): the
@@ -224,6 +228,15 @@ class SparseAutoencoder(BaseAutoencoder):
         "init": [StrOptions({"auto", "random"})],
         "output": [StrOptions({"code", "reconstruction"})],
     }
+
+    @property
+    def components_(self) -> np.ndarray:
+        """Atoms."""
+        module: Any = self.module_
+        atoms = module.decoder.weight.detach().T
+        if module.in_interval:
+            atoms = atoms * module.scale
+        return atoms.cpu().numpy().copy()
 
     # Fitting
 

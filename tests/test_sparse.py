@@ -161,6 +161,15 @@ def test_kl_draws_units_to_their_target(digits):
         assert_allclose(np.median(model.code_activity_), target, rtol=0.3)
 
 
+@pytest.mark.parametrize("penalty", ["topk", "kl"])
+def test_rows_are_sums_of_atoms(penalty, digits):
+    X = digits[0]
+    model = SparseAutoencoder(20, penalty=penalty, init="random", **QUICK).fit(X)
+    codes = model.transform(X)
+    silent = model.inverse_transform(np.zeros((1, 20)))
+    assert_allclose(silent + codes @ model.components_, model.reconstruct(X), atol=1e-5)
+
+
 def test_dead_units_are_counted(digits):
     X = digits[0]
     for penalty in ("topk", "kl"):
