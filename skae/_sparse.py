@@ -29,6 +29,8 @@ from skae.training import (
 _PENALTY_WEIGHTS = {"topk": 0.0, "l1": 0.03, "kl": 1.0}
 # Linear layers take longer steps than deep ones.
 _ADAM_LR = 1e-2
+# Of wide tables, more would take long and much memory.
+_MAX_ACTIVE = 30
 # A unit whose code varies by less over the rows tells nothing of them.
 _DEAD_RANGE = 0.01
 
@@ -51,8 +53,8 @@ class SparseAutoencoder(BaseAutoencoder):
     Parameters
     ----------
     n_components : int, default=None
-        Number of units. None: as many as make the root of the number of columns the
-        number of active units, ``ceil(sqrt(n_features)) / sparsity``.
+        Number of units. None: as many as make the root of the number of columns, but 30
+        at most, the number of active units: with the default `sparsity`, ten for each.
 
     penalty : {"topk", "l1", "kl"}, default="topk"
         What makes codes sparse. "topk" keeps the largest ``sparsity * n_components``
@@ -136,8 +138,8 @@ class SparseAutoencoder(BaseAutoencoder):
 
     At the start the atoms are centred rows of length one, drawn at random, in the
     encoder and in the decoder, times one factor that gives the least squared error.
-    Of a unit that is never among the largest, there is no gradient: such a start leaves
-    few units dead where a random one can leave many.
+    A unit that is never among the largest has no gradient, and stays so; one that
+    starts as a row is among the largest for this row, and for those near it.
 
     References
     ----------
@@ -243,7 +245,8 @@ class SparseAutoencoder(BaseAutoencoder):
     def _code_size(self, n_features: int) -> int:
         if self.n_components is not None:
             return int(self.n_components)
-        return round(math.ceil(math.sqrt(n_features)) / self.sparsity)
+        n_active = min(_MAX_ACTIVE, math.ceil(math.sqrt(n_features)))
+        return round(n_active / self.sparsity)
 
     def _n_active(self, n_components: int) -> int:
         return max(1, round(self.sparsity * n_components))
