@@ -8,6 +8,7 @@ from skae._files import FileError, load, save
 from skae._onnx import to_onnx
 from skae._pretrained_classifier import PretrainedClassifier
 from skae._pretrained_regressor import PretrainedRegressor
+from skae._recurrent import RecurrentAutoencoder
 from skae._sampler import AutoencoderSampler
 from skae._sparse import SparseAutoencoder
 from skae._stacked import StackedAEPretrainer
@@ -25,6 +26,7 @@ __all__ = [
     "Finding",
     "PretrainedClassifier",
     "PretrainedRegressor",
+    "RecurrentAutoencoder",
     "SparseAutoencoder",
     "StackedAEPretrainer",
     "VariationalAutoencoder",

@@ -51,7 +51,13 @@ class BaseAutoencoder(
         """Check rows that the fitted estimator is given."""
         check_is_fitted(self)
         X = self._as_table(X, reset=False)
-        return checks.check_table(self, X, reset=False, unit_interval=unit_interval)
+        return checks.check_table(
+            self,
+            X,
+            reset=False,
+            unit_interval=unit_interval,
+            n_channels=self._n_channels(),
+        )
 
     # Using what was fitted
 
@@ -111,7 +117,13 @@ class BaseAutoencoder(
             )
         if self.output == "reconstruction":
             X = self._as_table(X, reset=False)
-        Z = check_array(X, dtype=[np.float64, np.float32], order="C")
+        may_end = self.output == "reconstruction" and self._n_channels() is not None
+        Z = check_array(
+            X,
+            dtype=[np.float64, np.float32],
+            order="C",
+            ensure_all_finite="allow-nan" if may_end else True,
+        )
         if Z.shape[1] != self._n_features_out:
             what = "codes" if self.output == "code" else "rows"
             raise ValueError(
@@ -275,7 +287,9 @@ def _encode(module: Any, x: Tensor) -> Tensor:
 
 
 def _reconstruct(module: Any, x: Tensor) -> Tensor:
-    return module.decode(module.encode(x))
+    x_hat = module.decode(module.encode(x))
+    # Where a series has ended, there is nothing to reconstruct.
+    return module.end_as(x, x_hat) if hasattr(module, "end_as") else x_hat
 
 
 def _hidden(module: Any, x: Tensor) -> Tensor:
@@ -295,4 +309,8 @@ def _squared_error(X: np.ndarray, X_hat: np.ndarray) -> np.ndarray:
 
 
 def _row_error(X: np.ndarray, X_hat: np.ndarray) -> np.ndarray:
-    return _squared_error(X, X_hat).mean(axis=1)
+    error = _squared_error(X, X_hat)
+    mean = error.mean(axis=1)
+    if np.isnan(mean).any():  # of series, over the steps that there are
+        mean = error.mean(axis=1, where=~np.isnan(X))
+    return mean

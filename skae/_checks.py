@@ -21,7 +21,13 @@ _MAX_MAGNITUDE = 1e18
 
 
 def check_table(
-    estimator: Any, X: Any, *, reset: bool, name: str = "X", unit_interval: bool = False
+    estimator: Any,
+    X: Any,
+    *,
+    reset: bool,
+    name: str = "X",
+    unit_interval: bool = False,
+    n_channels: int | None = None,
 ) -> Any:
     """Check a table of rows, dense or sparse, in memory or in a mapped file.
 
@@ -42,6 +48,9 @@ def check_table(
     unit_interval : bool, default=False
         Whether values must be in [0, 1].
 
+    n_channels : int, default=None
+        Number of values in a step of a series. Rows may then end in steps that are NaN.
+
     Returns
     -------
     X : ndarray or LargeTable of shape (n_samples, n_features)
@@ -49,7 +58,7 @@ def check_table(
     """
     # scikit-learn's checks take several times as long as the codes of one row.
     if not reset and _is_ready(estimator, X):
-        check_values(X, name, unit_interval)
+        check_values(X, name, unit_interval, n_channels)
         return X
     large = is_large(X)
     dtype: Any = [np.float64, np.float32]
@@ -68,7 +77,7 @@ def check_table(
         X = LargeTable(X)
     elif issparse(X):
         X = X.toarray()
-    check_values(X, name, unit_interval)
+    check_values(X, name, unit_interval, n_channels)
     return X
 
 
@@ -86,10 +95,17 @@ def _is_ready(estimator: Any, X: Any) -> bool:
     )
 
 
-def check_values(X: Table, name: str, unit_interval: bool = False) -> None:
-    """Refuse numbers that are missing, infinite, or too large for float32."""
+def check_values(
+    X: Table, name: str, unit_interval: bool = False, n_channels: int | None = None
+) -> None:
+    """Refuse numbers that are missing, infinite, or too large for float32.
+
+    With `n_channels`, those that come after the end of a series may be missing.
+    """
     start = 0
     for values in X.values() if isinstance(X, LargeTable) else [X]:
+        if n_channels is not None and values.ndim == 2:
+            values = _without_ends(values, start, name, n_channels)
         low, high = values.min(initial=0), values.max(initial=0)
         if not (math.isfinite(low) and math.isfinite(high)):
             _refuse_not_finite(X, values, start, name)
@@ -104,6 +120,35 @@ def check_values(X: Table, name: str, unit_interval: bool = False) -> None:
             )
         if unit_interval:
             _check_unit_interval(low, high, name)
+
+
+def _without_ends(
+    values: np.ndarray, start: int, name: str, n_channels: int
+) -> np.ndarray:
+    """Give 0 for what comes after the ends of series; refuse other NaN."""
+    missing = np.isnan(values)
+    if not missing.any():
+        return values
+    steps = missing.reshape(len(values), -1, n_channels)
+    ended = steps.all(axis=2)
+    n_steps = ended.shape[1] - ended[:, ::-1].argmin(axis=1)
+    n_steps[ended.all(axis=1)] = 0
+    inside = np.arange(ended.shape[1]) < n_steps[:, None]
+    wrong = np.argwhere(steps.any(axis=2) & inside)
+    if len(wrong):
+        row, step = wrong[0]
+        raise ValueError(
+            f"Input {name} contains NaN within a series: row {start + row}, step {step}"
+            f", both counted from 0, of {n_steps[row]} steps. NaN marks what comes "
+            "after the end of a series, in all channels. Fill in missing values first."
+        )
+    if (n_steps == 0).any():
+        row = start + int(np.argmin(n_steps))
+        raise ValueError(
+            f"Input {name} contains NaN alone in row {row}, counted from 0: a series "
+            "of no steps. Leave out such rows."
+        )
+    return np.where(missing, 0, values)
 
 
 def _refuse_not_finite(X: Table, values: np.ndarray, start: int, name: str) -> None:

@@ -191,6 +191,10 @@ class FittedByTraining(BaseEstimator):
         """Give rows the shape of those that `fit` was given."""
         return rows
 
+    def _n_channels(self) -> int | None:
+        """Values in a step, where rows are series that may end in NaN; else None."""
+        return None
+
     def _uses_logits(self) -> bool:
         """Whether the loss is taken from `decode_logits`, the stable form."""
         return False
@@ -733,6 +737,7 @@ class FittedByTraining(BaseEstimator):
             name=name,
             reset=reset,
             unit_interval=self.loss == "binary_cross_entropy",
+            n_channels=self._n_channels(),
         )
 
     def _check_rows(

@@ -49,6 +49,7 @@ rest is trained.
 from skae.modules._convolutional import ConvolutionalAutoencoder
 from skae.modules._dense import DenseAutoencoder
 from skae.modules._parts import Decoder, Encoder
+from skae.modules._recurrent import SeriesAutoencoder
 from skae.modules._sparse import SparseLinearAutoencoder
 from skae.modules._variational import VariationalDenseAutoencoder
 
@@ -57,6 +58,7 @@ __all__ = [
     "Decoder",
     "DenseAutoencoder",
     "Encoder",
+    "SeriesAutoencoder",
     "SparseLinearAutoencoder",
     "VariationalDenseAutoencoder",
 ]

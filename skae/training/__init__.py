@@ -6,6 +6,7 @@ from skae.training._callbacks import ProgressBar
 from skae.training._denoising import denoising_start, full_width
 from skae.training._net import AutoencoderNet
 from skae.training._random import PrivateRandomState, private_generator
+from skae.training._recurrent import SeriesNet, fill_ends
 from skae.training._run import Run, run
 from skae.training._schedule import schedule_callbacks
 from skae.training._selection import is_better, spread_sample
@@ -53,6 +54,7 @@ __all__ = [
     "ProgressBar",
     "Rows",
     "Run",
+    "SeriesNet",
     "SparseNet",
     "StreamedRows",
     "SupervisedNet",
@@ -64,6 +66,7 @@ __all__ = [
     "dense_rows",
     "device_rows",
     "factor_analysis_start",
+    "fill_ends",
     "fixed_draws",
     "float_tensor",
     "full_width",

