@@ -11,6 +11,7 @@ from skae._pretrained_regressor import PretrainedRegressor
 from skae._recurrent import RecurrentAutoencoder
 from skae._sampler import AutoencoderSampler
 from skae._sparse import SparseAutoencoder
+from skae._skl2onnx import register_onnx_converters
 from skae._stacked import StackedAEPretrainer
 from skae._variational import VariationalAutoencoder
 
@@ -33,6 +34,7 @@ __all__ = [
     "__version__",
     "diagnose",
     "load",
+    "register_onnx_converters",
     "save",
     "to_onnx",
 ]

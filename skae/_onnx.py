@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
@@ -17,8 +18,8 @@ from skae._base import OUTPUTS, BaseAutoencoder
 from skae._files import write_at_once
 from skae._pretrained import BasePretrained
 
-_OPSET = 18
-_METHODS = ("transform", "reconstruct", "score_samples")
+OPSET = 18
+_METHODS = ("transform", "reconstruct", "score_samples", "predict", "predict_proba")
 
 
 class _Method(nn.Module):
@@ -31,6 +32,8 @@ class _Method(nn.Module):
             "transform": OUTPUTS[getattr(estimator, "output", "code")],
             "reconstruct": OUTPUTS["reconstruction"],
             "score_samples": partial(_minus_row_losses, estimator.net_),
+            "predict_proba": _probabilities,
+            "predict": partial(_targets, estimator),
         }
         self.function = functions[method]
 
@@ -40,6 +43,16 @@ class _Method(nn.Module):
 
 def _minus_row_losses(net: Any, module: Any, x: Tensor) -> Tensor:
     return -net.row_losses_with(module, x)
+
+
+def _probabilities(module: Any, x: Tensor) -> Tensor:
+    return module(x).softmax(dim=1)
+
+
+def _targets(regressor: Any, module: Any, x: Tensor) -> Tensor:
+    mean, scale = regressor._target_mean, regressor._target_scale
+    y = torch.as_tensor(mean) + torch.as_tensor(scale) * module(x)
+    return (y[:, 0] if regressor._one_dimensional else y).float()
 
 
 def to_onnx(
@@ -60,10 +73,11 @@ def to_onnx(
     path : str or path-like, default=None
         Where to write the model. None writes nothing.
 
-    method : {"transform", "reconstruct", "score_samples"}, default="transform"
-        The method. Of "transform", the model gives what the parameter `output` asks
-        for now. :class:`PretrainedClassifier` and :class:`PretrainedRegressor` only
-        have "transform".
+    method : {"transform", "reconstruct", "score_samples", "predict", \
+            "predict_proba"}, default="transform"
+        The method, one that the estimator has. Of "transform", the model gives what
+        the parameter `output` asks for now. "predict" and "predict_proba" are of
+        :class:`PretrainedClassifier` and :class:`PretrainedRegressor`.
 
     Returns
     -------
@@ -77,6 +91,10 @@ def to_onnx(
 
     ValueError
         If the estimator has no such method, or uses an operator that ONNX lacks.
+
+    See Also
+    --------
+    register_onnx_converters : For pipelines that hold estimators of skae.
 
     Examples
     --------
@@ -93,8 +111,8 @@ def to_onnx(
     """
     if not isinstance(estimator, BaseAutoencoder | BasePretrained):
         raise ValueError(
-            "to_onnx takes an estimator of skae; of a pipeline, its step. Got "
-            f"{estimator!r}."
+            "to_onnx takes an estimator of skae; for a pipeline that holds some, see "
+            f"register_onnx_converters. Got {estimator!r}."
         )
     check_is_fitted(estimator)
     if method not in _METHODS or not hasattr(estimator, method):
@@ -117,6 +135,17 @@ def to_onnx(
             "skae.to_onnx needs the packages onnx and onnxscript. Install them: pip "
             "install onnx onnxscript, or skae with the extra 'onnx'."
         ) from error
+    labels = method == "predict" and hasattr(estimator, "classes_")
+    model = exported(estimator, "predict_proba" if labels else method, OPSET)
+    if labels:
+        _end_in_labels(model, estimator.classes_)
+    if path is not None:
+        write_at_once(Path(path), model.SerializeToString())
+    return model
+
+
+def exported(estimator: Any, method: str, opset: int) -> Any:
+    """Let torch's exporter turn a method that gives floats into a model."""
     rows = torch.zeros(2, estimator.n_features_in_)
     logger = logging.getLogger("torch.onnx")
     level = logger.level
@@ -129,7 +158,7 @@ def to_onnx(
                 _Method(estimator, method),
                 (rows,),
                 dynamo=True,
-                opset_version=_OPSET,
+                opset_version=opset,
                 input_names=["X"],
                 output_names=["output"],
                 dynamic_shapes=({0: torch.export.Dim("n_samples")},),
@@ -143,7 +172,46 @@ def to_onnx(
         ) from error
     finally:
         logger.setLevel(level)
-    model = program.model_proto
-    if path is not None:
-        write_at_once(Path(path), model.SerializeToString())
-    return model
+    return program.model_proto
+
+
+def label_nodes(
+    classes: np.ndarray, probabilities: str, labels: str
+) -> tuple[list[Any], Any]:
+    """Nodes that choose the most probable classes, and the constant they need."""
+    from onnx import helper, numpy_helper
+
+    index, known = f"{labels}_index", f"{labels}_classes"
+    values = label_values(classes)
+    nodes = [
+        helper.make_node(
+            "ArgMax", [probabilities], [index], name=index, axis=1, keepdims=0
+        ),
+        helper.make_node("Gather", [known, index], [labels], name=labels, axis=0),
+    ]
+    return nodes, numpy_helper.from_array(values, known)
+
+
+def label_values(classes: np.ndarray) -> np.ndarray:
+    """Give classes as ONNX has them: integers are int64, texts are objects."""
+    if classes.dtype.kind in "iu":
+        return classes.astype(np.int64)
+    return classes.astype(object) if classes.dtype.kind in "UO" else classes
+
+
+def _end_in_labels(model: Any, classes: np.ndarray) -> None:
+    """Let a model that gives probabilities give labels."""
+    from onnx import helper
+
+    graph = model.graph
+    probabilities = "probabilities"
+    for node in graph.node:
+        for i, name in enumerate(node.output):
+            if name == "output":
+                node.output[i] = probabilities
+    nodes, known = label_nodes(classes, probabilities, "output")
+    graph.node.extend(nodes)
+    graph.initializer.append(known)
+    n_samples = graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    info = helper.make_tensor_value_info("output", known.data_type, [n_samples])
+    graph.output[0].CopyFrom(info)

@@ -31,7 +31,8 @@ ALLOWED = {
     "plotting/": {"numpy", "sklearn", "matplotlib", "skae.plotting"},
     # Optional packages are imported where they are needed.
     "_files.py": {"torch", "numpy", "sklearn", "skorch", "safetensors", "skae"},
-    "_onnx.py": {"torch", "sklearn", "onnx", "onnxscript", "skae"},
+    "_onnx.py": {"torch", "numpy", "sklearn", "onnx", "onnxscript", "skae"},
+    "_skl2onnx.py": {"numpy", "onnx", "skl2onnx", "skae"},
     "": {"torch", "numpy", "scipy", "sklearn", "skorch", "skae"},
 }
 FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
@@ -73,7 +74,7 @@ def test_import_leaves_optional_packages_alone():
     code = (
         "import sys, sklearn, skorch, torch; before = set(sys.modules); import skae; "
         "new = {name.split('.')[0] for name in set(sys.modules) - before}; "
-        "names = 'matplotlib', 'onnx', 'pandas', 'polars', 'safetensors'; "
+        "names = 'matplotlib', 'onnx', 'pandas', 'polars', 'safetensors', 'skl2onnx'; "
         "print([name for name in names if name in new])"
     )
     done = subprocess.run(

@@ -7,8 +7,10 @@ import pytest
 import torch
 from estimators import BECOMES_PCA, ESTIMATORS, quick
 from modules_for_tests import Own
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 
 import skae
@@ -73,8 +75,105 @@ def test_codes_of_classifier_and_regressor(estimator, curved):
     model.fit(X, (X[:, 0] > 0).astype(int))
     found = run(skae.to_onnx(model).SerializeToString(), X)
     assert_allclose(found, model.transform(X), atol=1e-5)
-    with pytest.raises(ValueError, match=r"has: transform\. Got 'reconstruct'"):
+    with pytest.raises(ValueError, match=r"has: transform, predict.*'reconstruct'"):
         skae.to_onnx(model, method="reconstruct")
+
+
+@pytest.fixture
+def labelled(curved):
+    """Rows with three classes, and two targets."""
+    place = curved[:, 0]
+    return curved.astype(np.float32), np.digitize(place, [-0.5, 0.5]), curved[:, :2]
+
+
+def pretrained(estimator):
+    return estimator(quick(skae.AutoencoderTransformer), max_epochs=5, random_state=0)
+
+
+@pytest.mark.parametrize("classes", [[3, 5, 8], ["a", "b", "c"], [1.0, 2.0, 4.0]])
+def test_predictions_of_the_classifier(classes, labelled):
+    X, y, _ = labelled
+    model = pretrained(skae.PretrainedClassifier).fit(X, np.array(classes)[y])
+    for n_rows in (1, 400):
+        found = run(
+            skae.to_onnx(model, method="predict").SerializeToString(), X[:n_rows]
+        )
+        assert_array_equal(found, model.predict(X[:n_rows]))
+    found = run(skae.to_onnx(model, method="predict_proba").SerializeToString(), X)
+    assert_allclose(found, model.predict_proba(X), atol=1e-5)
+
+
+def test_predictions_of_the_regressor(labelled):
+    X, _, targets = labelled
+    for y in (targets, targets[:, 0]):
+        model = pretrained(skae.PretrainedRegressor).fit(X, 1000 + y)
+        found = run(skae.to_onnx(model, method="predict").SerializeToString(), X)
+        assert_allclose(found, model.predict(X), rtol=1e-6)
+    with pytest.raises(ValueError, match=r"has: transform, predict\. Got"):
+        skae.to_onnx(model, method="predict_proba")
+
+
+def convert(pipeline, X, **params):
+    skl2onnx = pytest.importorskip("skl2onnx", reason="needs the extra 'onnx'")
+    skae.register_onnx_converters()
+    model = skl2onnx.to_onnx(pipeline, X[:1], **params)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    return lambda rows: session.run(None, {"X": rows})
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_pipelines(estimator, labelled):
+    X, y, _ = labelled
+    steps = StandardScaler(), quick(estimator), LogisticRegression()
+    pipeline = make_pipeline(*steps).fit(X, y)
+    model = convert(pipeline, X, options={"zipmap": False})
+    for n_rows in (1, 400):
+        labels, probabilities = model(X[:n_rows])
+        assert_array_equal(labels, pipeline.predict(X[:n_rows]))
+        expected = pipeline.predict_proba(X[:n_rows])
+        assert_allclose(probabilities, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_unions_of_rows_of_any_type(dtype, labelled):
+    X = (10 * labelled[0]).astype(dtype)
+    union = make_union(
+        quick(skae.AutoencoderTransformer),
+        quick(skae.AutoencoderTransformer, n_components=3, output="hidden"),
+    ).fit(X)
+    (found,) = convert(union, X, target_opset=18)(X)
+    assert_allclose(found, union.transform(X), atol=1e-4)
+
+
+@pytest.mark.parametrize("classes", [[3, 5, 8], ["a", "b", "c"]])
+def test_classifier_in_pipelines(classes, labelled):
+    X, y, _ = labelled
+    pipeline = make_pipeline(StandardScaler(), pretrained(skae.PretrainedClassifier))
+    pipeline.fit(X, np.array(classes)[y])
+    labels, probabilities = convert(pipeline, X, options={"zipmap": False})(X)
+    assert_array_equal(labels, pipeline.predict(X))
+    assert_allclose(probabilities, pipeline.predict_proba(X), atol=1e-5)
+    _, dicts = convert(pipeline, X)(X[:1])
+    assert set(dicts[0]) == set(classes)
+
+
+def test_regressor_in_pipelines(labelled):
+    X, _, targets = labelled
+    for y in (targets, targets[:, 0]):
+        pipeline = make_pipeline(StandardScaler(), pretrained(skae.PretrainedRegressor))
+        pipeline.fit(X, y)
+        (found,) = convert(pipeline, X)(X)
+        assert_allclose(found, pipeline.predict(X).reshape(400, -1), atol=1e-5)
+
+
+def test_errors_of_pipelines(labelled, monkeypatch):
+    X, _, _ = labelled
+    pipeline = make_pipeline(quick(skae.AutoencoderTransformer)).fit(X)
+    with pytest.raises(ValueError, match=r"target_opset=18 or higher.*Got 15"):
+        convert(pipeline, X, target_opset=15)
+    monkeypatch.setitem(sys.modules, "skl2onnx", None)
+    with pytest.raises(ImportError, match="pip install skl2onnx"):
+        skae.register_onnx_converters()
 
 
 class Strange(Own):

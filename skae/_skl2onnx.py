@@ -1,0 +1,174 @@
+"""Converters for skl2onnx, so that pipelines with estimators of skae become ONNX."""
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from skae._base import BaseAutoencoder
+from skae._onnx import OPSET, exported, label_nodes, label_values
+from skae._pretrained import BasePretrained
+
+
+def register_onnx_converters() -> None:
+    """Let skl2onnx convert pipelines that hold estimators of skae.
+
+    Call it once in a process, before ``skl2onnx.to_onnx``. An autoencoder then gives
+    what its `transform` gives; :class:`PretrainedClassifier` gives labels and
+    probabilities, as skl2onnx has it for classifiers, and
+    :class:`PretrainedRegressor` gives targets. All of them compute in float32, whatever
+    comes in.
+
+    Raises
+    ------
+    ImportError
+        If the package skl2onnx is not installed.
+
+    See Also
+    --------
+    to_onnx : For a single estimator; skl2onnx is not needed for it.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> import skae
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = make_pipeline(
+    ...     StandardScaler(),
+    ...     skae.AutoencoderTransformer(2, max_epochs=3, random_state=0),
+    ...     LogisticRegression(),
+    ... ).fit(X, y)
+    >>> import skl2onnx  # doctest: +SKIP
+    >>> skae.register_onnx_converters()  # doctest: +SKIP
+    >>> onnx_model = skl2onnx.to_onnx(
+    ...     model, X[:1].astype("float32"), options={"zipmap": False}
+    ... )  # doctest: +SKIP
+    """
+    try:
+        from skl2onnx import update_registered_converter
+    except ImportError as error:
+        raise ImportError(
+            "skae.register_onnx_converters needs the package skl2onnx. Install it: pip "
+            "install skl2onnx, or skae with the extra 'onnx'."
+        ) from error
+    import skae  # which imports this file
+
+    for name in skae.__all__:
+        estimator = getattr(skae, name)
+        if not inspect.isclass(estimator):
+            continue
+        options = None
+        if issubclass(estimator, BaseAutoencoder):
+            shapes, converter = _codes_shape, _convert_transform
+        elif issubclass(estimator, BasePretrained) and hasattr(
+            estimator, "predict_proba"
+        ):
+            shapes, converter = _classifier_shapes, _convert_classifier
+            # As of all classifiers: whether probabilities are a list of dicts.
+            options = {
+                "zipmap": [True, False, "columns"],
+                "output_class_labels": [False, True],
+            }
+        elif issubclass(estimator, BasePretrained):
+            shapes, converter = _targets_shape, _convert_predict
+        else:
+            continue
+        update_registered_converter(
+            estimator, f"Skae{name}", shapes, converter, options=options
+        )
+
+
+def _float_rows(operator: Any, width: int) -> Any:
+    from skl2onnx.common.data_types import FloatTensorType
+
+    return FloatTensorType([operator.inputs[0].get_first_dimension(), width])
+
+
+def _codes_shape(operator: Any) -> None:
+    width = operator.raw_operator._n_features_out
+    operator.outputs[0].type = _float_rows(operator, width)
+
+
+def _targets_shape(operator: Any) -> None:
+    width = operator.raw_operator._n_outputs()
+    operator.outputs[0].type = _float_rows(operator, width)
+
+
+def _classifier_shapes(operator: Any) -> None:
+    from skl2onnx.common.data_types import Int64TensorType, StringTensorType
+
+    classes = label_values(operator.raw_operator.classes_)
+    labels = Int64TensorType if classes.dtype == np.int64 else StringTensorType
+    operator.outputs[0].type = labels([operator.inputs[0].get_first_dimension()])
+    operator.outputs[1].type = _float_rows(operator, len(classes))
+
+
+def _convert_transform(scope: Any, operator: Any, container: Any) -> None:
+    output = operator.outputs[0].full_name
+    _add(scope, operator, container, "transform", output)
+
+
+def _convert_predict(scope: Any, operator: Any, container: Any) -> None:
+    output = scope.get_unique_variable_name("targets")
+    _add(scope, operator, container, "predict", output)
+    # Targets are a column in skl2onnx.
+    shape = scope.get_unique_variable_name("shape")
+    width = operator.raw_operator._n_outputs()
+    container.add_initializer(shape, 7, [2], [-1, width])  # 7 is int64
+    container.add_node(
+        "Reshape",
+        [output, shape],
+        [operator.outputs[0].full_name],
+        name=scope.get_unique_operator_name("Reshape"),
+    )
+
+
+def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
+    labels, probabilities = (output.full_name for output in operator.outputs)
+    _add(scope, operator, container, "predict_proba", probabilities)
+    nodes, classes = label_nodes(operator.raw_operator.classes_, probabilities, labels)
+    _take_in(container, nodes, [classes], {"": container.target_opset_any_domain("")})
+
+
+def _add(scope: Any, operator: Any, container: Any, method: str, output: str) -> None:
+    """Add the nodes of a method; its result is the variable `output`."""
+    from onnx import TensorProto, compose, helper, inliner
+
+    opset = container.target_opset_any_domain("")
+    if opset < OPSET:
+        raise ValueError(
+            f"Estimators of skae need target_opset={OPSET} or higher in "
+            f"skl2onnx.to_onnx. Got {opset}."
+        )
+    model = inliner.inline_local_functions(
+        exported(operator.raw_operator, method, opset)
+    )
+    prefix = scope.get_unique_operator_name("skae") + "_"
+    graph = compose.add_prefix_graph(model.graph, prefix)
+    # Rows may come in as float64 or as integers.
+    before = helper.make_node(
+        "Cast",
+        [operator.inputs[0].full_name],
+        [graph.input[0].name],
+        name=f"{prefix}input",
+        to=TensorProto.FLOAT,
+    )
+    after = helper.make_node(
+        "Identity", [graph.output[0].name], [output], name=f"{prefix}output"
+    )
+    versions = {each.domain: each.version for each in model.opset_import}
+    _take_in(container, [before, *graph.node, after], graph.initializer, versions)
+
+
+def _take_in(
+    container: Any, nodes: Any, initializers: Any, versions: dict[str, int]
+) -> None:
+    container.nodes.extend(nodes)
+    container.initializers.extend(initializers)
+    for node in nodes:
+        container.node_domain_version_pair_sets.add(
+            (node.domain, versions[node.domain])
+        )
