@@ -3,7 +3,8 @@
 ``python -m tests.benchmarks.inference`` prints a table and writes ``inference.json``
 and ``inference.md`` into ``--output`` (default: the working folder): `transform` of
 100,000 rows, and of one row, by skae with default settings, by the module itself in
-evaluation mode (given a float32 tensor, and giving one), and by scikit-learn's `PCA`.
+evaluation mode (given a float32 tensor, and giving one), by its ONNX model in
+onnxruntime, on one thread, and by scikit-learn's `PCA`.
 Times are CPU time of the process, in turn. Then the memory that
 `reconstruction_error` of 1,000,000 rows of 50 columns needs, in a process of its own,
 beside that of the rows.
@@ -13,10 +14,11 @@ import json
 import time
 
 import numpy as np
+import onnxruntime
 import torch
 from sklearn.decomposition import PCA
 
-from skae import AutoencoderTransformer
+from skae import AutoencoderTransformer, to_onnx
 from tests.benchmarks import common
 
 N_REPEATS = 7
@@ -40,8 +42,20 @@ def measure(n_features, n_components):
         with torch.inference_mode():
             return module.encode(torch.from_numpy(rows))
 
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(to_onnx(model).SerializeToString(), options)
+
+    def onnx(rows):
+        return session.run(None, {"X": rows})
+
     for n_rows, n_calls in CALLS:
-        sides = {"bare": bare, "skae": model.transform, "pca": pca.transform}
+        sides = {
+            "bare": bare,
+            "onnx": onnx,
+            "skae": model.transform,
+            "pca": pca.transform,
+        }
         times = {side: [] for side in sides}
         for repeat in range(N_REPEATS + 1):
             for side, function in sides.items():
@@ -72,9 +86,9 @@ def error_memory():
 def as_markdown(rows, memory=None):
     """Table of the times, minimum and median, and of their ratios."""
     lines = [
-        "| rows x columns, codes | bare module | skae | PCA | skae / bare "
-        "| skae / PCA |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| rows x columns, codes | bare module | onnxruntime | skae | PCA "
+        "| skae / bare | skae / onnxruntime | skae / PCA |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
         times = row["seconds"]
@@ -82,12 +96,12 @@ def as_markdown(rows, memory=None):
         cells = [
             f"{min(times[side]) * factor:.0f} / "
             f"{np.median(times[side]) * factor:.0f} {unit}"
-            for side in ("bare", "skae", "pca")
+            for side in ("bare", "onnx", "skae", "pca")
         ]
         cells += [
             f"{min(times['skae']) / min(times[side]):.2f} / "
             f"{np.median(times['skae']) / np.median(times[side]):.2f}"
-            for side in ("bare", "pca")
+            for side in ("bare", "onnx", "pca")
         ]
         shape = f"{row['n_samples']} x {row['n_features']}, {row['n_components']}"
         lines.append(f"| {shape} | {' | '.join(cells)} |")
