@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from skorch import NeuralNet
 from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from skae.losses import mean_loss_with_gradient, row_losses
 from skae.noise import Noise, SwapNoise
 from skae.training._batches import Rows
+from skae.training._processes import Share, begin_together, own_generator
 from skae.training._recipe import EVALUATION_ROWS
 from skae.training._tensor_net import TensorNet
 
@@ -53,6 +55,11 @@ class AutoencoderNet(TensorNet):
         ``torch.bfloat16`` for mixed precision: in training steps, the layers compute
         in it where torch holds that to be safe, and weights and losses stay in float32.
 
+    share_batches : bool, default=False
+        Whether several processes train the module together, each on its share of every
+        batch. They are those of torch.distributed's default group, and all of them
+        are given the same rows, parameters and seed.
+
     **kwargs : dict
         Further parameters of :class:`TensorNet`.
     """
@@ -67,6 +74,7 @@ class AutoencoderNet(TensorNet):
         loss_unit: float = 1.0,
         from_logits: bool = False,
         autocast: torch.dtype | None = None,
+        share_batches: bool = False,
         **kwargs: Any,
     ) -> None:
         self.noise = noise
@@ -74,6 +82,7 @@ class AutoencoderNet(TensorNet):
         self.loss_unit = loss_unit
         self.from_logits = from_logits
         self.autocast = autocast
+        self.share_batches = share_batches
         super().__init__(module, criterion, **kwargs)
 
     noise_: Any
@@ -101,6 +110,17 @@ class AutoencoderNet(TensorNet):
         return {**super().__getstate__(), "train_split": None}
 
     # Steps
+
+    def on_train_begin(
+        self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any
+    ) -> None:
+        if self.share_batches:
+            settings = {
+                "random_state": self.seed,
+                "batch_size": self.batch_size,
+                "max_epochs": self.max_epochs,
+            }
+            begin_together([self.plain_module_, self.noise_], X, settings)
 
     def get_loss(
         self,
@@ -177,16 +197,38 @@ class AutoencoderNet(TensorNet):
             if self.noise_ is not None:
                 with torch.no_grad():
                     x_in = self.noise_(x, self.generator_)
-            if self._module_has_gradient():
-                x_hat, backward = self.module_.logits_with_gradient(x_in)
-                loss, grad = self._loss_with_gradient(x_hat, weight, x_in, x)
-                backward(grad)
-            else:
-                with self._in_precision():
-                    x_hat = self._reconstruct_for_loss(x_in)
-                    loss = self.get_loss(x_hat, weight, X=(x_in, x), training=True)
-                (loss / self.loss_unit).backward()
+            if self.share_batches:
+                return self._step_on_share(x_in, x, weight)
+            return self._step_on(x_in, x, weight)
+
+    def _step_on(
+        self, x_in: Tensor, x: Tensor, weight: Tensor | None
+    ) -> dict[str, Tensor]:
+        """Loss and reconstructions of rows, which leaves the gradients in place."""
+        if self._module_has_gradient():
+            x_hat, backward = self.module_.logits_with_gradient(x_in)
+            loss, grad = self._loss_with_gradient(x_hat, weight, x_in, x)
+            backward(grad)
+        else:
+            with self._in_precision():
+                x_hat = self._reconstruct_for_loss(x_in)
+                loss = self.get_loss(x_hat, weight, X=(x_in, x), training=True)
+            (loss / self.loss_unit).backward()
         return {"loss": loss, "y_pred": x_hat}
+
+    def _step_on_share(
+        self, x_in: Tensor, x: Tensor, weight: Tensor | None
+    ) -> dict[str, Tensor]:
+        """Do the same with several processes; `y_pred` is of the rows of this one."""
+        # Noise is that of the whole batch: it is the same as in one process.
+        share = Share(len(x))
+        generator = self.generator_
+        self.generator_ = own_generator(generator)
+        try:
+            step = self._step_on(*map(share.of, (x_in, x, weight)))
+        finally:
+            self.generator_ = generator
+        return {**step, "loss": share.sum(step["loss"], self.optimizers())}
 
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         self._set_training(False)

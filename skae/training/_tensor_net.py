@@ -267,7 +267,7 @@ class TensorNet(NeuralNet):
                 self.notify("on_batch_begin", batch=batch, training=training)
                 step = step_fn(batch, **fit_params)
                 losses.append(step["loss"].detach())
-                sizes.append(len(step["y_pred"]))
+                sizes.append(_n_rows(batch))
                 if record_batches:
                     self.history.record_batch(f"{prefix}_loss", step["loss"].item())
                     self.history.record_batch(f"{prefix}_batch_size", sizes[-1])
@@ -289,3 +289,8 @@ class TensorNet(NeuralNet):
         self.history.record(f"{prefix}_batch_count", len(losses))
         self.history.record(f"{prefix}_loss", loss)
         self.history.record(f"{prefix}_loss_best", loss < lowest)
+
+
+def _n_rows(batch: Any) -> int:
+    X = batch[0]
+    return len(X[0] if isinstance(X, tuple | list) else X)

@@ -1,0 +1,66 @@
+"""
+One network, several processes
+==============================
+
+How do several processes train one network? Started by ``torchrun``, this script runs in
+each of them, and each takes its share of every batch. What they end with is what one
+process ends with, to rounding. Compare:
+
+.. code-block:: bash
+
+   python examples/train_in_processes.py
+   torchrun --nproc-per-node 2 examples/train_in_processes.py
+
+Each step here takes some billion multiplications, and then the processes hand round
+9 MB. On one machine, threads do as well as processes (``torch.set_num_threads``);
+processes also go beyond it.
+"""
+
+import argparse
+import os
+import time
+
+import torch
+import torch.distributed as dist
+from sklearn.datasets import load_digits
+
+from skae import AutoencoderTransformer
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--fast", action="store_true", help="two epochs")
+args, _ = parser.parse_known_args()  # a notebook has arguments of its own
+
+together = dist.is_torchelastic_launched()  # by torchrun
+device = "cpu"
+if together:
+    if torch.cuda.is_available():
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+        torch.cuda.set_device(device)
+    dist.init_process_group("gloo" if device == "cpu" else "nccl")
+rank = dist.get_rank() if together else 0
+
+# %%
+# All processes have the same rows and the same random state.
+
+X = load_digits().data / 16
+autoencoder = AutoencoderTransformer(
+    16,
+    hidden_layer_sizes=(1000, 1000),
+    batch_size=512,
+    max_epochs=2 if args.fast else 30,
+    net_params={"share_batches": together},
+    device=device,
+    random_state=0,
+)
+start = time.perf_counter()
+autoencoder.fit(X)
+seconds = time.perf_counter() - start
+
+# %%
+# They end with the same network, so the first one can speak for all.
+
+if rank == 0:
+    n_processes = dist.get_world_size() if together else 1
+    print(f"{n_processes} process(es): {seconds:.1f} s, R² {autoencoder.score(X):.5f}")
+if together:
+    dist.destroy_process_group()
