@@ -273,11 +273,11 @@ def _giving(estimator: Any, output: str) -> Any:
     return copy.copy(estimator).set_params(output=output)
 
 
-def _activations(estimator: Any, X: ArrayLike) -> np.ndarray:
+def _activations(estimator: Any, X: Any) -> np.ndarray:
     return np.asarray(_giving(estimator, "hidden").transform(X))
 
 
-def _atoms(estimator: Any, X: ArrayLike) -> np.ndarray:
+def _atoms(estimator: Any, X: Any) -> np.ndarray:
     estimator = _giving(estimator, "code")
     codes = np.asarray(estimator.transform(X))
     middle = np.median(codes, axis=0)
