@@ -10,8 +10,8 @@ from skae._pretrained_classifier import PretrainedClassifier
 from skae._pretrained_regressor import PretrainedRegressor
 from skae._recurrent import RecurrentAutoencoder
 from skae._sampler import AutoencoderSampler
-from skae._sparse import SparseAutoencoder
 from skae._skl2onnx import register_onnx_converters
+from skae._sparse import SparseAutoencoder
 from skae._stacked import StackedAEPretrainer
 from skae._variational import VariationalAutoencoder
 

@@ -155,9 +155,6 @@ class ReconstructionDisplay:
         image_shape = self.image_shape
         if image_shape is None and np.ndim(self.X) > 2:
             image_shape = np.shape(self.X)[1:]
-        rows = {
-            name: _as_table(part) for name, part in parts.items() if part is not None
-        }
         self.error_ = np.square(rows["input"] - rows["output"]).mean(axis=1)
         if self.series_shape is not None:
             self._plot_series(ax, rows, self.series_shape)
@@ -259,6 +256,5 @@ class ReconstructionDisplay:
 
 
 def _flat(rows: ArrayLike) -> np.ndarray:
-def _as_table(rows: ArrayLike) -> np.ndarray:
     rows = np.asarray(rows, dtype=float)
     return rows.reshape(len(rows), -1)
