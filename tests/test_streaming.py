@@ -19,6 +19,7 @@ from skae import (
     AutoencoderTransformer,
     DenoisingAutoencoder,
     PretrainedClassifier,
+    SparseAutoencoder,
     StackedAEPretrainer,
 )
 from skae.training import LargeTable, Rows, StreamedRows, _streaming, mapped
@@ -98,6 +99,8 @@ def test_default_settings_are_as_good_block_by_block(
     params = {"n_components": 8, "max_epochs": 25, "random_state": 0}
     if estimator is StackedAEPretrainer:
         params |= {"max_epochs": 5, "fine_tune_epochs": 25}
+    if estimator is SparseAutoencoder:
+        params |= {"n_components": 80}  # eight of them are active
     X = X.astype(np.float32)
     streamed = estimator(**params).fit(in_file(X, tmp_path))
     again = estimator(**params).fit(X)
