@@ -7,10 +7,10 @@ PCA describes every image by the same thirty components, each a little of everyt
 thirty of them, other ones for each image, and none is subtracted. What do the atoms
 look like, and which of them make an image?
 
-Many atoms are whole garments or outlines of them: an image is its nearest relatives
-and corrections to these. They are templates rather than parts such as a sleeve or a
-collar. With as many numbers to an image that are not zero, the error of held-out
-images is well below that of PCA; where they are, the code has to say, too.
+Some of the atoms used most are broad shapes, others the edge of a part: a neckline, a
+hem, a heel. Components of PCA have all the outlines at once. With as many numbers to an
+image that are not zero, the error of held-out images is well below that of PCA; but
+which they are, the code has to say, too.
 """
 
 # %%
