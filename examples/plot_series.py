@@ -8,10 +8,10 @@ The data are generated: figures drawn with a pen whose position is read at equal
 Whoever draws slowly leaves a long series, and no table holds these without gaps.
 ``RecurrentAutoencoder`` takes them as a list.
 
-With codes of the same size, it reconstructs figures it has not seen several times better
-than PCA of padded rows, from which it starts. Naming the figure from its code is easy
-for all of them. Here the dense decoder, which gives all steps at once, does better than
-the recurrent one, and sooner: try both.
+With codes of the same size, it reconstructs new figures several times better than PCA
+of padded rows, from which it starts. Naming the figure from its code is easy for all of
+them. Here the dense decoder, which gives all steps at once, does better than the
+recurrent one, and sooner: try both.
 """
 
 # %%

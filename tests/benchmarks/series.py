@@ -77,7 +77,9 @@ def of_skae(model, *data):
 
 def of_pca(n_components, X, *data):
     """Figures of PCA, with the mean of the column in place of NaN."""
-    mean = np.nanmean(X, axis=0)
+    # No training series may be as long as the longest one.
+    there = np.maximum((~np.isnan(X)).sum(axis=0), 1)
+    mean = np.nansum(X, axis=0) / there
 
     def fill(X):
         return np.where(np.isnan(X), mean, X)
