@@ -96,9 +96,9 @@ class AutoencoderSampler(BaseEstimator):
     The map of a column goes from the distribution of 4,000 rows drawn like the new ones
     to that of the rows given, so a new row does not depend on how many are drawn with
     it. It is known at 501 levels, down to 0.02 % in the tails, and no new value lies
-    outside the values given. Where values recur, so that a column has at most half as
-    many different values as rows, new values are values given; elsewhere they lie
-    between them. So new rows have private values of the rows in them: this is no
+    outside the values given. In columns of whole numbers, and in those with at most
+    half as many different values as rows, new values are values given; elsewhere they
+    lie between them. So new rows have values of the rows in them: this is no
     anonymisation.
 
     For pictures of what codes stand for, noise is in the way: decode what
@@ -236,14 +236,15 @@ class AutoencoderSampler(BaseEstimator):
         self._generated = np.quantile(generated, _LEVELS, axis=0).T
         self._given = np.quantile(values, _LEVELS, axis=0, method="inverted_cdf").T
         n_different = 1 + (np.diff(np.sort(values, axis=0), axis=0) > 0).sum(axis=0)
-        self._recurs = n_different <= len(values) / 2
+        whole = (values == np.rint(values)).all(axis=0)
+        self._discrete = whole | (n_different <= len(values) / 2)
 
     def _mapped(self, rows: np.ndarray) -> np.ndarray:
         positions = np.arange(len(_LEVELS))
-        columns = zip(rows.T, self._generated, self._given, self._recurs, strict=True)
-        for column, generated, given, recurs in columns:
+        columns = zip(rows.T, self._generated, self._given, self._discrete, strict=True)
+        for column, generated, given, discrete in columns:
             position = np.interp(column, generated, positions)
-            if recurs:
+            if discrete:
                 column[:] = given[np.rint(position).astype(int)]
             else:
                 column[:] = np.interp(position, positions, given)

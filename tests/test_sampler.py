@@ -64,12 +64,14 @@ def test_columns_have_the_distribution_given():
             np.where(counts > 1, rng.exponential(size=counts.shape), 0),  # often zero
             rng.lognormal(size=counts.shape) + counts,
             np.full_like(counts, 3),
+            rng.randint(100_000, size=counts.shape),  # hardly any value twice
         ]
     )
     scaled = make_pipeline(StandardScaler(), AutoencoderTransformer(2, max_epochs=3))
     rows = AutoencoderSampler(scaled, random_state=0).fit(X).sample(5_000, 0)
     assert set(rows[:, 0]) <= set(X[:, 0])
     assert (rows[:, 3] == 3).all()
+    assert set(rows[:, 4]) <= set(X[:, 4])
     for value in range(5):
         assert abs((rows[:, 0] == value).mean() - (X[:, 0] == value).mean()) < 0.03
     assert abs((rows[:, 1] == 0).mean() - (X[:, 1] == 0).mean()) < 0.03
