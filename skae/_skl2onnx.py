@@ -69,6 +69,7 @@ def register_onnx_converters() -> None:
             shapes, converter = _classifier_shapes, _convert_classifier
             # As of all classifiers: whether probabilities are a list of dicts.
             options = {
+                "nocl": [True, False],
                 "zipmap": [True, False, "columns"],
                 "output_class_labels": [False, True],
             }
