@@ -51,7 +51,8 @@ def example_arguments(gallery_conf, script_vars):
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    "filename_pattern": r"\.py$",
+    # The others are shown and not run: they need what is not installed here.
+    "filename_pattern": r"/(plot_\w+|quickstart|train_in_processes)\.py$",
     "within_subsection_order": "ExampleTitleSortKey",
     "reset_argv": "conf.example_arguments",
     "abort_on_example_error": True,
