@@ -19,6 +19,9 @@ def register_onnx_converters() -> None:
     :class:`PretrainedRegressor` gives targets. All of them compute in float32, whatever
     comes in.
 
+    :class:`RecurrentAutoencoder` cannot be converted so: skl2onnx does not know inputs
+    that are left out, as its layers have them. :func:`to_onnx` takes it.
+
     Raises
     ------
     ImportError
@@ -147,6 +150,12 @@ def _add(scope: Any, operator: Any, container: Any, method: str, output: str) ->
     model = inliner.inline_local_functions(
         exported(operator.raw_operator, method, opset)
     )
+    if any("" in node.input for node in model.graph.node):
+        # An optional input that is left out; to skl2onnx it is one it cannot find.
+        raise NotImplementedError(
+            f"skl2onnx cannot sort the layers of {type(operator.raw_operator).__name__}"
+            ". Convert the steps before it alone, and it by skae.to_onnx."
+        )
     prefix = scope.get_unique_operator_name("skae") + "_"
     graph = compose.add_prefix_graph(model.graph, prefix)
     # Rows may come in as float64 or as integers.

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from estimators import ESTIMATORS, quick
+from estimators import BECOMES_PCA, ESTIMATORS, quick
 from modules_for_tests import ByHeart
 from numpy.testing import assert_array_equal
 from scipy.sparse import csr_array
@@ -213,6 +213,7 @@ def test_a_denoiser_is_given_noisy_rows(digits):
     diagnose(swapped.fit(X_train), X, X_train)
 
 
+@pytest.mark.filterwarnings(BECOMES_PCA)
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_every_autoencoder_is_looked_at_and_left_as_it_is(estimator, digits):
     model = quick(estimator).fit(digits[0])
