@@ -431,8 +431,9 @@ def _dead_units(evidence: _Evidence) -> Outcome:
     estimator = evidence.estimator
     if not hasattr(estimator.module_, "hidden"):
         return "the module has no method hidden."
-    sizes = estimator._hidden_sizes()
-    if not sizes:
+    try:
+        sizes = estimator._hidden_sizes()
+    except ValueError:
         return "there are no hidden layers."
     activations = estimator._apply(OUTPUTS["hidden"], evidence.X_given[evidence.few])
     layers = np.split(activations, np.cumsum(sizes)[:-1], axis=1)
