@@ -16,7 +16,7 @@ from skae._fitting import FittedByTraining
 from skae._sklearn_compat import Interval, StrOptions
 from skae.modules import ConvolutionalAutoencoder
 from skae.modules._layers import ACTIVATIONS
-from skae.training import AutoencoderNet, Table, pca_start, start_statistics
+from skae.training import AutoencoderNet, Table, pca_start, standardize
 
 # Chosen on held-out images by error and time: convolutions take a higher rate than
 # dense layers, and larger batches gain less than more steps do.
@@ -347,18 +347,14 @@ class ConvAutoencoder(BaseAutoencoder):
     ) -> None:
         if self._uses_logits():
             return
-        columns = start_statistics(X, sample_weight)
-        net.plain_module_.standardize(
-            torch.as_tensor(columns.mean), torch.tensor(columns.scale)
-        )
+        columns = standardize(net.plain_module_, X, sample_weight)
         checks.check_offset(columns.mean, columns.scale)
 
     def _set_floor(
         self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
     ) -> None:
-        columns = start_statistics(X, sample_weight)
         module = net.plain_module_
-        module.standardize(torch.as_tensor(columns.mean), torch.tensor(columns.scale))
+        columns = standardize(module, X, sample_weight)
         start, _ = pca_start(X, columns, self.n_components, sample_weight, self._rng)
         module.become_linear(
             torch.as_tensor(start.encoder_weight), torch.as_tensor(start.decoder_weight)

@@ -29,7 +29,7 @@ from skae.training import (
     dense_rows,
     fill_ends,
     pca_start,
-    start_statistics,
+    standardize,
 )
 
 # Level of the noise in training, in units of what PCA leaves over.
@@ -322,9 +322,8 @@ class RecurrentAutoencoder(BaseAutoencoder):
         self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
     ) -> None:
         X, sample_weight = self._filled(X, sample_weight)
-        columns = start_statistics(X, sample_weight)
         module = net.plain_module_
-        module.standardize(torch.as_tensor(columns.mean), torch.tensor(columns.scale))
+        columns = standardize(module, X, sample_weight)
         checks.check_offset(columns.mean, columns.scale)
         if self._start_is_floor():
             start, residual = pca_start(

@@ -20,9 +20,9 @@ from skae.training import (
     dense_rows,
     pca_start,
     recipe,
+    standardize,
     start_as_atoms,
     start_as_pairs,
-    start_statistics,
 )
 
 # What "auto" stands for.
@@ -287,9 +287,8 @@ class SparseAutoencoder(BaseAutoencoder):
     def _start(
         self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
     ) -> None:
-        columns = start_statistics(X, sample_weight)
         module = net.plain_module_
-        module.standardize(torch.as_tensor(columns.mean), torch.tensor(columns.scale))
+        columns = standardize(module, X, sample_weight)
         checks.check_offset(columns.mean, columns.scale)
         if self.init != "random":
             start_as_atoms(module, X, columns, self.sparsity, sample_weight, self._rng)
@@ -297,9 +296,8 @@ class SparseAutoencoder(BaseAutoencoder):
     def _set_floor(
         self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
     ) -> None:
-        columns = start_statistics(X, sample_weight)
         module = net.plain_module_
-        module.standardize(torch.as_tensor(columns.mean), torch.tensor(columns.scale))
+        columns = standardize(module, X, sample_weight)
         n_axes = min(self._n_active(self.n_components_), self.n_components_ // 2)
         n_axes = max(1, min(n_axes, *X.shape))
         start, _ = pca_start(X, columns, n_axes, sample_weight, self._rng)

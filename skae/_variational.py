@@ -30,7 +30,7 @@ from skae.training import (
     min_variance,
     private_generator,
     probabilistic_pca_start,
-    start_statistics,
+    standardize,
 )
 
 # Codes drawn for the mean over them, in pairs z and -z.
@@ -318,9 +318,8 @@ class VariationalAutoencoder(BaseAutoencoder):
     ) -> None:
         if self._is_binary():
             return
-        columns = start_statistics(X, sample_weight)
         module = net.plain_module_
-        module.standardize(torch.as_tensor(columns.mean), torch.tensor(columns.scale))
+        columns = standardize(module, X, sample_weight)
         checks.check_offset(columns.mean, columns.scale)
         if self._start_is_floor():
             find = (

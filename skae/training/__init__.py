@@ -17,6 +17,7 @@ from skae.training._start import (
     as_bytes,
     column_statistics,
     pca_start,
+    standardize,
     start_statistics,
 )
 from skae.training._streaming import (
@@ -83,6 +84,7 @@ __all__ = [
     "run",
     "schedule_callbacks",
     "spread_sample",
+    "standardize",
     "start_as_atoms",
     "start_as_pairs",
     "start_statistics",

@@ -4,6 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from sklearn.decomposition import PCA
 from sklearn.utils import gen_batches
 from sklearn.utils.sparsefuncs import mean_variance_axis
@@ -71,6 +72,13 @@ def start_statistics(X: Table, sample_weight: np.ndarray | None) -> Columns:
     if isinstance(X, LargeTable) and X.sparse:
         return column_statistics(X, sample_weight)
     return column_statistics(*dense_rows(X, sample_weight))
+
+
+def standardize(module: Any, X: Table, sample_weight: np.ndarray | None) -> Columns:
+    """Set centre and scale of a module from rows, and give the columns' statistics."""
+    columns = start_statistics(X, sample_weight)
+    module.standardize(torch.as_tensor(columns.mean), torch.tensor(columns.scale))
+    return columns
 
 
 def count_distinct(X: np.ndarray, enough: int) -> int:
