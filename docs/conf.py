@@ -64,6 +64,15 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = "skae"
+html_theme_options = {"header_links_before_dropdown": 7}
+html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["skae.css"]
+# Pages without others beside them need no list of those.
+html_sidebars = {
+    page: [] for page in ("install", "benchmarks", "contributing", "changelog")
+}
+toc_object_entries_show_parents = "hide"
 
 
 def skip_member(app, what, name, obj, skip, options):
