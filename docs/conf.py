@@ -48,15 +48,21 @@ def example_arguments(gallery_conf, script_vars):
     return ["--fast"] if FAST else []
 
 
+def example_order(file_name):
+    """Put the quick start first."""
+    return file_name != "quickstart.py", file_name
+
+
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     # The others are shown and not run: they need what is not installed here.
     "filename_pattern": r"/(plot_\w+|quickstart|train_in_processes)\.py$",
-    "within_subsection_order": "ExampleTitleSortKey",
+    "within_subsection_order": "conf.example_order",
     "reset_argv": "conf.example_arguments",
     "abort_on_example_error": True,
     "parallel": 2,
+    "default_thumb_file": str(Path(__file__).parent / "_static" / "quickstart.png"),
     "download_all_examples": False,
     "show_memory": False,
     "show_signature": False,
