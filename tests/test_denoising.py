@@ -302,6 +302,16 @@ def test_rows_held_out_are_denoised(noise, digits):
     assert model.best_loss_ == min(model.validation_loss_curve_)
 
 
+def test_the_epoch_that_stops_a_fit_is_in_all_curves(digits, capsys):
+    model = fit(
+        digits[0][:300], early_stopping=True, n_iter_no_change=1, tol=10.0, verbose=2
+    )
+    assert model.n_iter_ == 1  # nothing is an improvement
+    curves = (model.validation_loss_curve_, model.clean_validation_loss_curve_)
+    assert list(map(len, curves)) == [2, 2]
+    assert "clean_valid_loss" in capsys.readouterr().out  # the line of the epoch
+
+
 def test_validation_noise_is_drawn_once(digits):
     X = digits[0][:300]
     model = fit(X, max_epochs=5, lr=1e-30)

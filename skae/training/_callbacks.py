@@ -17,8 +17,8 @@ class KeepState(Callback):
 
     With validation rows, the state kept is the one with the lowest validation loss,
     the state before the first step included. Without, it is the last one. Training
-    stops when a loss is not finite; then the last finite state is kept at least. An
-    epoch that the user interrupts does not count.
+    stops at once when a loss is not finite; then the last finite state is kept at
+    least. An epoch that the user interrupts does not count.
 
     Parameters
     ----------
@@ -95,8 +95,7 @@ class KeepState(Callback):
         else:
             self.epochs_without_improvement_ += 1
         if self.epochs_without_improvement_ == self.patience:
-            self.stopped_early_ = True
-            raise KeyboardInterrupt
+            self.stopped_early_ = True  # `EndRun` stops: others are to see this epoch
 
     @staticmethod
     def _parameters_are_finite(net: NeuralNet) -> bool:
@@ -109,6 +108,23 @@ class KeepState(Callback):
         if not last or net.interrupted_:
             net.plain_module_.load_state_dict(self.state_)
         del self.state_
+
+
+class EndRun(Callback):
+    """Stop a run early, when all other callbacks have seen its last epoch.
+
+    Parameters
+    ----------
+    keep : KeepState
+        What decides.
+    """
+
+    def __init__(self, keep: KeepState) -> None:
+        self.keep = keep
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        if self.keep.stopped_early_:
+            raise KeyboardInterrupt
 
 
 class ScheduleLearningRate(LRScheduler):

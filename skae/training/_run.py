@@ -7,7 +7,7 @@ from skorch.callbacks import Callback
 from skorch.helper import predefined_split
 
 from skae.training._batches import Rows
-from skae.training._callbacks import KeepState, RecordLoss
+from skae.training._callbacks import EndRun, KeepState, RecordLoss
 from skae.training._tensor_net import TensorNet
 from skae.training._threads import threads_for
 
@@ -110,9 +110,10 @@ def run(
     ]
     rates = [group["lr"] for group in groups]
     net.callbacks_ = [
-        (f"run_{i}", callback.initialize())
-        for i, callback in enumerate((keep, *record_clean, *callbacks))
-    ] + own_callbacks
+        *_named("run", keep, *record_clean, *callbacks),
+        *own_callbacks,
+        *_named("end_run", EndRun(keep)),
+    ]
     try:
         with threads_for(net):
             net.partial_fit(train.X, train.y)
@@ -144,3 +145,8 @@ def run(
         interrupted=net.interrupted_,
         stopped_early=keep.stopped_early_,
     )
+
+
+def _named(name: str, *callbacks: Callback) -> list[tuple[str, Callback]]:
+    """Give callbacks, initialised, the names that skorch asks for."""
+    return [(f"{name}_{i}", each.initialize()) for i, each in enumerate(callbacks)]
