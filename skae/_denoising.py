@@ -11,6 +11,7 @@ from skae import _checks as checks
 from skae._dense import BaseDenseAutoencoder
 from skae._docs import shared_docs
 from skae._sklearn_compat import Interval, StrOptions
+from skae._tasks import FitTasks
 from skae.noise import NOISES, Noise
 from skae.training import (
     AutoencoderNet,
@@ -300,7 +301,9 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
             arguments["train_linear_path"] = narrow or (stream and len(X) < X.shape[1])
         return factory, arguments
 
-    def _pretrain(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> bool:
+    def _pretrain(
+        self, net: AutoencoderNet, train: Rows, valid: Rows | None, tasks: FitTasks
+    ) -> bool:
         # Without hidden layers, the start is the solution.
         return (
             len(self._hidden_widths()) > 0

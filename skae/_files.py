@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from skae import _checks as checks
 from skae._fitting import FittedByTraining
 from skae._pretrained import BasePretrained, default_pretrainer
+from skae._tasks import belongs_to_callbacks
 from skae.training import PrivateRandomState
 
 _FORMAT = 1
@@ -446,7 +447,7 @@ class _Writer:
                 params[param] = {"left_out": repr(value)}
         attributes, net = {}, None
         for attribute, value in vars(estimator).items():
-            if attribute in params:
+            if attribute in params or belongs_to_callbacks(attribute):
                 continue
             if attribute == "net_":
                 net = self._net(value)

@@ -26,6 +26,7 @@ from skae._sklearn_compat import (
     check_sample_weight,
     fit_context,
 )
+from skae._tasks import CallbackSupportMixin, FitTasks
 from skae.losses import LOSSES
 from skae.noise import Noise, draws_globally
 from skae.training import (
@@ -57,7 +58,7 @@ _MIN_NOISY_ROWS = 512
 _VALIDATION_BYTES = 2**27
 
 
-class FittedByTraining(BaseEstimator):
+class FittedByTraining(CallbackSupportMixin, BaseEstimator):
     """How an autoencoder is fitted: its parameters, what a subclass decides, `fit`."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -143,7 +144,9 @@ class FittedByTraining(BaseEstimator):
     ) -> None:
         """Set the state before the first step, from the training rows."""
 
-    def _pretrain(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> bool:
+    def _pretrain(
+        self, net: AutoencoderNet, train: Rows, valid: Rows | None, tasks: FitTasks
+    ) -> bool:
         """Train parts of the module first; tell whether to go on with the whole."""
         return True
 
@@ -243,6 +246,7 @@ class FittedByTraining(BaseEstimator):
             If a parameter is not valid, or does not fit `X`. An estimator that was
             fitted before stays as it was.
         """
+        tasks = FitTasks(self, X, X if y is None else y, sample_weight)
         with unchanged_on_error(self):
             warm = self.warm_start and hasattr(self, "net_")
             table, sample_weight = self._check_rows(X, sample_weight, reset=not warm)
@@ -256,11 +260,12 @@ class FittedByTraining(BaseEstimator):
                 self._take_over_state(net)
             with threads_for(net):
                 result, n_epochs = self._fit_net(
-                    net, table, sample_weight, table_val, warm
+                    net, table, sample_weight, table_val, warm, tasks
                 )
                 self._describe(net, table, sample_weight)
             self._store(net, result)
             report(self, result, n_epochs, lr=net.lr)
+            tasks.end()
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -290,6 +295,7 @@ class FittedByTraining(BaseEstimator):
         self : object
             Fitted estimator.
         """
+        tasks = FitTasks(self, X, X if y is None else y, sample_weight)
         with unchanged_on_error(self):
             first = not hasattr(self, "net_")
             table, sample_weight = self._check_rows(X, sample_weight, reset=first)
@@ -308,14 +314,18 @@ class FittedByTraining(BaseEstimator):
                     self._fit_noise(net, table, sample_weight)
                     self._start(net, table, sample_weight)
                     net.set_loss_unit(rows)
-                go_on = not first or self._pretrain(net, rows, None)
-                result = run(net, rows, None, n_epochs=int(go_on))
+                go_on = not first or self._pretrain(net, rows, None, tasks)
+                n_epochs = int(go_on)
+                # An estimator after the epoch is the one after the whole call.
+                watcher = tasks.epochs(n_epochs, None, "all layers")
+                result = run(net, rows, None, n_epochs=n_epochs, watcher=watcher)
                 self._describe(net, table, sample_weight)
             self._store(net, result)
             self.loss_curve_ = curve + result.loss_curve
             self.n_iter_ = len(self.loss_curve_)
             self.best_epoch_ = epochs_before + result.best_epoch
             report(self, result, 1, lr=net.lr)
+            tasks.end()
         return self
 
     def _fit_net(
@@ -325,6 +335,7 @@ class FittedByTraining(BaseEstimator):
         sample_weight: np.ndarray | None,
         X_val: Table | None,
         warm: bool,
+        tasks: FitTasks,
     ) -> tuple[Run, int]:
         """Hold out, start, train, and decide which state is kept."""
         floor = self._has_floor()
@@ -361,7 +372,7 @@ class FittedByTraining(BaseEstimator):
             start_losses = None
             if valid is not None:
                 start_losses = self._losses_to_beat(net, valid, X_train, weight, warm)
-            go_on = warm or self._pretrain(net, train, valid)
+            go_on = warm or self._pretrain(net, train, valid, tasks)
             n_epochs = self._n_epochs(net, len(train)) if go_on else 0
             result = run(
                 net,
@@ -372,6 +383,13 @@ class FittedByTraining(BaseEstimator):
                 patience=self._patience(n_epochs),
                 tol=self.tol,
                 callbacks=self._run_callbacks(net, len(train), n_epochs),
+                watcher=tasks.epochs(
+                    n_epochs,
+                    lambda net, result: self._fitted_so_far(
+                        net, result, X, sample_weight
+                    ),
+                    "all layers",
+                ),
             )
             if not floor or X_val is None or valid is None or start_losses is None:
                 return result, n_epochs
@@ -727,6 +745,19 @@ class FittedByTraining(BaseEstimator):
         self.best_loss_ = result.best_loss
         if self._denoises():
             self.clean_validation_loss_curve_ = result.clean_validation_loss_curve
+
+    def _fitted_so_far(
+        self,
+        net: AutoencoderNet,
+        result: Run,
+        X: Table,
+        sample_weight: np.ndarray | None,
+    ) -> dict[str, Any]:
+        """Give the attributes of an estimator that has been fitted so far."""
+        fitted = copy.copy(self)
+        fitted._describe(net, X, sample_weight)
+        fitted._store(net, result)
+        return fitted.__dict__
 
     # Data
 

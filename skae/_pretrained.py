@@ -44,6 +44,7 @@ from skae._sklearn_compat import (
     check_sample_weight,
     fit_context,
 )
+from skae._tasks import CallbackSupportMixin, FitTasks
 from skae.modules._head import EncoderWithHead
 from skae.training import (
     FreezeEncoder,
@@ -52,6 +53,7 @@ from skae.training import (
     Rows,
     Run,
     SupervisedNet,
+    TensorNet,
     as_bytes,
     column_statistics,
     float_tensor,
@@ -290,7 +292,11 @@ def _mean_one(weight: np.ndarray) -> np.ndarray | None:
 
 
 class BasePretrained(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, HalvesMixin, BaseEstimator
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    HalvesMixin,
+    CallbackSupportMixin,
+    BaseEstimator,
 ):
     """What the classifier and the regressor share.
 
@@ -431,6 +437,7 @@ class BasePretrained(
         self : object
             Fitted estimator.
         """
+        tasks = FitTasks(self)
         with unchanged_on_error(self):
             net_params = self._checked_net_params()
             device = checks.check_device(self.device)
@@ -447,6 +454,9 @@ class BasePretrained(
 
             given = X
             X, y, labelled, weight = self._check_rows(X, y, sample_weight)
+            tasks.set_rows(
+                X[labelled], y[labelled], None if weight is None else weight[labelled]
+            )
             index, total_weight = _distinct(X, weight)
             rows, row_weight = X[index], _mean_one(total_weight)
             train = self._labelled_rows(X, y, labelled, weight)
@@ -455,8 +465,11 @@ class BasePretrained(
                 train, valid = self._split(train, split_seed)
 
             pretrainer = self._make_pretrainer(given, X.shape[1], pretrain_seed, device)
-            if self.pretrain and not isinstance(self.pretrainer, FrozenEstimator):
-                pretrainer.fit(rows, sample_weight=row_weight)
+            frozen = isinstance(self.pretrainer, FrozenEstimator)
+            tasks.begin(2 if self.pretrain and not frozen else 1)
+            if self.pretrain and not frozen:
+                with tasks.part_fitting(pretrainer, "pretraining"):
+                    pretrainer.fit(rows, sample_weight=row_weight)
                 if hasattr(self, "feature_names_in_"):
                     pretrainer.feature_names_in_ = self.feature_names_in_
             if self.pretrain:
@@ -477,15 +490,13 @@ class BasePretrained(
                 net_seed,
                 net_params,
             )
-            result, n_epochs = self._train(net, train, valid)
             self.pretrainer_ = pretrainer if self.pretrain else None
-            self.net_ = net
             self.n_labelled_ = int(labelled.sum())
-            self.n_iter_ = len(result.loss_curve)
-            self.loss_curve_ = result.loss_curve
-            self.validation_loss_curve_ = result.validation_loss_curve
+            result, n_epochs = self._train(net, train, valid, tasks)
+            self._store(net, result)
             on = f" on {self.n_labelled_} labelled rows"
             report(self, result, n_epochs, lr=self.lr, rows=on)
+            tasks.end()
         return self
 
     def _check_rows(
@@ -647,7 +658,11 @@ class BasePretrained(
         return net
 
     def _train(
-        self, net: SupervisedNet, train: _Labelled, valid: _Labelled | None
+        self,
+        net: SupervisedNet,
+        train: _Labelled,
+        valid: _Labelled | None,
+        tasks: FitTasks,
     ) -> tuple[Run, int]:
         """Train; what happened, and the epochs asked for."""
         steps_per_epoch = math.ceil(len(train.X) / net.batch_size)
@@ -674,8 +689,22 @@ class BasePretrained(
             n_epochs=n_epochs,
             patience=patience,
             callbacks=callbacks,
+            watcher=tasks.epochs(n_epochs, self._fitted_so_far, "training"),
         )
         return result, n_epochs
+
+    def _store(self, net: TensorNet, result: Run) -> None:
+        """Set the fitted attributes that tell of training."""
+        self.net_ = net
+        self.n_iter_ = len(result.loss_curve)
+        self.loss_curve_ = result.loss_curve
+        self.validation_loss_curve_ = result.validation_loss_curve
+
+    def _fitted_so_far(self, net: TensorNet, result: Run) -> dict[str, Any]:
+        """Give the attributes of an estimator that has been fitted so far."""
+        fitted = copy.copy(self)
+        fitted._store(net, result)
+        return fitted.__dict__
 
     def _split(self, data: _Labelled, seed: int) -> tuple[_Labelled, _Labelled]:
         """Training and validation rows, with all classes on both sides."""

@@ -19,6 +19,7 @@ from skae import _checks as checks
 from skae._autoencoder import AutoencoderTransformer
 from skae._report import unchanged_on_error
 from skae._sklearn_compat import HasMethods, fit_context, safe_indexing
+from skae._tasks import CallbackSupportMixin, FitTasks
 from skae.training import n_rows_in, private_generator
 
 # More codes would not make a better mixture, only a slower one.
@@ -29,7 +30,7 @@ _MAX_MIXTURE_COMPONENTS = 32
 _LEVELS = ndtr(np.linspace(-3.5, 3.5, 501))
 
 
-class AutoencoderSampler(BaseEstimator):
+class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
     """Draw new rows by an autoencoder, or by another transformer that can go back.
 
     A Gaussian mixture is fitted to the codes of rows. A new row is a draw from it,
@@ -161,6 +162,7 @@ class AutoencoderSampler(BaseEstimator):
         self : object
             Fitted estimator.
         """
+        tasks = FitTasks(self, X, y)
         with unchanged_on_error(self):
             if not hasattr(X, "shape"):
                 X = np.asarray(X)
@@ -171,12 +173,16 @@ class AutoencoderSampler(BaseEstimator):
             self._shape, self._dtype = values.shape[1:], values.dtype.name
             values = values.reshape(len(values), -1)
             self.n_features_in_ = values.shape[1]  # of images, too
-            self.autoencoder_ = self._made_autoencoder(rng).fit(X, None)
+            self.autoencoder_ = self._made_autoencoder(rng)
+            tasks.begin(1)
+            with tasks.part_fitting(self.autoencoder_, "autoencoder"):
+                self.autoencoder_.fit(X, None)
             codes = self._codes(rows)
             error = values - self._decode(codes)
             self.residual_std_ = np.sqrt(np.square(error).mean(axis=0, dtype=float))
             self._fit_mixture(codes, rng)
             self._fit_map(values, rng)
+            tasks.end()
         return self
 
     def _made_autoencoder(self, rng: np.random.RandomState) -> Any:

@@ -12,6 +12,7 @@ from skae._dense import BasePCAAutoencoder
 from skae._docs import shared_docs
 from skae._report import report
 from skae._sklearn_compat import Interval, StrOptions
+from skae._tasks import FitTasks
 from skae.modules import DenseAutoencoder
 from skae.noise import NOISES, Noise, make_noise
 from skae.training import AutoencoderNet, Rows, mapped, recipe, run
@@ -279,20 +280,29 @@ class StackedAEPretrainer(BasePCAAutoencoder):
         super()._begin_anew()
         self.phases_ = []
 
-    def _pretrain(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> bool:
+    def _pretrain(
+        self, net: AutoencoderNet, train: Rows, valid: Rows | None, tasks: FitTasks
+    ) -> bool:
         module = net.plain_module_
         layer_train, layer_valid = train, valid
-        for i in range(len(self._hidden_widths())):
-            if not self._train_layer(module, i, layer_train, layer_valid):
+        n_layers = len(self._hidden_widths())
+        tasks.begin(n_layers + 2)
+        for i in range(n_layers):
+            if not self._train_layer(module, i, layer_train, layer_valid, tasks):
                 return False
             layer = module.layer_autoencoder(i).encode
             layer_train = _activations(layer, layer_train)
             if layer_valid is not None:
                 layer_valid = _activations(layer, layer_valid)
-        return self._train_code(net, train, valid)
+        return self._train_code(net, train, valid, tasks)
 
     def _train_layer(
-        self, module: DenseAutoencoder, i: int, train: Rows, valid: Rows | None
+        self,
+        module: DenseAutoencoder,
+        i: int,
+        train: Rows,
+        valid: Rows | None,
+        tasks: FitTasks,
     ) -> bool:
         """Train a hidden layer and its mirror image on what the layer is given."""
         layer = module.layer_autoencoder(i)
@@ -314,9 +324,11 @@ class StackedAEPretrainer(BasePCAAutoencoder):
         self._fit_noise(net, few.X.cpu().numpy(), weight)
         net.set_loss_unit(train)
         with net.lending(train):
-            return self._train_phase(net, i, f"layer {i + 1}", train, valid)
+            return self._train_phase(net, i, f"layer {i + 1}", train, valid, tasks)
 
-    def _train_code(self, net: AutoencoderNet, train: Rows, valid: Rows | None) -> bool:
+    def _train_code(
+        self, net: AutoencoderNet, train: Rows, valid: Rows | None, tasks: FitTasks
+    ) -> bool:
         """Train the layers next to the code and the output, and the linear path."""
         module = net.plain_module_
         trained = {id(p) for layer in module.code_layers() for p in layer.parameters()}
@@ -324,7 +336,8 @@ class StackedAEPretrainer(BasePCAAutoencoder):
         for parameter in others:
             parameter.requires_grad_(False)
         net.set_lr(self._phase_lr())
-        go_on = self._train_phase(net, len(self._hidden_widths()), "code", train, valid)
+        i = len(self._hidden_widths())
+        go_on = self._train_phase(net, i, "code", train, valid, tasks)
         net.set_lr(self._lr())
         for parameter in others:
             parameter.requires_grad_(True)
@@ -337,7 +350,13 @@ class StackedAEPretrainer(BasePCAAutoencoder):
         return recipe.learning_rate(self.optimizer) if isinstance(lr, str) else lr
 
     def _train_phase(
-        self, net: AutoencoderNet, i: int, name: str, train: Rows, valid: Rows | None
+        self,
+        net: AutoencoderNet,
+        i: int,
+        name: str,
+        train: Rows,
+        valid: Rows | None,
+        tasks: FitTasks,
     ) -> bool:
         """Train a phase and keep its record; tell whether to go on."""
         n_epochs = self._phase_epochs(net, i, len(train))
@@ -352,6 +371,8 @@ class StackedAEPretrainer(BasePCAAutoencoder):
             patience=None if valid is None else self._patience(n_epochs),
             tol=self.tol,
             callbacks=self._run_callbacks(net, len(train), n_epochs, f", {name}"),
+            # What encodes and decodes is only there when all layers are trained.
+            watcher=tasks.epochs(n_epochs, None, name),
         )
         widths = [*self._hidden_widths(), self.n_components_]
         self.phases_.append(

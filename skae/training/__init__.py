@@ -33,6 +33,7 @@ from skae.training._streaming import (
     take_rows,
 )
 from skae.training._supervised import FreezeEncoder, SupervisedNet
+from skae.training._tensor_net import TensorNet
 from skae.training._threads import threads_for
 from skae.training._variational import (
     GaussianStart,
@@ -60,6 +61,7 @@ __all__ = [
     "StreamedRows",
     "SupervisedNet",
     "Table",
+    "TensorNet",
     "VariationalNet",
     "as_bytes",
     "column_statistics",

@@ -3,7 +3,8 @@
 import copy
 import math
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import torch
 from skorch import NeuralNet
@@ -44,7 +45,7 @@ class KeepState(Callback):
         Epoch in which a loss was not finite.
 
     stopped_early_ : bool
-        Whether the patience ran out.
+        Whether the patience ran out, or a watcher asked to stop.
     """
 
     def __init__(
@@ -110,6 +111,19 @@ class KeepState(Callback):
         del self.state_
 
 
+class Watcher(Protocol):
+    """What is told of the epochs of a run, and may stop it."""
+
+    def begin_epoch(self) -> None:
+        """Take note that an epoch begins."""
+
+    def end_epoch(self, so_far: Callable[[], Any]) -> bool:
+        """Take note that it has ended, and tell whether to stop the run."""
+
+    def end_run(self) -> None:
+        """Take note that no more epochs come; the last one may have been broken off."""
+
+
 class EndRun(Callback):
     """Stop a run early, when all other callbacks have seen its last epoch.
 
@@ -117,14 +131,34 @@ class EndRun(Callback):
     ----------
     keep : KeepState
         What decides.
+
+    watcher : Watcher or None
+        Who is told of epochs, and may decide so, too.
+
+    so_far : callable
+        Gives what the run has come to; for the watcher.
     """
 
-    def __init__(self, keep: KeepState) -> None:
+    def __init__(
+        self, keep: KeepState, watcher: Watcher | None, so_far: Callable[[], Any]
+    ) -> None:
         self.keep = keep
+        self.watcher = watcher
+        self.so_far = so_far
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        if self.watcher is not None:
+            self.watcher.begin_epoch()
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        if self.watcher is not None and self.watcher.end_epoch(self.so_far):
+            self.keep.stopped_early_ = True
         if self.keep.stopped_early_:
             raise KeyboardInterrupt
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        if self.watcher is not None:
+            self.watcher.end_run()
 
 
 class ScheduleLearningRate(LRScheduler):

@@ -7,7 +7,7 @@ from skorch.callbacks import Callback
 from skorch.helper import predefined_split
 
 from skae.training._batches import Rows
-from skae.training._callbacks import EndRun, KeepState, RecordLoss
+from skae.training._callbacks import EndRun, KeepState, RecordLoss, Watcher
 from skae.training._tensor_net import TensorNet
 from skae.training._threads import threads_for
 
@@ -40,7 +40,8 @@ class Run(NamedTuple):
         Whether the user interrupted the run.
 
     stopped_early : bool
-        Whether there was no improvement for as long as allowed.
+        Whether there was no improvement for as long as allowed, or the watcher asked to
+        stop.
 
     start_kept : bool
         Whether the start was kept, since nothing trained was better.
@@ -67,6 +68,7 @@ def run(
     patience: int | None = None,
     tol: float = 0.0,
     callbacks: Sequence[Callback] = (),
+    watcher: Watcher | None = None,
 ) -> Run:
     """Train an initialised net and leave it in the state that is kept.
 
@@ -93,6 +95,10 @@ def run(
     callbacks : sequence of skorch callbacks, default=()
         Callbacks for this run only, called before the net's own.
 
+    watcher : Watcher, default=None
+        Is told of each epoch and given a function. That gives a net with the weights as
+        they are then, and what would be returned for it.
+
     Returns
     -------
     run : Run
@@ -109,10 +115,43 @@ def run(
         group for optimizer in net.optimizers() for group in optimizer.param_groups
     ]
     rates = [group["lr"] for group in groups]
+
+    def result(best_epoch: int, best_loss: float) -> Run:
+        # An epoch that was interrupted has no loss.
+        epochs = [row for row in net.history[n_before:] if "train_loss" in row]
+        return Run(
+            loss_curve=[row["train_loss"] for row in epochs],
+            validation_loss_curve=(
+                []
+                if start_loss is None
+                else [
+                    start_loss,
+                    *(row["valid_loss"] for row in epochs if "valid_loss" in row),
+                ]
+            ),
+            best_epoch=best_epoch,
+            best_loss=best_loss,
+            clean_validation_loss_curve=(
+                list(record_clean[0].losses_) if record_clean else []
+            ),
+            diverged_at=keep.diverged_at_,
+            interrupted=net.interrupted_,
+            stopped_early=keep.stopped_early_,
+        )
+
+    def so_far() -> tuple[TensorNet, Run]:
+        snapshot = net.snapshot()
+        snapshot.train_split = None
+        snapshot.callbacks_ = own_callbacks
+        snapshot._set_training(False)
+        row = net.history[-1]
+        loss = row["train_loss"] if valid is None else row["valid_loss"]
+        return snapshot, result(keep.epoch_, loss)
+
     net.callbacks_ = [
         *_named("run", keep, *record_clean, *callbacks),
         *own_callbacks,
-        *_named("end_run", EndRun(keep)),
+        *_named("end_run", EndRun(keep, watcher, so_far)),
     ]
     try:
         with threads_for(net):
@@ -125,26 +164,11 @@ def run(
         net.train_split = None
         net.callbacks_ = own_callbacks
         net._set_training(False)
-    # An epoch that was interrupted has no loss.
-    epochs = [row for row in net.history[n_before:] if "train_loss" in row]
-    return Run(
-        loss_curve=[row["train_loss"] for row in epochs],
-        validation_loss_curve=(
-            []
-            if start_loss is None
-            else [
-                start_loss,
-                *(row["valid_loss"] for row in epochs if "valid_loss" in row),
-            ]
-        ),
-        best_epoch=keep.best_epoch_,
-        # Of no epoch, without validation rows, nobody has computed a loss.
-        best_loss=keep.best_loss_ if epochs or valid else net.mean_loss(train),
-        clean_validation_loss_curve=record_clean[0].losses_ if record_clean else [],
-        diverged_at=keep.diverged_at_,
-        interrupted=net.interrupted_,
-        stopped_early=keep.stopped_early_,
-    )
+    kept = result(keep.best_epoch_, keep.best_loss_)
+    if not kept.loss_curve and valid is None:
+        # Of no epoch, nobody has computed a loss.
+        kept = kept._replace(best_loss=net.mean_loss(train))
+    return kept
 
 
 def _named(name: str, *callbacks: Callback) -> list[tuple[str, Callback]]:

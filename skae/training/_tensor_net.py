@@ -3,7 +3,7 @@
 import copy
 import math
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -172,6 +172,20 @@ class TensorNet(NeuralNet):
     def optimizers(self) -> list[torch.optim.Optimizer]:
         """All optimizers: more than one with Muon."""
         return [getattr(self, f"{name}_") for name in self._optimizers]
+
+    def snapshot(self) -> Self:
+        """Give a copy with the weights as they are now, which is another net to train.
+
+        It has the callbacks that this one has, and no optimizer state.
+        """
+        # Not by copy.copy: skorch would pickle the module, which not every one can be.
+        net = object.__new__(type(self))
+        net.__dict__.update(vars(self), module_=self.plain_module_)
+        for name in (*self._modules, *self._criteria):
+            net.__dict__[f"{name}_"] = copy.deepcopy(net.__dict__[f"{name}_"])
+        net.history_ = copy.copy(self.history)
+        net.reseed(self.seed)
+        return net.initialize_optimizer()
 
     def set_lr(self, lr: float) -> None:
         """Set the learning rate; rates of groups keep their ratio to it."""
