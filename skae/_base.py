@@ -17,11 +17,16 @@ from skae._fitting import FittedByTraining
 from skae._halves import HalvesMixin
 from skae._inference import apply_in_batches, in_evaluation
 from skae._sklearn_compat import check_feature_names_in, check_sample_weight
+from skae._summary import SummaryMixin
 from skae.training import Table, column_statistics
 
 
 class BaseAutoencoder(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, HalvesMixin, FittedByTraining
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    HalvesMixin,
+    SummaryMixin,
+    FittedByTraining,
 ):
     """Base of the autoencoders.
 

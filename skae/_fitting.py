@@ -759,6 +759,22 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         fitted._store(net, result)
         return fitted.__dict__
 
+    def _training_in_words(self) -> str:
+        start = self._start_name() or "the start"
+        kept = f"that of epoch {self.best_epoch_}"
+        if self.best_epoch_ == 0:
+            other_floor = self._has_floor() and not self._start_is_floor()
+            kept = self._floor_name if other_floor and not self.warm_start else start
+        # Without validation rows, or with too few, the loss is that of training rows.
+        curve = self.validation_loss_curve_
+        text = (
+            f"Epochs trained: {self.n_iter_}. State kept: {kept}, with "
+            f"{'validation' if curve else 'training'} loss {self.best_loss_:.4g}"
+        )
+        if curve and self.best_epoch_ > 0:
+            text += f" ({start}: {curve[0]:.4g})"
+        return text + "."
+
     # Data
 
     def _check_X(self, X: Any, *, name: str = "X", reset: bool) -> Table:

@@ -44,6 +44,7 @@ from skae._sklearn_compat import (
     check_sample_weight,
     fit_context,
 )
+from skae._summary import SummaryMixin
 from skae._tasks import CallbackSupportMixin, FitTasks
 from skae.modules._head import EncoderWithHead
 from skae.training import (
@@ -295,6 +296,7 @@ class BasePretrained(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     HalvesMixin,
+    SummaryMixin,
     CallbackSupportMixin,
     BaseEstimator,
 ):
@@ -768,6 +770,20 @@ class BasePretrained(
 
     def _autoencoder(self) -> nn.Module:
         return self.net_.plain_module_.autoencoder
+
+    def _parts(self) -> dict[str, Callable[[Any, Tensor], Tensor]]:
+        return {**super()._parts(), "head": lambda module, x: module(x)}
+
+    def _training_in_words(self) -> str:
+        text = (
+            f"Epochs trained: {self.n_iter_}, on {self.n_labelled_} labelled rows, "
+            f"with training loss {self.loss_curve_[-1]:.4g}"
+        )
+        if self.validation_loss_curve_:
+            text += (
+                f" and lowest validation loss {min(self.validation_loss_curve_):.4g}"
+            )
+        return text + "."
 
     # What scikit-learn asks of an estimator
 

@@ -227,6 +227,8 @@ class RecurrentAutoencoder(BaseAutoencoder):
         self.random_state = random_state
         self.verbose = verbose
 
+    _closed_form_name = "PCA"
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **FittedByTraining._parameter_constraints,
         "series_shape": ["array-like", None],
