@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from skae._base import BaseAutoencoder
+
 ROOT = Path(__file__).parents[1]
 CODE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = {
@@ -18,4 +20,6 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": page}
     for block in PAGES[page]:
+        if "set_callbacks" in block and not hasattr(BaseAutoencoder, "set_callbacks"):
+            continue  # scikit-learn before 1.9 has none
         exec(compile(block, page, "exec"), namespace)
