@@ -300,7 +300,6 @@ class RecurrentAutoencoder(BaseAutoencoder):
         self, X: Table, stream: bool = False
     ) -> tuple[Any, dict[str, Any]]:
         n_steps, n_channels = self.series_shape_
-        unequal = self._may_end and _has_nan(X)
         return SeriesAutoencoder, {
             "n_steps": n_steps,
             "n_channels": n_channels,
@@ -309,10 +308,17 @@ class RecurrentAutoencoder(BaseAutoencoder):
             "hidden_size": int(self.hidden_size),
             "n_layers": int(self.n_layers),
             "bidirectional": bool(self.bidirectional),
-            "recurrent_decoder": self.decoder == "recurrent"
-            or (self.decoder == "auto" and unequal),
+            "recurrent_decoder": self._has_recurrent_decoder(X),
             "linear_path": self._start_is_floor(),
         }
+
+    def _has_recurrent_decoder(self, X: Table) -> bool:
+        if self.decoder != "auto":
+            return self.decoder == "recurrent"
+        if self.warm_start and hasattr(self, "net_"):  # to go on with what there is
+            module: Any = self.module_
+            return module.from_code is not None
+        return self._may_end and _has_nan(X)
 
     def _hold_out(self, X: Table, floor: bool) -> np.ndarray:
         # Distances of rows from the mean need numbers.

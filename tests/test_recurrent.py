@@ -440,6 +440,18 @@ def test_weights_validation_rows_and_warm_start(fitted):
         model.fit(waves(longest=13))
 
 
+@pytest.mark.parametrize("first_equal", [True, False])
+def test_a_warm_start_goes_on_with_the_decoder_that_there_is(first_equal, images):
+    fits = [images, [*images[:150], *(image[:5] for image in images[150:])]]
+    first, second = fits if first_equal else fits[::-1]
+    model = RecurrentAutoencoder(3, series_shape=(8, 8), warm_start=True, **QUICK)
+    model.fit(first)
+    assert (model.module_.from_code is None) == first_equal
+    start = model.transform(images)
+    model.set_params(lr=1e-9).fit(second)
+    assert_allclose(model.transform(images), start, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     "params",
     [
