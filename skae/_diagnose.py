@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae._base import OUTPUTS, BaseAutoencoder
 from skae._sklearn_compat import safe_indexing
-from skae.training import Rows, float_tensor, n_rows_in
+from skae.training import Rows, fill_ends, float_tensor, n_rows_in
 
 # Means over so many rows are known to about 1 %; more would only take longer.
 _MAX_ROWS = 10_000
@@ -268,12 +268,16 @@ class _Evidence:
 
     def __init__(self, estimator: Any, X: Any, X_train: Any) -> None:
         self.estimator = estimator
-        self.X = _sample(estimator, X)
-        if len(self.X) < _MIN_ROWS:
+        self.rows = _sample(estimator, X)
+        if len(self.rows) < _MIN_ROWS:
             raise ValueError(
-                f"X has {len(self.X)} rows; diagnose needs {_MIN_ROWS} or more to tell "
-                "a finding from luck."
+                f"X has {len(self.rows)} rows; diagnose needs {_MIN_ROWS} or more to "
+                "tell a finding from luck."
             )
+        # Where a series has ended, its row is NaN. The mean of the column does not
+        # vary, and is missed by nobody.
+        self.X = fill_ends(self.rows)
+        self.n_values = int(np.count_nonzero(~np.isnan(self.rows)))
         self.X_train = None if X_train is None else _sample(estimator, X_train)
         self.names = getattr(estimator, "feature_names_in_", None)
         self.variance = self.X.var(axis=0)
@@ -306,20 +310,21 @@ class _Evidence:
 
     @cached_property
     def X_given(self) -> np.ndarray:
-        return self.given(self.X)
+        return self.given(self.rows)
 
     @cached_property
     def column_error(self) -> np.ndarray:
-        return _mean_square(self.X - self.reconstruct(self.X_given))
+        squares = _squares(self.rows, self.reconstruct(self.X_given))
+        return squares.mean(axis=0)
 
     @property
     def error(self) -> float:
-        return float(self.column_error.mean())
+        return float(self.column_error.mean()) * self.rows.size / self.n_values
 
     @property
     def total(self) -> float:
         """Variance of the rows, in the units of `error`."""
-        return float(self.variance.mean())
+        return float(self.variance.mean()) * self.rows.size / self.n_values
 
     # The rows are in random order: the first ones are a sample.
     few = slice(_MAX_ROWS_OF_SLOW_RULES)
@@ -333,17 +338,18 @@ class _Evidence:
     def pca_error(self) -> float:
         """Error of PCA of the same size, of rows that it was not fitted to."""
         if self.X_train is not None:
-            splits = [(self.X_train, slice(None))]
+            splits = [(fill_ends(self.X_train), slice(None))]
         else:
             folds = KFold(5, shuffle=True, random_state=0).split(self.X)
             splits = [(self.X[rest], part) for rest, part in folds]
         total = 0.0
+        given = fill_ends(self.X_given)
         for rows, part in splits:
             size = min(self.estimator.n_components_, *rows.shape)
             pca = PCA(size, random_state=0).fit(rows)
-            X_hat = pca.inverse_transform(pca.transform(self.X_given[part]))
-            total += float(np.square(self.X[part] - X_hat).sum())
-        return total / self.X.size
+            X_hat = pca.inverse_transform(pca.transform(given[part]))
+            total += float(_squares(self.rows[part], X_hat).sum())
+        return total / self.n_values
 
     def name(self, column: int) -> str:
         return str(column if self.names is None else self.names[column])
@@ -365,8 +371,10 @@ def _decode(module: Any, z: torch.Tensor) -> torch.Tensor:
     return module.decode(z)
 
 
-def _mean_square(X: np.ndarray) -> np.ndarray:
-    return np.square(X, dtype=np.float64).mean(axis=0)
+def _squares(X: np.ndarray, X_hat: np.ndarray) -> np.ndarray:
+    """Squared errors, in float64; 0 where a series has ended."""
+    error = np.subtract(X, X_hat, dtype=np.float64)
+    return np.square(np.where(np.isnan(X), 0, error))
 
 
 # The rules. Each gives what it has found, None, or why it could not look.
@@ -410,9 +418,8 @@ def _overfitting(evidence: _Evidence) -> Outcome:
     X_train = evidence.X_train
     if X_train is None:
         return "needs X_train."
-    train_error = float(
-        _mean_square(X_train - evidence.reconstruct(evidence.given(X_train))).mean()
-    )
+    squares = _squares(X_train, evidence.reconstruct(evidence.given(X_train)))
+    train_error = float(squares.sum()) / np.count_nonzero(~np.isnan(X_train))
     error = evidence.error
     if error <= max(_HELD_OUT_TO_TRAINING_ERROR * train_error, 1e-6 * evidence.total):
         return None
@@ -476,17 +483,16 @@ def _collapsed_components(evidence: _Evidence) -> Outcome:
         collapsed = np.flatnonzero(told < _ACTIVE_NATS)
         how = f"tell less than {_ACTIVE_NATS} nats of a row"
     else:
-        X = evidence.X[evidence.few]
+        X = evidence.rows[evidence.few]
+        n_values = np.count_nonzero(~np.isnan(X))
         codes = evidence.codes
-        error = float(
-            np.square(X - estimator._apply(_decode, codes)).mean(dtype=np.float64)
-        )
+        error = float(_squares(X, estimator._apply(_decode, codes)).sum()) / n_values
         told = np.empty(size)
         for i in range(size):
             without = codes.copy()
             without[:, i] = codes[:, i].mean()
             X_hat = estimator._apply(_decode, without)
-            told[i] = np.square(X - X_hat).mean(dtype=np.float64) - error
+            told[i] = _squares(X, X_hat).sum() / n_values - error
         floor = max(_RISE_WITHOUT_COMPONENT * error, 1e-12 * evidence.total)
         collapsed = np.flatnonzero(told < floor)
         how = f"lower the error by less than {_RISE_WITHOUT_COMPONENT:.1%} each"

@@ -7,7 +7,7 @@ import pytest
 import torch
 from estimators import BECOMES_PCA, ESTIMATORS, quick
 from modules_for_tests import ByHeart
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.datasets import load_wine
 from sklearn.model_selection import train_test_split
@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from skae import (
     AutoencoderTransformer,
     DenoisingAutoencoder,
+    RecurrentAutoencoder,
     VariationalAutoencoder,
     diagnose,
 )
@@ -225,6 +226,22 @@ def test_every_autoencoder_is_looked_at_and_left_as_it_is(estimator, digits):
     assert_array_equal(model.transform(digits[1]), codes)
     assert_array_equal(torch.random.get_rng_state(), state)
     assert not any(module.training for module in model.net_.module_.modules())
+
+
+def test_where_series_have_ended_there_is_no_error():
+    rng = np.random.RandomState(0)
+    series = [rng.normal(size=(n, 2)) for n in rng.randint(4, 9, size=100)]
+    model = RecurrentAutoencoder(3, init="random", max_epochs=1, random_state=0)
+    model.fit(series)
+    diagnosis = diagnose(model, series, series)
+    figures = diagnosis.findings["no_better_than_pca"].figures
+    error = model.reconstruction_error(series, per_feature=True)
+    assert_allclose(figures["error"], np.nanmean(error), rtol=1e-6)
+    assert 0 < figures["pca_error"] < np.nanvar(np.concatenate(series))
+    assert f"mean squared error {np.nanmean(error):.3g} (10" in diagnosis.title
+    assert "overfitting" not in diagnosis.findings  # they are the same rows
+    # Ends alone are no reason to call a column or a component bad.
+    assert diagnosis.findings.keys() <= {"no_better_than_pca", "collapsed_components"}
 
 
 def test_output_does_not_matter(beginner, digits):
