@@ -437,7 +437,7 @@ def check_hidden(module: Any, x: Tensor, parameter: str = "output") -> list[int]
             f"{parameter}='hidden' needs a module with a method hidden(x) that gives a "
             f"list of activations, and {name} has none. Set {parameter}='code'."
         )
-    widths = [part.shape[1] for part in module.hidden(x)]
+    widths = hidden_widths(module, x)
     if not widths:
         raise ValueError(
             f"{parameter}='hidden' needs an encoder with hidden layers, and {name} has "
@@ -445,6 +445,11 @@ def check_hidden(module: Any, x: Tensor, parameter: str = "output") -> list[int]
             "autoencoder to one width or more."
         )
     return widths
+
+
+def hidden_widths(module: Any, x: Tensor) -> list[int]:
+    """Give the widths of the hidden activations; none if there are no such layers."""
+    return [part.shape[1] for part in module.hidden(x)]
 
 
 def check_noise(net: AutoencoderNet, x: Tensor) -> None:

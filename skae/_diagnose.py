@@ -15,7 +15,9 @@ from sklearn.model_selection import KFold
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_is_fitted
 
+from skae import _checks as checks
 from skae._base import OUTPUTS, BaseAutoencoder
+from skae._inference import in_evaluation
 from skae._sklearn_compat import safe_indexing
 from skae.training import Rows, fill_ends, float_tensor, n_rows_in
 
@@ -438,11 +440,13 @@ def _dead_units(evidence: _Evidence) -> Outcome:
     estimator = evidence.estimator
     if not hasattr(estimator.module_, "hidden"):
         return "the module has no method hidden."
-    try:
-        sizes = estimator._hidden_sizes()
-    except ValueError:
+    X = evidence.X_given[evidence.few]
+    with torch.inference_mode():
+        x = float_tensor(X[:2], estimator.net_.device, copy=True)
+        sizes = checks.hidden_widths(in_evaluation(estimator.module_), x)
+    if not sizes:
         return "there are no hidden layers."
-    activations = estimator._apply(OUTPUTS["hidden"], evidence.X_given[evidence.few])
+    activations = estimator._apply(OUTPUTS["hidden"], X)
     layers = np.split(activations, np.cumsum(sizes)[:-1], axis=1)
     bounds = _BOUNDS.get(getattr(estimator, "activation", ""))
     dead, saturated = [], []
