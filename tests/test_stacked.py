@@ -95,9 +95,9 @@ def test_inputs_of_a_layer_are_what_the_layers_below_give(digits, monkeypatch):
     seen = []
     train_layer = StackedAEPretrainer._train_layer
 
-    def spy(self, module, i, train, valid):
+    def spy(self, module, i, train, valid, tasks):
         seen.append((train.X.clone(), valid.X.clone()))
-        return train_layer(self, module, i, train, valid)
+        return train_layer(self, module, i, train, valid, tasks)
 
     monkeypatch.setattr(StackedAEPretrainer, "_train_layer", spy)
     model = fit(digits[0], fine_tune_epochs=0)
