@@ -1,6 +1,7 @@
 """scikit-learn's callbacks see the epochs of a fit, and may end it."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, Checkpoint
 
 import skae
 from skae import (
@@ -179,6 +180,17 @@ def test_checkpoints(curved, tmp_path):
         loaded = skae.load(path)
         assert_array_equal(loaded.transform(curved), model.transform(curved))
         assert loaded.n_iter_ == 2
+
+
+def test_checkpoints_of_skorch(curved, tmp_path):
+    file = tmp_path / "net.pickle"
+    others = dict.fromkeys(["f_params", "f_optimizer", "f_criterion", "f_history"])
+    checkpoint = Checkpoint(monitor=None, f_pickle=str(file), **others)
+    recorder = Recorder(look=lambda fitted: fitted.net_)
+    quick(AutoencoderTransformer, callbacks=[checkpoint]).set_callbacks(recorder).fit(
+        curved
+    )
+    assert len(pickle.loads(file.read_bytes()).history) == 3
 
 
 def test_rows_that_callbacks_are_given(curved):

@@ -146,6 +146,10 @@ class EndRun(Callback):
         self.watcher = watcher
         self.so_far = so_far
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A net that is saved while it trains is saved without what serves this run.
+        return {**vars(self), "watcher": None, "so_far": None}
+
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         if self.watcher is not None:
             self.watcher.begin_epoch()
