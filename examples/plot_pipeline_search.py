@@ -1,0 +1,140 @@
+"""
+Tuning an autoencoder before a classifier
+=========================================
+
+How many codes, and which hidden layers? Before a classifier, neither needs a guess: an
+autoencoder is a step of a pipeline, and a grid search over the whole pipeline chooses
+both by the accuracy of the classifier. PCA, which is in the same grid, is what to beat.
+
+Codes must be short for it to pay. With four, logistic regression on the autoencoder's
+is right for 93 % of the digits, on PCA's for 80 %. With sixteen the difference is a
+point or less, and with 32, which the search prefers, none; all 64 columns without any
+step before the classifier do as well. So take the step where codes are to be short, for
+speed, for memory or to look at them, and else leave it out.
+"""
+
+# %%
+# The data: scikit-learn's digits, a quarter of them held out from all that follows.
+
+import argparse
+import time
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    GridSearchCV,
+    StratifiedKFold,
+    cross_val_score,
+    train_test_split,
+)
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import MinMaxScaler
+
+from skae import AutoencoderTransformer
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--fast", action="store_true", help="few settings and epochs")
+parser.add_argument("--output", type=Path, default=Path("pipeline_search.png"))
+args = parser.parse_args()
+
+X, y = load_digits(return_X_y=True)
+X, X_test, y, y_test = train_test_split(X, y, stratify=y, random_state=0)
+
+# %%
+# A step is a parameter like any other, so PCA and autoencoders are in one grid. In each
+# fold, all of them see nothing of the rows that they are judged by.
+
+sizes = [2, 8] if args.fast else [2, 4, 8, 16, 32]
+layers = [(30,)] if args.fast else [(100,), (100, 100)]
+autoencoder = AutoencoderTransformer(
+    max_epochs=3 if args.fast else "auto", random_state=0
+)
+pipeline = Pipeline(
+    [
+        ("scale", MinMaxScaler()),
+        ("reduce", PCA(random_state=0)),
+        ("classify", LogisticRegression(max_iter=5_000)),
+    ]
+)
+grid = [
+    {"reduce__n_components": sizes},
+    {
+        "reduce": [autoencoder],
+        "reduce__n_components": sizes,
+        "reduce__hidden_layer_sizes": layers,
+    },
+]
+folds = StratifiedKFold(2 if args.fast else 3, shuffle=True, random_state=0)
+search = GridSearchCV(pipeline, grid, cv=folds)
+start = time.perf_counter()
+search.fit(X, y)
+seconds = time.perf_counter() - start
+
+# %%
+# What the search has found: accuracy by size and layers.
+
+results = search.cv_results_
+params, accuracy = results["params"], results["mean_test_score"]
+error = results["std_test_score"] / np.sqrt(folds.n_splits - 1)
+lines = {"PCA": np.array(["reduce" not in each for each in params])}
+for widths in layers:
+    of_widths = [each.get("reduce__hidden_layer_sizes") == widths for each in params]
+    lines[f"layers {widths}"] = np.array(of_widths)
+
+print(f"{len(params)} settings, {folds.n_splits} folds: {seconds:.0f} seconds\n")
+print(f"{'size of the code':18}" + "".join(f"{size:>8}" for size in sizes))
+for name, of_line in lines.items():
+    print(f"{name:18}" + "".join(f"{each:8.3f}" for each in accuracy[of_line]))
+
+# %%
+# The best of a grid owes something to luck. What it is worth, the rows tell that were
+# held out; the best of PCA and the classifier on all columns are there to compare with.
+
+all_columns = clone(pipeline).set_params(reduce="passthrough")
+folds_accuracy = cross_val_score(all_columns, X, y, cv=folds).mean()
+contenders = {
+    "best autoencoder": np.argmax(np.where(lines["PCA"], 0, accuracy)),
+    "best PCA": np.argmax(np.where(lines["PCA"], accuracy, 0)),
+}
+print(f"\n{'':18}{'cross-validated':>17}{'held out':>10}")
+for name, i in contenders.items():
+    # Steps in a grid are shared: a clone may be fitted without harm to the others.
+    chosen = clone(pipeline).set_params(**clone(params[i], safe=False)).fit(X, y)
+    print(f"{name:18}{accuracy[i]:>17.3f}{chosen.score(X_test, y_test):>10.3f}")
+held_out = all_columns.fit(X, y).score(X_test, y_test)
+print(f"{'all columns':18}{folds_accuracy:>17.3f}{held_out:>10.3f}")
+
+# %%
+# Each point is the mean over the folds; bars are one standard error of it.
+
+figure, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
+for i, (name, of_line) in enumerate(lines.items()):
+    ax.errorbar(
+        np.array(sizes) * 1.02**i,  # side by side, so that bars can be told apart
+        accuracy[of_line],
+        error[of_line],
+        linestyle=["-", "--", "-."][i],
+        color=["C7", "C0", "C1"][i],
+        marker="o",
+        capsize=3,
+        label=name if name == "PCA" else f"autoencoder, {name}",
+    )
+ax.axhline(folds_accuracy, color="0.3", linewidth=1, label=f"all {X.shape[1]} columns")
+ax.set(
+    xscale="log",
+    xticks=sizes,
+    xticklabels=[str(size) for size in sizes],
+    xlabel="size of the code",
+    ylabel="accuracy, cross-validated",
+    title="Digits: logistic regression on codes",
+)
+ax.minorticks_off()
+ax.grid(alpha=0.3)
+ax.legend()
+figure.savefig(args.output, dpi=110)
+print(f"\nPicture: {args.output}")
