@@ -119,6 +119,30 @@ def test_colour_images_are_between_0_and_1():
     assert_allclose(values[:2, :2].ravel(), (X[0] - X.min()) / np.ptp(X))
 
 
+def test_images_of_one_channel_are_grey(digits):
+    X = 16 * digits[0][:50]  # not between 0 and 1, as colours are
+    model = AutoencoderTransformer(2, max_epochs=1, random_state=0).fit(X)
+    for shape in ((8, 8), (8, 8, 1)):
+        images = X[:4].reshape(2, 2, *shape)
+        pictures = [
+            ReconstructionDisplay(X[:2], X[:2], image_shape=shape).plot().image_,
+            CodeGridDisplay(images).plot().image_,
+            FeatureDisplay(X[:4], image_shape=shape).plot().image_,
+        ]
+        for picture in pictures:
+            assert picture.get_array().shape == (17, 17)
+            assert np.nanmax(picture.get_array()) == picture.get_clim()[1] == 16
+        points = model.transform(X)
+        for display in (
+            CodeMapDisplay.from_estimator(model, X, image_shape=shape),
+            CodeMapDisplay(points, images=X.reshape(-1, *shape)).plot(),
+        ):
+            thumbnails = [each.offsetbox for each in display.thumbnails_]
+            assert {each.get_data().shape for each in thumbnails} == {(8, 8)}
+            assert max(each.get_data().max() for each in thumbnails) > 1
+            assert {each.image.norm.vmax for each in thumbnails} == {16}
+
+
 def test_tables_are_shown_in_standard_deviations():
     wine = load_wine(as_frame=True).data
     X = wine.iloc[:6]

@@ -72,4 +72,10 @@ def as_images(rows: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
             f"rows have {rows.shape[-1]} columns. Give (height, width) or (height, "
             "width, n_channels) of that many."
         )
-    return rows.reshape(*rows.shape[:-1], *image_shape)
+    return grey(rows.reshape(*rows.shape[:-1], *image_shape), len(image_shape) == 3)
+
+
+def grey(images: np.ndarray, with_channels: bool) -> np.ndarray:
+    """Leave out the channel of images that have one: they have no colours."""
+    one = with_channels and images.shape[-1] == 1
+    return images[..., 0] if one else images

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from skae.plotting._axes import as_images, new_axes, show_images
+from skae.plotting._axes import as_images, grey, new_axes, show_images
 
 
 class CodeGridDisplay:
@@ -155,6 +155,7 @@ class CodeGridDisplay:
         """
         ax = new_axes(ax, "CodeGridDisplay.plot")
         images = np.asarray(self.images, dtype=float)
+        images = grey(images, images.ndim == 5)
         self.image_ = show_images(ax, images, images.min(), images.max())
         ax.set(xticks=[], yticks=[], xlabel=self.names[0], ylabel=self.names[1])
         self.ax_, self.figure_ = ax, ax.figure

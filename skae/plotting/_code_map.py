@@ -9,7 +9,7 @@ from sklearn.manifold import TSNE
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from skae.plotting._axes import COLOURS, as_images, new_axes
+from skae.plotting._axes import COLOURS, as_images, grey, new_axes
 
 _EMBEDDINGS = {
     "pca": lambda: PCA(2, random_state=0),
@@ -205,6 +205,7 @@ class CodeMapDisplay:
         from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
         images = np.asarray(self.images, dtype=float)
+        images = grey(images, images.ndim == 4)
         low, high = images.min(), images.max()
         if images.ndim == 4:  # matplotlib takes colours between 0 and 1
             images = (images - low) / ((high - low) or 1)
