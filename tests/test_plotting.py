@@ -1,5 +1,6 @@
 """The displays."""
 
+import copy
 import sys
 
 import matplotlib
@@ -318,6 +319,24 @@ def test_grid_of_codes(model, digits):
     )
     with pytest.raises(ValueError, match="components must be two of the 3"):
         CodeGridDisplay.from_estimator(model, X, image_shape=(8, 8), components=(0, 3))
+
+
+@pytest.mark.parametrize("output", ["reconstruction", "hidden"])
+def test_codes_are_shown_whatever_transform_gives(model, digits, output):
+    X = digits[0][:50]
+    other = copy.copy(model).set_params(output=output)
+    ways = [
+        lambda model: CodeMapDisplay.from_estimator(model, X).points_.get_offsets(),
+        lambda model: CodeGridDisplay.from_estimator(
+            model, X, image_shape=(8, 8), n_steps=3
+        ).image_.get_array(),
+        lambda model: CodeGridDisplay.from_path(
+            model, X[0], X[1], image_shape=(8, 8)
+        ).image_.get_array(),
+    ]
+    for show in ways:
+        assert_array_equal(show(other), show(model))
+    assert other.output == output
 
 
 def test_way_between_two_rows(model, digits):

@@ -1,5 +1,6 @@
 """What the displays share."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,16 @@ def new_axes(ax: Any, caller: str) -> Any:
             "`pip install matplotlib`, or skae with the extra 'plot'."
         ) from error
     return plt.subplots(layout="constrained")[1] if ax is None else ax
+
+
+def giving(estimator: Any, output: str) -> Any:
+    """Give a fitted estimator whose `transform` gives "code", or something else.
+
+    Transformers that are no autoencoders give codes alone, and are left as they are.
+    """
+    if not hasattr(estimator, "output"):
+        return estimator
+    return copy.copy(estimator).set_params(output=output)
 
 
 def mosaic(images: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from skae.plotting._axes import as_images, grey, new_axes, show_images
+from skae.plotting._axes import as_images, giving, grey, new_axes, show_images
 
 
 class CodeGridDisplay:
@@ -85,6 +85,7 @@ class CodeGridDisplay:
         display : CodeGridDisplay
         """
         check_is_fitted(estimator)
+        estimator = giving(estimator, "code")
         codes = np.asarray(estimator.transform(X))
         across, up = components
         if not all(0 <= i < codes.shape[1] for i in components):
@@ -135,6 +136,7 @@ class CodeGridDisplay:
         display : CodeGridDisplay
         """
         check_is_fitted(estimator)
+        estimator = giving(estimator, "code")
         codes = np.asarray(estimator.transform(np.stack([x_from, x_to])))
         path = np.linspace(codes[0], codes[1], n_steps)
         rows = np.asarray(estimator.inverse_transform(path))

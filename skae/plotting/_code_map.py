@@ -9,7 +9,7 @@ from sklearn.manifold import TSNE
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from skae.plotting._axes import COLOURS, as_images, grey, new_axes
+from skae.plotting._axes import COLOURS, as_images, giving, grey, new_axes
 
 _EMBEDDINGS = {
     "pca": lambda: PCA(2, random_state=0),
@@ -129,7 +129,7 @@ class CodeMapDisplay:
             raise ValueError(
                 f"embedding must be 'pca', 'tsne', or a transformer. Got {embedding!r}."
             )
-        codes = np.asarray(estimator.transform(X))
+        codes = np.asarray(giving(estimator, "code").transform(X))
         if codes.shape[1] < 2:
             codes = np.column_stack([codes, np.zeros(len(codes))])
         name = "code"

@@ -1,6 +1,5 @@
 """What the units and components of an autoencoder respond to, or stand for."""
 
-import copy
 import math
 from collections.abc import Sequence
 from typing import Any, Self
@@ -9,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from skae.plotting._axes import COLOURS, as_images, new_axes, show_images
+from skae.plotting._axes import COLOURS, as_images, giving, new_axes, show_images
 
 _NAMES = {"weights": "unit", "atoms": "component", "inputs": "unit"}
 
@@ -268,17 +267,12 @@ def _first_weights(estimator: Any) -> np.ndarray:
     )
 
 
-def _giving(estimator: Any, output: str) -> Any:
-    """Give a fitted estimator whose `transform` gives something else."""
-    return copy.copy(estimator).set_params(output=output)
-
-
 def _activations(estimator: Any, X: Any) -> np.ndarray:
-    return np.asarray(_giving(estimator, "hidden").transform(X))
+    return np.asarray(giving(estimator, "hidden").transform(X))
 
 
 def _atoms(estimator: Any, X: Any) -> np.ndarray:
-    estimator = _giving(estimator, "code")
+    estimator = giving(estimator, "code")
     codes = np.asarray(estimator.transform(X))
     middle = np.median(codes, axis=0)
     steps = np.vstack([middle, middle + np.diag(codes.std(axis=0))])
