@@ -50,8 +50,9 @@ class RecurrentAutoencoder(BaseAutoencoder):
     better, and PCA is kept otherwise.
 
     **What it is for.** Series of unequal length, which no table holds without gaps. On
-    series of equal length a dense network is as good or better and trains sooner: try
-    :class:`AutoencoderTransformer` on the flattened series first.
+    series of equal length a dense network trains sooner and is often as good: try
+    :class:`AutoencoderTransformer` on the flattened series first. With many series, ten
+    passes or more and ``decoder="recurrent"``, this one may reconstruct better.
 
     **What X may be**, in `fit` and in all other methods:
 
