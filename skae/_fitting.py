@@ -616,6 +616,10 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             **self._net_options(),
             **arguments,
         )
+        if "iterator_valid__batch_size" not in (self.net_params or {}):
+            net.iterator_valid__batch_size = recipe.evaluation_rows(
+                net.plain_module_, X.shape[1]
+            )
         with torch.no_grad(), net.private_random_state_:
             net.module_.eval()
             rows = float_tensor(X[:2], net.device, copy=True)
@@ -660,7 +664,6 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             verbose=int(self.verbose >= 2),
             **{
                 "lr": self._lr(),
-                "iterator_valid__batch_size": recipe.EVALUATION_ROWS,
                 **{f"optimizer__{name}": value for name, value in options.items()},
                 **arguments,
                 **self._net_params(of_module=False),

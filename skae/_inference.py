@@ -10,12 +10,6 @@ from torch import Tensor, nn
 
 from skae.training import Table, float_tensor, recipe
 
-# Batches for the module hold at most so many bytes of input.
-_BYTES = 2**24
-# Batches are filled up to multiples of this many rows. Matrix products treat odd rows
-# apart, with other rounding, and a row's code would depend on the rows beside it.
-_BLOCK = 16
-
 
 def in_evaluation(module: nn.Module) -> Any:
     """Give a module in evaluation mode: a copy, if its user left it in another."""
@@ -66,16 +60,15 @@ def apply_in_batches(
         `out` if it is given.
     """
     module = in_evaluation(module)
-    batch_size = min(recipe.EVALUATION_ROWS, _BYTES // (4 * X.shape[1]))
-    batch_size = max(_BLOCK, batch_size - batch_size % _BLOCK)
+    batch_size = recipe.evaluation_rows(module, X.shape[1])
     with torch.inference_mode():
         for start in range(0, len(X), batch_size):
             rows = slice(start, start + batch_size)
             batch = X[rows]
             x = float_tensor(batch, device, copy=copy_rows)
             n_rows = len(x)
-            if n_rows % _BLOCK:
-                x = torch.cat([x, x[-1:].expand(-n_rows % _BLOCK, -1)])
+            if n_rows % recipe.BLOCK_ROWS:
+                x = torch.cat([x, x[-1:].expand(-n_rows % recipe.BLOCK_ROWS, -1)])
             part = function(module, x)[:n_rows].cpu().numpy()
             if then is not None:
                 part = then(batch, part)

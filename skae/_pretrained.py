@@ -638,7 +638,9 @@ class BasePretrained(
             device=str(device),
             verbose=int(self.verbose >= 2),
             **{
-                "iterator_valid__batch_size": recipe.EVALUATION_ROWS,
+                "iterator_valid__batch_size": recipe.evaluation_rows(
+                    autoencoder, rows.shape[1]
+                ),
                 "optimizer__weight_decay": self.weight_decay,
                 "optimizer__param_groups": [("*autoencoder.*", {"lr": encoder_lr})],
                 **{f"optimizer__{name}": value for name, value in options.items()},

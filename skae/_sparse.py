@@ -19,7 +19,6 @@ from skae.training import (
     Table,
     dense_rows,
     pca_start,
-    recipe,
     standardize,
     start_as_atoms,
     start_as_pairs,
@@ -310,15 +309,20 @@ class SparseAutoencoder(BaseAutoencoder):
         n_rows = len(rows.X)
         weights = rows.X.new_ones(n_rows) if rows.y is None else rows.y
         module = net.plain_module_
-        codes = []
+        size = net.evaluation_rows
+        total: Any = 0.0
+        lows, highs = [], []
         with torch.inference_mode():
-            for x in rows.X.split(recipe.EVALUATION_ROWS):
+            for x, weight in zip(rows.X.split(size), weights.split(size), strict=True):
                 z = module.encode(x)
-                codes.append(z if module.in_interval else (z > 0).to(z.dtype))
-            z = torch.cat(codes)
-            activity = weights @ z / weights.sum()
+                active = z if module.in_interval else (z > 0).to(z.dtype)
+                total = total + weight.double() @ active.double()
+                lows.append(active.amin(dim=0))
+                highs.append(active.amax(dim=0))
+            activity = total / weights.double().sum()
             dead = activity == 0
             if module.in_interval:
-                dead = z.amax(dim=0) - z.amin(dim=0) < _DEAD_RANGE
-        self.code_activity_ = activity.double().cpu().numpy()
+                low, high = torch.stack(lows).amin(0), torch.stack(highs).amax(0)
+                dead = high - low < _DEAD_RANGE
+        self.code_activity_ = activity.cpu().numpy()
         self.n_dead_units_ = int(dead.sum())

@@ -343,9 +343,12 @@ class VariationalAutoencoder(BaseAutoencoder):
         module = net.plain_module_
         weight = None if sample_weight is None else rows.y.cpu().numpy()
         with torch.inference_mode():
-            divergence = module.divergence(*module.encode_distribution(rows.X))
+            parts = [
+                module.divergence(*module.encode_distribution(x))
+                for x in rows.X.split(net.evaluation_rows)
+            ]
         self.kl_per_component_ = np.average(
-            divergence.double().cpu().numpy(), axis=0, weights=weight
+            torch.cat(parts).double().cpu().numpy(), axis=0, weights=weight
         )
         self.active_components_ = np.flatnonzero(self.kl_per_component_ > _ACTIVE)
 

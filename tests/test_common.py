@@ -33,7 +33,13 @@ from sklearn.utils.estimator_checks import (
 )
 from skorch.callbacks import Callback
 
-from skae import AutoencoderTransformer
+from skae import (
+    AutoencoderTransformer,
+    ConvAutoencoder,
+    RecurrentAutoencoder,
+    SparseAutoencoder,
+    VariationalAutoencoder,
+)
 from skae.training import AutoencoderNet
 
 pytestmark = pytest.mark.filterwarnings(BECOMES_PCA)
@@ -252,6 +258,33 @@ def test_a_fit_within_a_fit_leaves_it_on_one_thread(curved, two_threads):
     )
     assert {threads for _, threads in NotesThreads.seen} == {1}
     assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize(
+    "estimator, bound",
+    [
+        (ConvAutoencoder, "_INPUT_BYTES"),
+        (ConvAutoencoder, "_ACTIVATION_BYTES"),
+        (RecurrentAutoencoder, "_ACTIVATION_BYTES"),
+        (SparseAutoencoder, "_INPUT_BYTES"),
+        (VariationalAutoencoder, "_INPUT_BYTES"),
+    ],
+)
+def test_wide_rows_pass_in_small_batches(estimator, bound, digits, monkeypatch):
+    monkeypatch.setattr(f"skae.training._recipe.{bound}", 4 * 64 * 32)
+    sizes = []
+
+    def look(module, arguments):
+        has_weights = any(True for _ in module.parameters(recurse=False))
+        if has_weights and not torch.is_grad_enabled():
+            sizes.append(arguments[0].shape[0])
+
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(look)
+    try:
+        quick(estimator, init="random").fit(digits[0]).score_samples(digits[0])
+    finally:
+        hook.remove()
+    assert 0 < max(sizes) <= 32
 
 
 @every_estimator

@@ -100,6 +100,7 @@ class ConvolutionalAutoencoder(StandardizedModule):
         encoder: list[nn.Module] = []
         decoder: list[nn.Module] = []
         size = (height, width)
+        self.n_activations = n_features
         for d_in, d_out in itertools.pairwise([n_channels, *n_filters]):
             kernel = _on_axes(lambda n: kernel_size if n > 1 else 1, size)
             padding = _on_axes(lambda k: k // 2, kernel)
@@ -110,6 +111,10 @@ class ConvolutionalAutoencoder(StandardizedModule):
             if pooling:
                 block = _on_axes(lambda n: min(stride, n), size)
                 encoder.append(nn.MaxPool2d(block, ceil_mode=True))
+            n_pixels = math.prod(
+                size if pooling else _on_axes(lambda n: math.ceil(n / stride), size)
+            )
+            self.n_activations = max(self.n_activations, d_out * n_pixels)
             # Several sizes become the same one by a stride; this tells which it was.
             rest = _on_axes(lambda n: (n - 1) % stride, size)
             decoder = [

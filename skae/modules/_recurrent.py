@@ -120,6 +120,8 @@ class SeriesAutoencoder(StandardizedModule):
         if linear_path:
             self.linear_encoder = nn.Linear(n_features, n_components, bias=False)
             self.linear_decoder = nn.Linear(n_components, n_features, bias=False)
+        # The gates of an LSTM are four times as many as its states.
+        self.n_activations = 4 * n_steps * hidden_size
         # Entries of a code are about this large in units of the scale. The gates of a
         # recurrent layer would be shut by larger ones than 1.
         self._code_size = math.sqrt(max(1.0, n_features / n_components))

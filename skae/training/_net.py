@@ -17,7 +17,6 @@ from skae.losses import mean_loss_with_gradient, row_losses
 from skae.noise import Noise, SwapNoise
 from skae.training._batches import Rows
 from skae.training._processes import Share, begin_together, own_generator
-from skae.training._recipe import EVALUATION_ROWS
 from skae.training._tensor_net import TensorNet
 
 
@@ -265,7 +264,8 @@ class AutoencoderNet(TensorNet):
         """Loss of each row, in float64."""
         self._set_training(False)
         parts = rows.X if isinstance(rows.X, tuple) else (rows.X,)
-        batches = zip(*(part.split(EVALUATION_ROWS) for part in parts), strict=True)
+        size = self.evaluation_rows
+        batches = zip(*(part.split(size) for part in parts), strict=True)
         with torch.no_grad():
             losses = [self.row_losses_with(self.module_, *batch) for batch in batches]
         return torch.cat(losses).double().cpu().numpy()

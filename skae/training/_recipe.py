@@ -30,6 +30,12 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 # Batches without gradients: smaller ones would take longer, larger ones more memory.
 EVALUATION_ROWS = 4096
+# So much of input and of activations at once, of wide rows and large networks.
+_INPUT_BYTES = 2**24
+_ACTIVATION_BYTES = 2**27
+# Batches are filled up to multiples of this many rows. Matrix products treat odd rows
+# apart, with other rounding, and a row's code would depend on the rows beside it.
+BLOCK_ROWS = 16
 _N_STEPS = 2000
 _N_LBFGS_EPOCHS = 100
 # Of a phase that trains a single layer, as parts of the above.
@@ -57,6 +63,19 @@ def batch_size(optimizer: Any, n_samples: int, denoising: bool = False) -> int:
     if optimizer == "lbfgs":
         return n_samples
     return int(np.clip(n_samples // (5 if denoising else 10), 16, 256))
+
+
+def evaluation_rows(module: Any, n_features: int) -> int:
+    """Give the rows of a batch without gradients, a multiple of `BLOCK_ROWS`.
+
+    A module that makes much of a row tells by `n_activations` how many numbers its
+    widest layer does.
+    """
+    n_rows = min(EVALUATION_ROWS, _INPUT_BYTES // (4 * n_features))
+    n_activations = getattr(module, "n_activations", 0)
+    if n_activations > 0:
+        n_rows = min(n_rows, _ACTIVATION_BYTES // (4 * n_activations))
+    return max(BLOCK_ROWS, n_rows - n_rows % BLOCK_ROWS)
 
 
 def weight_decay(optimizer: Any, n_samples: int, n_features: int) -> float:

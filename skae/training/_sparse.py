@@ -9,7 +9,6 @@ from torch import Tensor
 from skae.losses import kl_penalty, l1_penalty
 from skae.training._batches import Rows
 from skae.training._net import AutoencoderNet
-from skae.training._recipe import EVALUATION_ROWS
 from skae.training._start import Columns
 from skae.training._streaming import Table, dense_rows, float_tensor
 
@@ -99,7 +98,7 @@ class SparseNet(AutoencoderNet):
             activity = torch.cat(
                 [
                     module.activity(module.encode(x))
-                    for x in rows.X.split(EVALUATION_ROWS)
+                    for x in rows.X.split(self.evaluation_rows)
                 ]
             )
             penalties = self._penalties(activity, rows.y)

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from skae.losses import row_losses
 from skae.training._batches import Rows
-from skae.training._recipe import EVALUATION_ROWS
 from skae.training._tensor_net import TensorNet
 
 
@@ -83,7 +82,8 @@ class SupervisedNet(TensorNet):
     def row_losses(self, rows: Rows) -> np.ndarray:
         """Loss of each row, in float64."""
         self._set_training(False)
-        batches = zip(*(part.split(EVALUATION_ROWS) for part in rows.X), strict=True)
+        size = self.evaluation_rows
+        batches = zip(*(part.split(size) for part in rows.X), strict=True)
         with torch.no_grad():
             losses = [
                 row_losses(self.criterion_, self.module_(x), y) for x, y in batches

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from skae.training._batches import Rows, make_batches
 from skae.training._random import PrivateRandomState
+from skae.training._recipe import EVALUATION_ROWS
 
 
 class TensorNet(NeuralNet):
@@ -53,6 +55,7 @@ class TensorNet(NeuralNet):
         iterator_train: Any = make_batches,
         iterator_train__shuffle: bool = True,
         iterator_valid: Any = make_batches,
+        iterator_valid__batch_size: int = EVALUATION_ROWS,
         dataset: Any = Rows,
         train_split: Any = None,
         verbose: int = 0,
@@ -66,6 +69,7 @@ class TensorNet(NeuralNet):
             iterator_train=iterator_train,
             iterator_train__shuffle=iterator_train__shuffle,
             iterator_valid=iterator_valid,
+            iterator_valid__batch_size=iterator_valid__batch_size,
             dataset=dataset,
             train_split=train_split,
             verbose=verbose,
@@ -73,6 +77,7 @@ class TensorNet(NeuralNet):
         )
 
     lr: float
+    iterator_valid__batch_size: int
     module_: Any
     criterion_: Any
 
@@ -224,6 +229,12 @@ class TensorNet(NeuralNet):
                 callback.lr_scheduler_ = None
 
     # Losses and epochs
+
+    @property
+    def evaluation_rows(self) -> int:
+        """Rows in a batch without gradients."""
+        size = self.iterator_valid__batch_size
+        return size if size > 0 else sys.maxsize  # -1 is all rows
 
     def row_losses(self, rows: Rows) -> np.ndarray:
         """Loss of each row, in float64; a subclass knows how."""
