@@ -22,6 +22,7 @@ from skae.training import (
     dense_rows,
     float_tensor,
     pca_start,
+    standardize,
     start_statistics,
 )
 
@@ -132,10 +133,7 @@ class BaseDenseAutoencoder(BaseAutoencoder):
     ) -> None:
         if self.module is not None or self._uses_logits():
             return
-        columns = start_statistics(X, sample_weight)
-        net.plain_module_.standardize(
-            torch.as_tensor(columns.mean), torch.tensor(columns.scale)
-        )
+        columns = standardize(net.plain_module_, X, sample_weight)
         checks.check_offset(columns.mean, columns.scale)
         if self._start_is_floor():
             start = self._linear_start(net, X, columns, sample_weight)

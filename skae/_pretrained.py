@@ -62,6 +62,7 @@ from skae.training import (
     recipe,
     run,
     schedule_callbacks,
+    standardize,
 )
 
 _N_STEPS = 300
@@ -835,8 +836,7 @@ def _random_module(
         trained = net.plain_module_
         module.standardize(trained.mean.cpu(), trained.scale.cpu())
     elif not pretrainer._uses_logits():
-        columns = column_statistics(X, sample_weight)
-        module.standardize(torch.as_tensor(columns.mean), torch.tensor(columns.scale))
+        standardize(module, X, sample_weight)
     return module, arguments
 
 
