@@ -215,6 +215,18 @@ def test_weight_two_is_the_row_twice_at_full_batch(penalty, curved):
 
 
 @pytest.mark.parametrize("penalty", ["topk", "l1", "kl"])
+def test_equal_weights_are_as_none(penalty, curved):
+    # At this rate the start decides: rounding may change which units are the largest.
+    model = SparseAutoencoder(12, penalty=penalty, lr=1e-6, **QUICK)
+    codes = model.fit(curved).transform(curved)
+    # Rows of weight zero are as if they were not there.
+    X = np.concatenate([curved, curved[:50] + 1])
+    weight = np.r_[np.full(len(curved), 3.0), np.zeros(50)]
+    model.fit(X, sample_weight=weight)
+    assert_allclose(model.transform(curved), codes, atol=1e-4)
+
+
+@pytest.mark.parametrize("penalty", ["topk", "l1", "kl"])
 def test_results_do_not_depend_on_units(penalty, digits):
     X = digits[0]
     model = SparseAutoencoder(40, penalty=penalty, **QUICK)

@@ -142,7 +142,10 @@ def start_as_atoms(
     """
     X, sample_weight = dense_rows(X, sample_weight)
     n_units = module.decoder.in_features
-    p = None if sample_weight is None else sample_weight / sample_weight.sum()
+    p = None
+    if sample_weight is not None and np.ptp(sample_weight) > 0:
+        # With equal weights as without: numpy draws otherwise where there is a `p`.
+        p = sample_weight / sample_weight.sum()
     order = random_state.choice(
         len(X), min(max(n_units, _FIT_ROWS), len(X)), replace=False, p=p
     )
