@@ -393,10 +393,16 @@ class VariationalAutoencoder(BaseAutoencoder):
                 "return_std=True gives the standard deviations of codes, and transform "
                 f"gives none with output={self.output!r}. Set output='code'."
             )
-        Z = super().transform(X, out=out)
         if not return_std:
-            return Z
-        return Z, self._apply(_code_std, self._check_new_rows(X))
+            return super().transform(X, out=out)
+        rows = self._check_new_rows(X)
+        if out is not None:
+            checks.check_out(out, (len(rows), self._n_features_out))
+        Z, std = np.hsplit(self._apply(_code_and_std, rows), 2)
+        if out is not None:
+            out[:] = Z
+            Z = out
+        return Z, std
 
     def score_samples(self, X: ArrayLike, n_draws: int = 1) -> np.ndarray:
         """Give a lower bound on the log-density of each row.
@@ -473,5 +479,6 @@ def _decode(module: Any, z: Tensor) -> Tensor:
     return module.decode(z)
 
 
-def _code_std(module: Any, x: Tensor) -> Tensor:
-    return (module.encode_distribution(x)[1] / 2).exp()
+def _code_and_std(module: Any, x: Tensor) -> Tensor:
+    mean, log_variance = module.encode_distribution(x)
+    return torch.cat([mean, (log_variance / 2).exp()], dim=1)

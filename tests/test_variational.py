@@ -193,6 +193,23 @@ def test_samples_are_reproducible_and_leave_global_generators_alone(fitted):
         model.sample(0)
 
 
+def test_standard_deviations_beside_codes(fitted):
+    model, _, X = fitted
+    codes = model.transform(X)
+    with torch.inference_mode():
+        x = torch.tensor(X[:16], dtype=torch.float32)
+        log_variance = model.module_.encode_distribution(x)[1].numpy()
+    out = np.empty_like(codes)
+    for given in (None, out):
+        Z, std = model.transform(X, out=given, return_std=True)
+        assert_array_equal(Z, codes)
+        assert given is None or Z is out
+        assert Z.dtype == std.dtype == X.dtype
+        assert_allclose(std[:16], np.exp(log_variance / 2), rtol=1e-5)
+    with pytest.raises(ValueError, match="out must be a writeable array"):
+        model.transform(X, out=out[:3], return_std=True)
+
+
 def test_standard_deviations_only_with_codes(fitted):
     model, _, X = fitted
     model.set_params(output="reconstruction")
