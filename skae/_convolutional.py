@@ -90,7 +90,7 @@ class ConvAutoencoder(BaseAutoencoder):
     lr : float or "auto", default="auto"
         Learning rate, the highest one of the schedule. The loss is measured in units of
         the loss of the mean row, so no rate depends on the units of `X`. "auto" is 1e-2
-        (0.1 for "sgd", 1 for "lbfgs").
+        (0.1 for "sgd", 1 for "lbfgs", 3e-3 for a class).
 
     batch_size : int or "auto", default="auto"
         Rows in a step. "auto" is 32 (all rows for "lbfgs").
