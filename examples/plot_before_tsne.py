@@ -60,7 +60,7 @@ except (urllib.error.URLError, OSError) as error:
 X = (X / X.max()).astype(np.float32)
 n_rows = min(1_000 if args.fast else 10_000, len(X) * 3 // 4)
 X, X_test, _, y_test = train_test_split(X, y, train_size=n_rows, random_state=0)
-n_points = 300 if args.fast else 1_500
+n_points = 500 if args.fast else 1_500
 X_test, y_test = X_test[:n_points], y_test[:n_points]
 names = ["T-shirt", "trousers", "pullover", "dress", "coat"]
 names += ["sandal", "shirt", "sneaker", "bag", "boot"]
@@ -82,7 +82,7 @@ def same_class(points):
 
 
 reducers = {"pixels": None}
-settings = {"max_epochs": 3 if args.fast else "auto", "random_state": 0}
+settings = {"max_epochs": 20 if args.fast else "auto", "random_state": 0}
 for k in [5, 30]:
     reducers[f"PCA, {k}"] = PCA(k, random_state=0)
     reducers[f"skae, {k}"] = AutoencoderTransformer(k, **settings)
@@ -94,7 +94,7 @@ for name, reducer in reducers.items():
     start = time.perf_counter()
     codes = X_test if reducer is None else reducer.fit(X).transform(X_test)
     reduced = time.perf_counter()
-    tsne = TSNE(max_iter=250 if args.fast else 1000, random_state=0)
+    tsne = TSNE(max_iter=500 if args.fast else 1000, random_state=0)
     maps[name] = tsne.fit_transform(codes)
     shares[name] = same_class(maps[name])
     print(

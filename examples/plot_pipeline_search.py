@@ -49,10 +49,10 @@ X, X_test, y, y_test = train_test_split(X, y, stratify=y, random_state=0)
 # A step is a parameter like any other, so PCA and autoencoders are in one grid. In each
 # fold, all of them see nothing of the rows that they are judged by.
 
-sizes = [2, 8] if args.fast else [2, 4, 8, 16, 32]
+sizes = [2, 4, 8] if args.fast else [2, 4, 8, 16, 32]
 layers = [(30,)] if args.fast else [(100,), (100, 100)]
 autoencoder = AutoencoderTransformer(
-    max_epochs=3 if args.fast else "auto", random_state=0
+    max_epochs=30 if args.fast else "auto", random_state=0
 )
 pipeline = Pipeline(
     [
