@@ -14,6 +14,7 @@ copyright = "2026, The skae developers"
 version = release = skae.__version__
 
 extensions = [
+    "matplotlib.sphinxext.plot_directive",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
@@ -68,6 +69,11 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "copyfile_regex": "",
 }
+
+plot_formats = [("png", 150)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
+plot_rcparams = {"savefig.bbox": "tight"}
 
 html_theme = "pydata_sphinx_theme"
 html_title = "skae"
