@@ -120,7 +120,8 @@ class ConvAutoencoder(BaseAutoencoder):
     Notes
     -----
     `X` may be an array of shape (n_samples, height, width) or (n_samples, height,
-    width, n_channels). `inverse_transform` and `reconstruct` then give such arrays.
+    width, n_channels), or a list of images. `inverse_transform` and `reconstruct` then
+    give such arrays.
 
     Inputs are centred by pixel and divided by one scale. They are cast to float32, in
     which the net computes; the output has the dtype of the input. Codes have the units
@@ -245,6 +246,8 @@ class ConvAutoencoder(BaseAutoencoder):
         return module.image_shape
 
     def _as_table(self, X: Any, *, reset: bool) -> Any:
+        if isinstance(X, list | tuple) and len(X) > 0 and np.ndim(X[0]) in (2, 3):
+            X = np.asarray(X)
         are_images = getattr(X, "ndim", 2) in (3, 4)
         shape = tuple(X.shape[1:]) if are_images else None
         if reset:

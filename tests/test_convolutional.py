@@ -81,6 +81,10 @@ def test_images_in_and_images_out(shape):
     assert model.reconstruct(X).shape == X.shape
     assert model.inverse_transform(codes).shape == X.shape
     assert_array_equal(model.transform(rows), codes)
+    assert_array_equal(model.transform(list(X)), codes)
+    listed = ConvAutoencoder(3, **QUICK).fit(X.tolist())
+    assert listed.image_shape_ == shape
+    assert_array_equal(listed.transform(tuple(X)), codes)
     assert_array_equal(model.reconstruct(rows), model.reconstruct(X))
     assert_array_equal(model.score_samples(rows), model.score_samples(X))
     assert model.score(rows) == model.score(X)
