@@ -251,12 +251,12 @@ class ConvAutoencoder(BaseAutoencoder):
         are_images = getattr(X, "ndim", 2) in (3, 4)
         shape = tuple(X.shape[1:]) if are_images else None
         if reset:
-            self._shape_given = shape
+            self._shape_given, self._shape_told = shape, self.image_shape
         if shape is None:
             return X
         expected = self.image_shape
         if not reset:
-            expected = self._image_shape(self.n_features_in_)
+            expected = self._image_shape(self.n_features_in_, self._shape_told)
         if expected is not None and _with_channels(expected) != _with_channels(shape):
             raise ValueError(
                 f"X has images of shape {shape}; "
@@ -271,9 +271,9 @@ class ConvAutoencoder(BaseAutoencoder):
             return rows
         return rows.reshape(len(rows), *self._shape_given)
 
-    def _image_shape(self, n_features: int) -> tuple[int, ...]:
-        """Shape of the images that rows with so many columns are."""
-        shape = self.image_shape
+    def _image_shape(self, n_features: int, told: Any) -> tuple[int, ...]:
+        """Shape of the images that rows with so many columns are, as `told` has it."""
+        shape = told
         if shape is None:
             shape = getattr(self, "_shape_given", None)
         if shape is None:
@@ -285,7 +285,7 @@ class ConvAutoencoder(BaseAutoencoder):
         if not good:
             raise ValueError(
                 "image_shape must be (height, width) or (height, width, n_channels), "
-                f"positive integers, or None. Got {self.image_shape!r}."
+                f"positive integers, or None. Got {told!r}."
             )
         shape = tuple(int(size) for size in shape)
         if math.prod(shape) != n_features:
@@ -330,7 +330,7 @@ class ConvAutoencoder(BaseAutoencoder):
                 f"{self.kernel_size + 1}."
             )
         return ConvolutionalAutoencoder, {
-            "image_shape": self._image_shape(X.shape[1]),
+            "image_shape": self._image_shape(X.shape[1], self.image_shape),
             "n_components": int(self.n_components),
             "n_filters": n_filters,
             "kernel_size": int(self.kernel_size),

@@ -154,6 +154,14 @@ def test_images_of_another_shape_are_refused():
     assert model.reconstruct(IMAGES[:2]).shape == (2, 8, 8)
 
 
+def test_image_shape_is_that_of_the_fit():
+    model = ConvAutoencoder(2, **QUICK).fit(IMAGES[:50])
+    codes = model.transform(IMAGES[:50])
+    model.set_params(image_shape=(4, 16))
+    assert_array_equal(model.transform(IMAGES[:50]), codes)
+    assert model.image_shape_ == (8, 8)
+
+
 def test_no_images():
     with pytest.raises(ValueError, match=r"0 sample\(s\)"):
         ConvAutoencoder().fit(IMAGES[:0])
