@@ -16,7 +16,11 @@ from skae import _checks as checks
 from skae._fitting import FittedByTraining
 from skae._halves import HalvesMixin
 from skae._inference import apply_in_batches, in_evaluation
-from skae._sklearn_compat import check_feature_names_in, check_sample_weight
+from skae._sklearn_compat import (
+    check_feature_names_in,
+    check_sample_weight,
+    get_output_config,
+)
 from skae._summary import SummaryMixin
 from skae.training import Table, column_statistics
 
@@ -94,8 +98,9 @@ class BaseAutoencoder(
             self._validate_params()  # it may have been changed to something unknown
             self._hidden_sizes()
         result = self._apply(OUTPUTS[self.output], rows, out=out)
-        if self.output == "reconstruction" and out is None:
-            return self._as_given(result)
+        frames = get_output_config("transform", self)["dense"] != "default"
+        if self.output == "reconstruction" and out is None and not frames:
+            return self._as_given(result)  # frames are tables
         return result
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:

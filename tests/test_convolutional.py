@@ -91,6 +91,9 @@ def test_images_in_and_images_out(shape):
     assert model.reconstruction_error(X, per_feature=True).shape == rows.shape
     model.set_params(output="reconstruction")
     assert_array_equal(model.transform(X), model.reconstruct(X))
+    frame = copy.copy(model).set_output(transform="pandas").transform(X)
+    assert_array_equal(frame, model.reconstruct(X).reshape(rows.shape))
+    assert list(frame.columns) == list(model.get_feature_names_out())
     assert model.inverse_transform(X).shape == X.shape
     # Fitted to rows, it gives rows.
     twin = ConvAutoencoder(3, image_shape=shape, **QUICK).fit(rows)
