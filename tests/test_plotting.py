@@ -18,6 +18,7 @@ from modules_for_tests import Convolutions, Own
 from skae import (
     AutoencoderTransformer,
     DenoisingAutoencoder,
+    RecurrentAutoencoder,
     StackedAEPretrainer,
     VariationalAutoencoder,
 )
@@ -181,6 +182,27 @@ def test_series_are_shown_as_lines(digits):
         model, digits[0][:4], series_shape=(64,)
     )
     assert len(display.lines_["output"]) == 4
+
+
+def test_series_that_end():
+    rng = np.random.RandomState(0)
+    X = [rng.normal(size=(n, 2)) for n in (6, 4, 5) * 10]
+    model = RecurrentAutoencoder(2, max_epochs=1, random_state=0).fit(X)
+    error = model.reconstruction_error(X)
+    array = np.full((30, 6, 2), np.nan)
+    for row, each in zip(array, X, strict=True):
+        row[: len(each)] = each
+    for series in (X, array):
+        display = ReconstructionDisplay.from_estimator(model, series[:3])
+        assert_allclose(display.error_, error[:3])
+        for i, line in enumerate(display.lines_["input"][::2]):
+            assert np.isfinite(line.get_ydata()).sum() == len(X[i])
+        display = ErrorDisplay.from_estimator(model, series, kind="rows")
+        assert sum(bar.get_height() for bar in display.bars_) == 30
+        display = ErrorDisplay.from_estimator(model, series)
+        per_entry = model.reconstruction_error(X, per_feature=True)
+        expected = np.sort(np.nanmean(per_entry, axis=0))[::-1]
+        assert_allclose([bar.get_width() for bar in display.bars_], expected)
 
 
 def test_wrong_image_shape_tells_both_numbers(model, digits):

@@ -34,6 +34,13 @@ def giving(estimator: Any, output: str) -> Any:
     return copy.copy(estimator).set_params(output=output)
 
 
+def mean_there(values: np.ndarray, axis: int) -> np.ndarray:
+    """Give the means of what is not NaN; 0 where all is."""
+    there = ~np.isnan(values)
+    total = np.where(there, values, 0).sum(axis=axis)
+    return total / np.maximum(there.sum(axis=axis), 1)
+
+
 def mosaic(images: np.ndarray) -> np.ndarray:
     """Put images side by side, with empty lines between them.
 

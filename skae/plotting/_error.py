@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from skae.plotting._axes import COLOURS, new_axes
+from skae.plotting._axes import COLOURS, mean_there, new_axes
 
 
 class ErrorDisplay:
@@ -15,7 +15,7 @@ class ErrorDisplay:
     Parameters
     ----------
     error : array-like of shape (n_samples, n_features)
-        Squared error of each entry.
+        Squared error of each entry; NaN where a series has ended.
 
     kind : {"columns", "rows"}, default="columns"
         What to show: a bar for each column, the worst first; or a histogram of the mean
@@ -129,7 +129,7 @@ class ErrorDisplay:
         ax = new_axes(ax, "ErrorDisplay.plot")
         error = np.asarray(self.error)
         if self.kind == "columns":
-            mean = error.mean(axis=0)
+            mean = mean_there(error, axis=0)
             worst = np.argsort(-mean, kind="stable")[: self.n_columns]
             names = self.feature_names
             labels = [str(i) if names is None else str(names[i]) for i in worst]
@@ -138,7 +138,9 @@ class ErrorDisplay:
             ax.invert_yaxis()
             ax.set(xlabel="mean squared error", ylabel="column")
         else:
-            _, _, self.bars_ = ax.hist(error.mean(axis=1), bins=50, color=COLOURS[0])
+            _, _, self.bars_ = ax.hist(
+                mean_there(error, axis=1), bins=50, color=COLOURS[0]
+            )
             ax.set(xlabel="mean squared error of a row", ylabel="rows")
             if self.threshold is not None:
                 ax.axvline(self.threshold, color=COLOURS[1], label="threshold")

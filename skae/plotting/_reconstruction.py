@@ -7,7 +7,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from skae.plotting._axes import COLOURS, as_images, mosaic, new_axes, show_images
+from skae.plotting._axes import (
+    COLOURS,
+    as_images,
+    mean_there,
+    mosaic,
+    new_axes,
+    show_images,
+)
 
 
 class ReconstructionDisplay:
@@ -20,8 +27,9 @@ class ReconstructionDisplay:
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features) or \
-            (n_samples, height, width) or (n_samples, height, width, n_channels)
-        Rows.
+            (n_samples, height, width) or (n_samples, height, width, n_channels), or \
+            list of series of shape (steps, n_channels)
+        Rows. Those of series are NaN after the end.
 
     X_hat : array-like of shape (n_samples, n_features)
         Their reconstructions.
@@ -118,7 +126,8 @@ class ReconstructionDisplay:
 
         series_shape : tuple of int, default=None
             (n_steps,) or (n_steps, n_channels) of rows that are series. Without either
-            shape, rows are those of a table.
+            shape, rows are series to :class:`~skae.RecurrentAutoencoder` and else those
+            of a table.
 
         ax : matplotlib Axes, default=None
             Where to plot; None makes a new figure.
@@ -128,10 +137,12 @@ class ReconstructionDisplay:
         display : ReconstructionDisplay
         """
         check_is_fitted(estimator)
+        if image_shape is None and series_shape is None:
+            series_shape = getattr(estimator, "series_shape_", None)
         return cls(
-            np.asarray(X),
+            X,
             np.asarray(estimator.reconstruct(X if X_noisy is None else X_noisy)),
-            X_noisy=None if X_noisy is None else np.asarray(X_noisy),
+            X_noisy=X_noisy,
             image_shape=image_shape,
             series_shape=series_shape,
             feature_names=getattr(estimator, "feature_names_in_", None),
@@ -151,11 +162,15 @@ class ReconstructionDisplay:
         """
         ax = new_axes(ax, "ReconstructionDisplay.plot")
         parts = {"input": self.X, "noisy": self.X_noisy, "output": self.X_hat}
-        rows = {name: _flat(part) for name, part in parts.items() if part is not None}
+        rows = {
+            name: _flat(part, self.series_shape)
+            for name, part in parts.items()
+            if part is not None
+        }
         image_shape = self.image_shape
-        if image_shape is None and np.ndim(self.X) > 2:
+        if image_shape is None and self.series_shape is None and np.ndim(self.X) > 2:
             image_shape = np.shape(self.X)[1:]
-        self.error_ = np.square(rows["input"] - rows["output"]).mean(axis=1)
+        self.error_ = mean_there(np.square(rows["input"] - rows["output"]), axis=1)
         if self.series_shape is not None:
             self._plot_series(ax, rows, self.series_shape)
         elif image_shape is not None:
@@ -188,7 +203,7 @@ class ReconstructionDisplay:
                 "n_channels) of that many."
             )
         X = rows["input"].reshape(-1, n_steps, n_channels)
-        low, high = X.min(axis=(0, 1)), X.max(axis=(0, 1))
+        low, high = np.nanmin(X, axis=(0, 1)), np.nanmax(X, axis=(0, 1))
         size = np.where(high > low, high - low, 1)
         width = n_steps * 1.1
         styles = {
@@ -255,6 +270,12 @@ class ReconstructionDisplay:
         )
 
 
-def _flat(rows: ArrayLike) -> np.ndarray:
+def _flat(rows: Any, series_shape: tuple[int, ...] | None) -> np.ndarray:
+    """Give rows as a table, in which series of unequal length end in NaN."""
+    if series_shape is not None and np.ndim(rows[0]) == 2:
+        table = np.full((len(rows), *series_shape), np.nan)
+        for row, series in zip(table, rows, strict=True):
+            row[: len(series)] = series
+        rows = table
     rows = np.asarray(rows, dtype=float)
     return rows.reshape(len(rows), -1)
