@@ -413,7 +413,17 @@ def _series(X: Any) -> Any:
     """Give an array of three dimensions, or a list of series; None for a table."""
     if getattr(X, "ndim", 2) == 3:
         return np.asanyarray(X)
-    if not (isinstance(X, list | tuple) and len(X) > 0 and np.ndim(X[0]) == 2):
+    if not (isinstance(X, list | tuple) and len(X) > 0):
+        return None
+    if all(isinstance(each, np.ndarray) and each.ndim == 1 for each in X):
+        if len({len(each) for each in X}) > 1:
+            raise ValueError(
+                "All series must be of shape (steps, channels). Got arrays of shape "
+                "(steps,), of unequal length: give series[:, None] for each, which has "
+                "one channel."
+            )
+        return None  # the rows of a table
+    if np.ndim(X[0]) != 2:
         return None
     series = [np.asarray(each) for each in X]
     n_channels = series[0].shape[1]
