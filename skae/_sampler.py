@@ -152,7 +152,8 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows that new ones are to be like, in any form that the autoencoder takes.
+            Rows that new ones are to be like, in any form that the autoencoder takes,
+            but without NaN: series are of equal length.
 
         y : None
             Ignored.
@@ -189,7 +190,9 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         if self.autoencoder is None:
             return AutoencoderTransformer(random_state=rng.randint(2**31 - 1))
         autoencoder = clone(self.autoencoder)
-        output = getattr(autoencoder, "output", "code")
+        steps = getattr(autoencoder, "steps", None)  # of a pipeline
+        last = steps[-1][1] if steps else autoencoder
+        output = getattr(last, "output", "code")
         if output != "code":
             raise ValueError(
                 "A mixture is fitted to codes, and the autoencoder has "

@@ -265,8 +265,9 @@ def test_codes_that_have_no_spread():
 def test_what_gives_no_codes_is_refused(curved):
     for output in ("reconstruction", "hidden"):
         autoencoder = AutoencoderTransformer(output=output)
-        with pytest.raises(ValueError, match=f"{output}.*Set output='code'"):
-            AutoencoderSampler(autoencoder).fit(curved)
+        for given in (autoencoder, make_pipeline(StandardScaler(), autoencoder)):
+            with pytest.raises(ValueError, match=f"{output}.*Set output='code'"):
+                AutoencoderSampler(given).fit(curved)
     with pytest.raises(ValueError, match=r"'autoencoder' parameter .* implementing"):
         AutoencoderSampler(RandomForestClassifier()).fit(curved)
     with pytest.raises(ValueError, match="1 sample"):
