@@ -203,6 +203,8 @@ def test_series_that_end():
         per_entry = model.reconstruction_error(X, per_feature=True)
         expected = np.sort(np.nanmean(per_entry, axis=0))[::-1]
         assert_allclose([bar.get_width() for bar in display.bars_], expected)
+        atoms = FeatureDisplay.from_estimator(model, series, kind="atoms").features
+        assert atoms.shape == (2, 12)
 
 
 def test_wrong_image_shape_tells_both_numbers(model, digits):

@@ -138,7 +138,6 @@ class FeatureDisplay:
             raise ValueError(
                 f"kind must be 'weights', 'atoms' or 'inputs'. Got {kind!r}."
             )
-        rows = None if X is None else np.asarray(X)
         if kind == "weights":
             features = _first_weights(estimator)
             if features.ndim > 2:
@@ -159,7 +158,8 @@ class FeatureDisplay:
                 f"from 0. Got {list(units)}."
             )
         features = features[list(units)]
-        if kind == "inputs" and rows is not None:
+        if kind == "inputs" and X is not None:
+            rows = np.asarray(X)
             rows = rows.reshape(len(rows), -1)
             top = np.argsort(-features, axis=1, kind="stable")[:, :n_inputs]
             features = rows[top]  # (units, inputs, columns)
