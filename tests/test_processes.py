@@ -87,7 +87,18 @@ def save_fits(folder, rank):
     skae.AutoencoderTransformer(
         batch_size=25, validation_fraction=None, random_state=0, **settings
     ).fit(X)
-    np.savez(folder / f"{rank}.npz", shares=note.n_rows, **found)
+    # Of rows that are all the same, only the draws of codes tell steps apart.
+    same = skae.VariationalAutoencoder(
+        **{**settings, "callbacks": [NoteShares()]},
+        batch_size=16,
+        init="random",
+        lr=1e-9,
+        random_state=0,
+        validation_fraction=None,
+    )
+    same.fit(np.ones((128, 4)))
+    losses = [batch["train_loss"] for batch in same.net_.history[-1, "batches"]]
+    np.savez(folder / f"{rank}.npz", shares=note.n_rows, draws=losses, **found)
 
 
 def save_errors(folder, rank):
@@ -117,6 +128,11 @@ def test_same_result_as_in_one_process(two_processes):
             assert_allclose(first[name][:5], alone[:5], rtol=0.1)
         else:
             assert_allclose(first[name], alone, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+def test_codes_are_drawn_anew_in_each_step(two_processes):
+    losses = np.load(two_processes / "0.npz")["draws"]
+    assert len(losses) == len(set(losses)) == 8
 
 
 def test_processes_that_differ(two_processes):

@@ -85,6 +85,8 @@ class AutoencoderNet(TensorNet):
         super().__init__(module, criterion, **kwargs)
 
     noise_: Any
+    # For draws that processes that share batches make each by itself.
+    _own_generator: Any = None
     # Whether losses are logarithms (of densities), so that their differences compare.
     logarithmic_loss = False
 
@@ -120,6 +122,13 @@ class AutoencoderNet(TensorNet):
                 "max_epochs": self.max_epochs,
             }
             begin_together([self.plain_module_, self.noise_], X, settings)
+            self._own_generator = own_generator(self.generator_)
+
+    def on_train_end(
+        self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any
+    ) -> None:
+        super().on_train_end(net, X, y, **kwargs)
+        self._own_generator = None
 
     def get_loss(
         self,
@@ -222,7 +231,7 @@ class AutoencoderNet(TensorNet):
         # Noise is that of the whole batch: it is the same as in one process.
         share = Share(len(x))
         generator = self.generator_
-        self.generator_ = own_generator(generator)
+        self.generator_ = self._own_generator
         try:
             step = self._step_on(*map(share.of, (x_in, x, weight)))
         finally:
