@@ -156,4 +156,5 @@ if __name__ == "__main__":
     torch.distributed.init_process_group("gloo")
     for save in (save_fits, save_errors):
         save(Path(sys.argv[1]), torch.distributed.get_rank())
+    torch.distributed.barrier()  # one that leaves early may take the other with it
     torch.distributed.destroy_process_group()
