@@ -1,9 +1,16 @@
-"""Set-up that has to come before scikit-learn is imported."""
+"""Set-up that has to come before scikit-learn and torch are imported."""
 
 import os
 
 # Without it, scikit-learn skips its check with array API dispatch.
 os.environ["SCIPY_ARRAY_API"] = "1"
+
+# Workers of pytest-xdist share the cores. With all of the threads in each of them, they
+# wait for one another most of the time.
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    n_workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    n_threads = max(1, (os.cpu_count() or 1) // n_workers)
+    os.environ.setdefault("OMP_NUM_THREADS", str(n_threads))
 
 import numpy as np
 import pytest
