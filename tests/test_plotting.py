@@ -19,6 +19,7 @@ from skae import (
     AutoencoderTransformer,
     DenoisingAutoencoder,
     RecurrentAutoencoder,
+    SparseAutoencoder,
     StackedAEPretrainer,
     VariationalAutoencoder,
 )
@@ -294,6 +295,17 @@ def test_rows_that_activate_units(model, digits):
     assert model.output == "code"
     labels = [label.get_text() for label in display.ax_.get_yticklabels()]
     assert labels == ["unit 0", "unit 150"]
+
+
+def test_rows_that_activate_units_of_a_sparse_code(digits):
+    X = digits[0]
+    model = SparseAutoencoder(20, max_epochs=2, random_state=0).fit(X)
+    unit = int(np.argmax(model.code_activity_))
+    display = FeatureDisplay.from_estimator(
+        model, X, kind="inputs", units=[unit], n_inputs=2, image_shape=(8, 8)
+    )
+    top = np.argsort(-model.transform(X)[:, unit], kind="stable")[:2]
+    assert_allclose(np.asarray(display.features)[0], X[top])
 
 
 def test_features_of_a_table_are_bars():

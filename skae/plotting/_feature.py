@@ -108,8 +108,8 @@ class FeatureDisplay:
             are what the decoder makes of each component of the code: how a row
             changes as the component rises by one standard deviation from its median,
             with all others at theirs. "inputs" are the rows that activate each hidden
-            unit most, the first one on the left; of a table their mean is shown, in
-            standard deviations from the mean row.
+            unit most, or each unit of a sparse code, the first one on the left; of a
+            table their mean is shown, in standard deviations from the mean row.
 
         units : sequence of int, default=None
             Units, or components, to show, counted from 0; those of the second hidden
@@ -268,7 +268,9 @@ def _first_weights(estimator: Any) -> np.ndarray:
 
 
 def _activations(estimator: Any, X: Any) -> np.ndarray:
-    return np.asarray(giving(estimator, "hidden").transform(X))
+    # The units of a sparse code are those of the only layer.
+    output = "code" if hasattr(estimator, "code_activity_") else "hidden"
+    return np.asarray(giving(estimator, output).transform(X))
 
 
 def _atoms(estimator: Any, X: Any) -> np.ndarray:
