@@ -104,15 +104,18 @@ def save_fits(folder, rank):
 def save_errors(folder, rank):
     X = np.random.RandomState(0).normal(size=(400, 4))
     settings = {"max_epochs": 1, "net_params": TOGETHER}
+    other_end = np.vstack([X[:-1], X[[rank]]])
     cases = {
-        "rows": (X[rank * 200 :][:200], 0, {}),
-        "seed": (X, None, {}),
-        "length": (X, 0, {"max_epochs": 1 + rank}),
+        "rows": (X[rank * 200 :][:200], None, 0, {}),
+        "end": (other_end, None, 0, {"validation_fraction": None}),
+        "weights": (X, np.linspace(1, 2 + rank, 400), 0, {"validation_fraction": None}),
+        "seed": (X, None, None, {}),
+        "length": (X, None, 0, {"max_epochs": 1 + rank}),
     }
-    for name, (rows, seed, params) in cases.items():
+    for name, (rows, weight, seed, params) in cases.items():
         model = skae.AutoencoderTransformer(random_state=seed, **settings | params)
         try:
-            model.fit(rows)
+            model.fit(rows, sample_weight=weight)
         except ValueError as error:
             (folder / f"{name} {rank}").write_text(str(error))
 
@@ -139,9 +142,11 @@ def test_processes_that_differ(two_processes):
     for rank in (0, 1):
         found = {
             name: (two_processes / f"{name} {rank}").read_text()
-            for name in ("rows", "seed", "length")
+            for name in ("rows", "end", "weights", "seed", "length")
         }
         assert "They differ in: content." in found["rows"]
+        assert "They differ in: content." in found["end"]
+        assert "They differ in: sample_weight." in found["weights"]
         assert "random_state" in found["seed"].split("differ in")[1]
         assert "They differ in: max_epochs." in found["length"]
 

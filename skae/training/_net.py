@@ -121,7 +121,7 @@ class AutoencoderNet(TensorNet):
                 "batch_size": self.batch_size,
                 "max_epochs": self.max_epochs,
             }
-            begin_together([self.plain_module_, self.noise_], X, settings)
+            begin_together([self.plain_module_, self.noise_], X, y, settings)
             self._own_generator = own_generator(self.generator_)
 
     def on_train_end(

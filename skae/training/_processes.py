@@ -13,12 +13,15 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-# So many rows tell whether the processes were given the same table.
+# So many rows from both ends tell whether the processes were given the same table.
 _COMPARED_ROWS = 100
 
 
 def begin_together(
-    modules: Iterable[nn.Module | None], X: Any, settings: dict[str, Any]
+    modules: Iterable[nn.Module | None],
+    X: Any,
+    sample_weight: Any,
+    settings: dict[str, Any],
 ) -> None:
     """Check that all processes are to train on the same, and let them start as one.
 
@@ -30,6 +33,9 @@ def begin_together(
     X : tensor or StreamedRows of shape (n_samples, n_features)
         Training rows.
 
+    sample_weight : tensor of shape (n_samples,) or None
+        Their weights.
+
     settings : dict
         What has to be equal in all processes.
     """
@@ -39,9 +45,13 @@ def begin_together(
             "others: start the script with torchrun, and call "
             "torch.distributed.init_process_group() before fit."
         )
-    few = X[:_COMPARED_ROWS].cpu().contiguous().numpy()
-    content = hashlib.sha256(few.tobytes()).hexdigest()
-    mine = {**settings, "rows": len(X), "content": content}
+    ends = X[:_COMPARED_ROWS], X[max(0, len(X) - _COMPARED_ROWS) : len(X)]
+    mine = {
+        **settings,
+        "rows": len(X),
+        "content": _digest(*ends),
+        "sample_weight": None if sample_weight is None else _digest(sample_weight),
+    }
     found: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(found, mine)
     unequal = [name for name in mine if any(each[name] != mine[name] for each in found)]
@@ -54,6 +64,13 @@ def begin_together(
     for module in modules:
         for tensor in [] if module is None else module.state_dict().values():
             dist.broadcast(tensor, src=0)
+
+
+def _digest(*tensors: Tensor) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 class Share:
