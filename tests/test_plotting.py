@@ -17,6 +17,7 @@ from modules_for_tests import Convolutions, Own
 
 from skae import (
     AutoencoderTransformer,
+    ConvAutoencoder,
     DenoisingAutoencoder,
     RecurrentAutoencoder,
     SparseAutoencoder,
@@ -337,6 +338,28 @@ def test_kernels_of_convolutions(digits):
         FeatureDisplay.from_estimator(model)
     with pytest.raises(ValueError, match="kind must be 'weights', 'atoms' or"):
         FeatureDisplay.from_estimator(model, kind="filters")
+
+
+def test_convolutions_know_the_shape_of_their_images(digits):
+    X = digits[0]
+    model = ConvAutoencoder(2, max_epochs=2, init="random", random_state=0).fit(X)
+    rows = ReconstructionDisplay.from_estimator(model, X[:5])
+    told = ReconstructionDisplay.from_estimator(model, X[:5], image_shape=(8, 8))
+    assert_allclose(rows.image_.get_array(), told.image_.get_array())
+    assert np.shape(CodeGridDisplay.from_estimator(model, X).images) == (10, 10, 8, 8)
+    path = CodeGridDisplay.from_path(model, X[0], X[1], n_steps=4)
+    assert np.shape(path.images) == (1, 4, 8, 8)
+    atoms = FeatureDisplay.from_estimator(model, X, kind="atoms")
+    assert atoms.image_shape == model.image_shape_
+    # The rows of a table are lines to it, and are shown as a table.
+    model.fit(X[:, :10])
+    table = ReconstructionDisplay.from_estimator(model, X[:5, :10])
+    assert table.image_shape is None
+
+
+def test_grids_need_the_shape_of_images(model, digits):
+    with pytest.raises(ValueError, match="rows of 64 columns: give image_shape"):
+        CodeGridDisplay.from_estimator(model, digits[0])
 
 
 def test_grid_of_codes(model, digits):

@@ -93,6 +93,19 @@ def as_images(rows: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
     return grey(rows.reshape(*rows.shape[:-1], *image_shape), len(image_shape) == 3)
 
 
+def image_shape_of(
+    estimator: Any, image_shape: tuple[int, ...] | None
+) -> tuple[int, ...] | None:
+    """Give the shape told, or else that of an autoencoder of images, if it is one.
+
+    To convolutions, the rows of a table are images of one line.
+    """
+    known = getattr(estimator, "image_shape_", None)
+    if image_shape is not None or known is None or known[0] == 1:
+        return image_shape
+    return known
+
+
 def grey(images: np.ndarray, with_channels: bool) -> np.ndarray:
     """Leave out the channel of images that have one: they have no colours."""
     one = with_channels and images.shape[-1] == 1

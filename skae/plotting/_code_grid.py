@@ -6,7 +6,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from skae.plotting._axes import as_images, giving, grey, new_axes, show_images
+from skae.plotting._axes import (
+    as_images,
+    giving,
+    grey,
+    image_shape_of,
+    new_axes,
+    show_images,
+)
 
 
 class CodeGridDisplay:
@@ -52,7 +59,7 @@ class CodeGridDisplay:
         estimator: Any,
         X: ArrayLike,
         *,
-        image_shape: tuple[int, ...],
+        image_shape: tuple[int, ...] | None = None,
         components: tuple[int, int] = (0, 1),
         n_steps: int = 10,
         ax: Any = None,
@@ -68,8 +75,9 @@ class CodeGridDisplay:
             Rows whose codes tell where the grid is: from the 5th to the 95th
             percentile of each component.
 
-        image_shape : tuple of int
-            (height, width) or (height, width, n_channels).
+        image_shape : tuple of int, default=None
+            (height, width) or (height, width, n_channels). Only
+            :class:`~skae.ConvAutoencoder` knows it by itself.
 
         components : (int, int), default=(0, 1)
             The components that change from left to right and from bottom to top.
@@ -98,7 +106,7 @@ class CodeGridDisplay:
         grid[..., up] = np.linspace(high[up], low[up], n_steps)[:, None]
         grid[..., across] = np.linspace(low[across], high[across], n_steps)
         rows = np.asarray(estimator.inverse_transform(grid.reshape(n_steps**2, -1)))
-        images = as_images(rows.reshape(n_steps, n_steps, -1), image_shape)
+        images = _images(estimator, rows.reshape(n_steps, n_steps, -1), image_shape)
         return cls(images, (f"component {across}", f"component {up}")).plot(ax=ax)
 
     @classmethod
@@ -108,7 +116,7 @@ class CodeGridDisplay:
         x_from: ArrayLike,
         x_to: ArrayLike,
         *,
-        image_shape: tuple[int, ...],
+        image_shape: tuple[int, ...] | None = None,
         n_steps: int = 10,
         ax: Any = None,
     ) -> Self:
@@ -122,8 +130,9 @@ class CodeGridDisplay:
         x_from, x_to : array-like of shape (n_features,)
             The two rows.
 
-        image_shape : tuple of int
-            (height, width) or (height, width, n_channels).
+        image_shape : tuple of int, default=None
+            (height, width) or (height, width, n_channels). Only
+            :class:`~skae.ConvAutoencoder` knows it by itself.
 
         n_steps : int, default=10
             Images, with those of the two codes.
@@ -140,7 +149,7 @@ class CodeGridDisplay:
         codes = np.asarray(estimator.transform(np.stack([x_from, x_to])))
         path = np.linspace(codes[0], codes[1], n_steps)
         rows = np.asarray(estimator.inverse_transform(path))
-        images = as_images(rows.reshape(1, n_steps, -1), image_shape)
+        images = _images(estimator, rows.reshape(1, n_steps, -1), image_shape)
         return cls(images, ("way", "")).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
@@ -162,3 +171,16 @@ class CodeGridDisplay:
         ax.set(xticks=[], yticks=[], xlabel=self.names[0], ylabel=self.names[1])
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _images(
+    estimator: Any, rows: np.ndarray, image_shape: tuple[int, ...] | None
+) -> np.ndarray:
+    shape = image_shape_of(estimator, image_shape)
+    if shape is None:
+        raise ValueError(
+            f"What {type(estimator).__name__} decodes are rows of {rows.shape[-1]} "
+            "columns: give image_shape, (height, width) or (height, width, n_channels) "
+            "of that many."
+        )
+    return as_images(rows, shape)

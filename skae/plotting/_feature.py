@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from skae.plotting._axes import COLOURS, as_images, giving, new_axes, show_images
+from skae.plotting._axes import (
+    COLOURS,
+    as_images,
+    giving,
+    image_shape_of,
+    new_axes,
+    show_images,
+)
 
 _NAMES = {"weights": "unit", "atoms": "component", "inputs": "unit"}
 
@@ -121,7 +128,8 @@ class FeatureDisplay:
 
         image_shape : tuple of int, default=None
             (height, width) of rows that are images. None: a table. Kernels of
-            convolutions have a shape of their own.
+            convolutions have a shape of their own, and a
+            :class:`~skae.ConvAutoencoder` knows that of its images.
 
         n_columns : int, default=20
             How many columns of a table to show at most: those with the largest entries.
@@ -145,10 +153,12 @@ class FeatureDisplay:
                 features = features.reshape(len(features), -1)
         elif X is None:
             raise ValueError(f"kind={kind!r} needs rows: pass X.")
-        elif kind == "atoms":
-            features = _atoms(estimator, X)
         else:
-            features = _activations(estimator, X).T  # one row for each unit
+            image_shape = image_shape_of(estimator, image_shape)
+            if kind == "atoms":
+                features = _atoms(estimator, X)
+            else:
+                features = _activations(estimator, X).T  # one row for each unit
         many = 100 if image_shape is not None and kind != "inputs" else 10
         if units is None:
             units = range(min(many, len(features)))

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from skae.plotting._axes import (
     COLOURS,
     as_images,
+    image_shape_of,
     mean_there,
     mosaic,
     new_axes,
@@ -122,7 +123,8 @@ class ReconstructionDisplay:
 
         image_shape : tuple of int, default=None
             (height, width) or (height, width, n_channels) of rows that are images.
-            None: the shape of the images, if `X` has more than two dimensions.
+            None: the shape of the images, if `X` has more than two dimensions, or that
+            which a :class:`~skae.ConvAutoencoder` knows.
 
         series_shape : tuple of int, default=None
             (n_steps,) or (n_steps, n_channels) of rows that are series. Without either
@@ -139,6 +141,7 @@ class ReconstructionDisplay:
         check_is_fitted(estimator)
         if image_shape is None and series_shape is None:
             series_shape = getattr(estimator, "series_shape_", None)
+            image_shape = image_shape_of(estimator, None)
         return cls(
             X,
             np.asarray(estimator.reconstruct(X if X_noisy is None else X_noisy)),
