@@ -157,7 +157,9 @@ def test_workers_do_not_oversubscribe(client):
 
 def test_killed_worker_costs_a_retry(client, rows, local, tmp_path):
     before = set(client.run(os.getpid).values())
-    # What only the worker that dies has would be lost: all of them get everything.
+    # What only the worker that dies has would be lost: all of them get everything, and
+    # the manager of memory does not take copies away again.
+    client.amm.stop()
     folds = list(StratifiedKFold(3).split(*rows))
     everything = [*rows, *itertools.chain(*folds)]
     with joblib.parallel_config("dask", scatter=everything):
