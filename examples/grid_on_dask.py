@@ -46,8 +46,8 @@ def main(max_epochs):
         return scores
 
     here = search()
-    # Everything on each worker: then one that dies costs its own fits, and no more. Dask's
-    # manager of memory would take the spare copies away.
+    # Everything on each worker: then one that dies costs its own fits, and no more.
+    # Dask's manager of memory would take the spare copies away.
     everything = [X, y, *itertools.chain(*folds)]
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as two,
