@@ -98,9 +98,9 @@ class BaseAutoencoder(
             self._validate_params()  # it may have been changed to something unknown
             self._hidden_sizes()
         result = self._apply(OUTPUTS[self.output], rows, out=out)
-        frames = get_output_config("transform", self)["dense"] != "default"
-        if self.output == "reconstruction" and out is None and not frames:
-            return self._as_given(result)  # frames are tables
+        if self.output == "reconstruction" and out is None:
+            frames = get_output_config("transform", self)["dense"] != "default"
+            return result if frames else self._as_given(result)  # frames are tables
         return result
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
