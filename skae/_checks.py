@@ -2,7 +2,6 @@
 
 import inspect
 import math
-import warnings
 from numbers import Integral, Real
 from typing import Any
 
@@ -13,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
 
+from skae._report import warn
 from skae.noise import Noise
 from skae.training import AutoencoderNet, LargeTable, Table, is_large
 
@@ -187,11 +187,10 @@ def check_offset(mean: np.ndarray, scale: float) -> None:
     """Warn of columns so far from zero that float32 loses what varies in them."""
     offset = np.abs(mean).max()
     if offset * np.finfo(np.float32).eps > 1e-3 * scale:
-        warnings.warn(
+        warn(
             f"X has a column with mean {offset:.3g} where columns vary by about "
             f"{scale:.3g}: float32, in which the net computes, keeps few digits of the "
             "difference. Centre the columns first, for instance with StandardScaler.",
-            stacklevel=2,
         )
 
 

@@ -14,7 +14,6 @@ import os
 import platform
 import random
 import secrets
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -33,6 +32,7 @@ from torch import Tensor, nn
 from skae import _checks as checks
 from skae._fitting import FittedByTraining
 from skae._pretrained import BasePretrained, default_pretrainer
+from skae._report import warn
 from skae._tasks import belongs_to_callbacks
 from skae.training import PrivateRandomState
 
@@ -149,11 +149,10 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
     _open(data, given, "cpu")
     if writer.left_out:
         arguments = ", ".join(f"{name}=..." for name in writer.left_out)
-        warnings.warn(
+        warn(
             "The file holds no objects of your own: "
             + ", ".join(f"{name}={value!r}" for name, value in writer.left_out.items())
             + f". Pass them to skae.load(path, {arguments}).",
-            stacklevel=2,
         )
     write_at_once(Path(path), data)
 
@@ -334,11 +333,10 @@ def _parts(data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
             "the file, or a newer one."
         )
     if written_by != _versions()["skae"]:
-        warnings.warn(
+        warn(
             f"The file was written by skae {written_by}, and this is skae "
             f"{_versions()['skae']}: results may differ. Compare them, and save the "
             "estimator again.",
-            stacklevel=4,
         )
     return content, tensors
 

@@ -2,7 +2,6 @@
 
 import copy
 import math
-import warnings
 from abc import abstractmethod
 from collections.abc import Callable
 from numbers import Integral, Real
@@ -18,7 +17,7 @@ from skorch.callbacks import Callback, PrintLog
 from torch import nn
 
 from skae import _checks as checks
-from skae._report import report, unchanged_on_error
+from skae._report import report, unchanged_on_error, warn
 from skae._sklearn_compat import (
     HasMethods,
     Interval,
@@ -435,12 +434,11 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         """Say that the state kept is neither the start nor what was trained."""
         if self._start_is_floor():
             return
-        warnings.warn(
+        warn(
             f"{type(self).__name__}: {reason}. What is kept is {self._floor_name}, of "
             "all rows. Try more rows, another n_components or a larger max_epochs; "
             "init='random' keeps what is trained, better or not.",
             ConvergenceWarning,
-            stacklevel=5,
         )
 
     @staticmethod

@@ -1,6 +1,5 @@
 """The classifier whose network begins with a trained encoder."""
 
-import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +15,7 @@ from torch import nn
 
 from skae import _checks as checks
 from skae._pretrained import BasePretrained, pretrained_docs
+from skae._report import warn
 from skae._sklearn_compat import StrOptions
 
 
@@ -151,10 +151,9 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
         if y.dtype.kind not in "if":
             return y, np.ones(len(y), dtype=bool)
         if np.array_equal(np.unique(y), [-1, 1]):
-            warnings.warn(
+            warn(
                 "y holds -1 and 1 and nothing else: they are taken for two classes. If "
                 "-1 marks unlabelled rows here, pass y.astype(object).",
-                stacklevel=6,
             )
             return y, np.ones(len(y), dtype=bool)
         return y, y != -1

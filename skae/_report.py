@@ -1,13 +1,33 @@
 """What users are told of a fit, and what is left of one that failed."""
 
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
 
 from skae.training import Run
+
+# Frames of these packages stand between a user's line and a warning.
+_PASSED_THROUGH = {"joblib", "skae", "sklearn", "skorch", "torch"}
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn, and name the line of the user's code that led here.
+
+    The line is the same from `fit`, from `fit_transform` and from a pipeline's `fit`.
+    """
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and _package(frame) in _PASSED_THROUGH:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
 def report(
@@ -18,7 +38,6 @@ def report(
     lr: float,
     part: str = "",
     rows: str = "",
-    stacklevel: int = 4,
 ) -> None:
     """Say what did not go as planned and, if `verbose` asks for it, what did.
 
@@ -41,26 +60,21 @@ def report(
 
     rows : str, default=""
         Which rows were trained on, to go after the number of epochs.
-
-    stacklevel : int, default=4
-        Level of the user's call of `fit`; 4 if `fit` itself, wrapped, calls this.
     """
     name, kept = type(estimator).__name__ + part, result.best_epoch
     done = len(result.loss_curve)
     if result.diverged_at is not None:
-        warnings.warn(
+        warn(
             f"{name}: the loss was not finite in epoch {result.diverged_at} of "
             f"{n_epochs}, at lr={lr:g}. The state kept is that of epoch {kept}. "
             f"Try lr={lr / 10:g}, callbacks=[skorch.callbacks."
             "GradientNormClipping(1.0)], or columns scaled by StandardScaler.",
             ConvergenceWarning,
-            stacklevel=stacklevel,
         )
     if result.interrupted:
-        warnings.warn(
+        warn(
             f"{name}: training was interrupted after {done} of {n_epochs} epochs. "
             f"The state kept is that of epoch {kept}.",
-            stacklevel=stacklevel,
         )
     if estimator.verbose:
         how = "Stopped early" if result.stopped_early else "Trained"

@@ -387,7 +387,7 @@ class StackedAEPretrainer(BasePCAAutoencoder):
                 "seconds": time.perf_counter() - start,
             }
         )
-        report(self, result, n_epochs, lr=net.lr, part=f", {name}", stacklevel=9)
+        report(self, result, n_epochs, lr=net.lr, part=f", {name}")
         return not result.interrupted
 
 
