@@ -44,6 +44,8 @@ class BaseAutoencoder(
         function: Callable[[Any, Tensor], Tensor],
         X: Table,
         then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+        *,
+        targets: Table | None = None,
         out: np.ndarray | None = None,
     ) -> np.ndarray:
         return apply_in_batches(
@@ -53,6 +55,7 @@ class BaseAutoencoder(
             self.net_.device,
             copy_rows=self._own_module(),
             then=then,
+            targets=targets,
             out=out,
         )
 
@@ -223,12 +226,19 @@ class BaseAutoencoder(
         score : float
             At most 1; 0 for the reconstruction of every row by the mean row.
         """
-        rows = self._check_new_rows(X)
+        return self._r2(self._check_new_rows(X), sample_weight)
+
+    def _r2(
+        self, rows: Table, sample_weight: Any, targets: Table | None = None
+    ) -> float:
+        """R² of the reconstructions, against targets or the rows themselves."""
         weight = None
         if sample_weight is not None:
             weight = check_sample_weight(sample_weight, rows, dtype=np.float64)
-        error = np.average(self._apply(_reconstruct, rows, _row_error), weights=weight)
-        variance = column_statistics(rows, weight).variance.mean()
+        errors = self._apply(_reconstruct, rows, _row_error, targets=targets)
+        error = np.average(errors, weights=weight)
+        target = rows if targets is None else targets
+        variance = column_statistics(target, weight).variance.mean()
         if variance == 0:  # as scikit-learn has it for constant targets
             return float(error == 0)
         return 1 - float(error / variance)

@@ -2,22 +2,27 @@
 
 import inspect
 import math
+from collections.abc import Callable
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.sparse import issparse
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
 
 from skae._report import warn
 from skae.noise import Noise
-from skae.training import AutoencoderNet, LargeTable, Table, is_large
+from skae.training import AutoencoderNet, LargeTable, Table, is_large, n_rows_in
 
 # Squares of larger numbers overflow float32.
 _MAX_MAGNITUDE = 1e18
+# Tables are compared so much at a time: they mostly differ at once.
+_COMPARED_BYTES = 2**22
 
 
 def check_table(
@@ -60,25 +65,120 @@ def check_table(
     if not reset and _is_ready(estimator, X):
         check_values(X, name, unit_interval, n_channels)
         return X
+    X = _as_numbers(X, partial(validate_data, estimator, reset=reset))
+    check_values(X, name, unit_interval, n_channels)
+    return X
+
+
+def _as_numbers(X: Any, check: Callable[..., Any]) -> Any:
+    """Return a table that a check of scikit-learn has passed, dense if it is small."""
     large = is_large(X)
     dtype: Any = [np.float64, np.float32]
     if large and getattr(X, "dtype", None) is not None and X.dtype.kind in "biuf":
         dtype = None  # it is converted when it is read
-    X = validate_data(
-        estimator,
+    X = check(
         X,
-        reset=reset,
         accept_sparse="csr",
         dtype=dtype,
         order=None if large else "C",
         ensure_all_finite=False,
     )
     if large:
-        X = LargeTable(X)
-    elif issparse(X):
-        X = X.toarray()
-    check_values(X, name, unit_interval, n_channels)
-    return X
+        return LargeTable(X)
+    return X.toarray() if issparse(X) else X
+
+
+# Targets in place of rows
+
+
+def shape_of(rows: Any) -> tuple[int, ...]:
+    """Return the shape of an array, a frame, or a list by its first row."""
+    if hasattr(rows, "shape"):
+        return tuple(rows.shape)
+    try:
+        return (len(rows), *np.shape(rows[0]))
+    except (TypeError, ValueError, LookupError):
+        return ()
+
+
+def check_targets(
+    estimator: Any, y: Any, X: Table, *, name: str = "y", unit_interval: bool = False
+) -> Any:
+    """Check the rows that a decoder is to give of rows `X`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Has the names of the columns of `X`.
+
+    y : array-like or sparse matrix of shape (n_samples, n_features)
+        The targets.
+
+    X : ndarray or LargeTable of shape (n_samples, n_features)
+        The rows, checked.
+
+    name : str, default="y"
+        Name of the targets in messages.
+
+    unit_interval : bool, default=False
+        Whether values must be in [0, 1].
+
+    Returns
+    -------
+    y : ndarray or LargeTable of shape (n_samples, n_features)
+        Targets, of dtype float32 or float64.
+    """
+    expected = list(getattr(estimator, "feature_names_in_", []))
+    names = list(getattr(y, "columns", []))
+    if names != expected and set(names) == set(expected):
+        raise ValueError(
+            f"The columns of {name} are those of X in another order: {names} and "
+            f"{expected}. Order them as those of X, for instance by {name}[X.columns]."
+        )
+    y = _as_numbers(y, partial(check_array, input_name=name))
+    if y.shape != X.shape:
+        raise ValueError(
+            f"{name} must have a row for each row given, with as many columns: shape "
+            f"{X.shape}. Got {y.shape}."
+        )
+    check_values(y, name, unit_interval)
+    return y
+
+
+def same_shape(X: Any, y: Any) -> bool:
+    """Whether `y` has the shape of `X`, a table at least."""
+    shape = shape_of(X)
+    return y is not None and len(shape) > 1 and shape_of(y) == shape
+
+
+def same_rows(X: Any, y: Any) -> bool:
+    """Whether `y`, which has the shape of `X`, has its values in float32."""
+    if y is X:
+        return True
+    n_rows, *shape = shape_of(X)
+    size = n_rows_in(_COMPARED_BYTES, math.prod(shape))
+    return all(
+        _same(_part(X, start, start + size), _part(y, start, start + size))
+        for start in range(0, n_rows, size)
+    )
+
+
+def _part(rows: Any, start: int, stop: int) -> Any:
+    if issparse(rows):
+        return rows.tocsr()[start:stop].toarray()
+    return getattr(rows, "iloc", rows)[start:stop]
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether rows are the same in float32; lists of rows may differ in length."""
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(_same, a, b))
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            a, b = (np.asarray(each, dtype=np.float32) for each in (a, b))
+    except (TypeError, ValueError):
+        return False  # no numbers
+    return np.array_equal(a, b, equal_nan=True)
 
 
 def _is_ready(estimator: Any, X: Any) -> bool:
@@ -183,12 +283,12 @@ def check_count(value: Any, name: str) -> None:
         raise ValueError(f"{name} must be an int in the range [1, inf). Got {value!r}.")
 
 
-def check_offset(mean: np.ndarray, scale: float) -> None:
+def check_offset(mean: np.ndarray, scale: float, name: str = "X") -> None:
     """Warn of columns so far from zero that float32 loses what varies in them."""
     offset = np.abs(mean).max()
     if offset * np.finfo(np.float32).eps > 1e-3 * scale:
         warn(
-            f"X has a column with mean {offset:.3g} where columns vary by about "
+            f"{name} has a column with mean {offset:.3g} where columns vary by about "
             f"{scale:.3g}: float32, in which the net computes, keeps few digits of the "
             "difference. Centre the columns first, for instance with StandardScaler.",
         )
@@ -264,7 +364,7 @@ def check_loss(loss: Any) -> None:
             )
 
 
-def check_emphasis(emphasis: tuple, loss: Any, noise: Noise) -> None:
+def check_emphasis(emphasis: tuple, loss: Any, noise: Noise | None) -> None:
     """Refuse weights that are none, and losses and noise that they are not for."""
     good = (
         len(emphasis) == 2
@@ -278,7 +378,7 @@ def check_emphasis(emphasis: tuple, loss: Any, noise: Noise) -> None:
             "corrupted and of untouched entries, one of them positive. "
             f"Got {emphasis!r}."
         )
-    if not noise.leaves_entries:
+    if noise is not None and not noise.leaves_entries:
         raise ValueError(
             "emphasis is for noise that leaves some entries as they are, such as "
             f"'masking'; {noise} corrupts all. Set emphasis=None."
