@@ -259,8 +259,8 @@ class RecurrentAutoencoder(BaseAutoencoder):
             return rows
         return rows.reshape(len(rows), *self.series_shape_)
 
-    def _check_X(self, X: Any, *, name: str = "X", reset: bool) -> Table:
-        table = super()._check_X(X, name=name, reset=reset)
+    def _check_X(self, X: Any, **options: Any) -> Table:
+        table = super()._check_X(X, **options)
         if self.series_shape_ is None:
             self.series_shape_ = (table.shape[1], 1)
         return table

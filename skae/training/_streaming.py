@@ -5,7 +5,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -199,6 +199,14 @@ def take_rows(X: Any, mask: np.ndarray) -> Any:
     return X[mask] if isinstance(X, np.ndarray) else X.take(mask)
 
 
+@overload
+def dense_rows(
+    X: Table, sample_weight: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None]: ...
+@overload
+def dense_rows(
+    X: Pairs, sample_weight: np.ndarray | None
+) -> tuple[Pairs, np.ndarray | None]: ...
 def dense_rows(
     X: Any, sample_weight: np.ndarray | None
 ) -> tuple[Any, np.ndarray | None]:
