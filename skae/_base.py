@@ -226,6 +226,7 @@ class BaseAutoencoder(
         score : float
             At most 1; 0 for the reconstruction of every row by the mean row.
         """
+        self._warn_of_targets(X, y)
         return self._r2(self._check_new_rows(X), sample_weight)
 
     def _r2(

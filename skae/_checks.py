@@ -132,8 +132,8 @@ def check_targets(
     names = list(getattr(y, "columns", []))
     if names != expected and set(names) == set(expected):
         raise ValueError(
-            f"The columns of {name} are those of X in another order: {names} and "
-            f"{expected}. Order them as those of X, for instance by {name}[X.columns]."
+            f"The columns of {name} are those of X in another order. Order them as "
+            f"those of X, for instance by {name}[X.columns]."
         )
     y = _as_numbers(y, partial(check_array, input_name=name))
     if y.shape != X.shape:

@@ -22,6 +22,7 @@ from skae.training import (
     LinearStart,
     Pairs,
     Rows,
+    Run,
     Table,
     denoising_start,
     float_tensor,
@@ -396,6 +397,11 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
             return self._with_targets(table, y)
         shape = checks.shape_of(y)
         if len(shape) > 1 and shape != table.shape and shape[1:] != (1,):
+            if shape[1:] == table.shape[1:]:
+                raise ValueError(
+                    "y must have a clean row for each row of X, in the same order. "
+                    f"Got {shape[0]} rows in y and {len(table)} in X."
+                )
             warn(
                 f"{type(self).__name__} ignores y, of shape {shape}: only a y of the "
                 f"shape of X, {table.shape}, is taken for the clean rows that the "
@@ -480,6 +486,12 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
 
     def _net_options(self) -> dict[str, Any]:
         return {"emphasis": self.emphasis}
+
+    def _store(self, net: AutoencoderNet, result: Run) -> None:
+        super()._store(net, result)
+        if not self._denoises():
+            # Pairs are validated on as they are.
+            self.clean_validation_loss_curve_ = list(result.validation_loss_curve)
 
     def _fit_noise(
         self, net: AutoencoderNet, X: Any, sample_weight: np.ndarray | None

@@ -814,14 +814,19 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
 
     def _check_table(self, X: Any, y: Any, *, reset: bool) -> Any:
         """Check training rows, or pairs of them where a subclass has a use for `y`."""
-        looks_like_targets = checks.same_shape(X, y) and checks.shape_of(y)[1:] != (1,)
-        if looks_like_targets and not checks.same_rows(X, y):
+        self._warn_of_targets(X, y)
+        return self._check_X(X, reset=reset)
+
+    def _warn_of_targets(self, X: Any, y: Any) -> None:
+        """Warn if `y` is ignored though it looks like the rows to reconstruct."""
+        if not checks.same_shape(X, y) or checks.shape_of(y)[1:] == (1,):
+            return
+        if not checks.same_rows(X, y):
             warn(
                 f"{type(self).__name__} ignores y, which has the shape of X and other "
-                "values: it learns to give the rows of X themselves. To learn to give "
-                "those of y, use DenoisingAutoencoder."
+                "values: it reconstructs the rows of X. DenoisingAutoencoder takes "
+                "pairs of rows, noisy ones as X and clean ones as y."
             )
-        return self._check_X(X, reset=reset)
 
     def _check_goes_on(self, net: AutoencoderNet, X: Any) -> None:
         """Refuse rows that the earlier calls of `partial_fit` do not go on with."""

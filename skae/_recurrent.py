@@ -386,6 +386,7 @@ class RecurrentAutoencoder(BaseAutoencoder):
         """
         rows = self._check_new_rows(X)
         if self._may_end and _has_nan(rows):
+            self._warn_of_targets(X, y)
             return self._score_of_ended(rows, sample_weight)
         return super().score(X, y, sample_weight)
 
