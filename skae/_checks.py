@@ -183,9 +183,9 @@ def check_count(value: Any, name: str) -> None:
         raise ValueError(f"{name} must be an int in the range [1, inf). Got {value!r}.")
 
 
-def check_offset(mean: np.ndarray, scale: float) -> None:
+def check_offset(module: Any) -> None:
     """Warn of columns so far from zero that float32 loses what varies in them."""
-    offset = np.abs(mean).max()
+    offset, scale = float(module.mean.abs().max()), float(module.scale)
     if offset * np.finfo(np.float32).eps > 1e-3 * scale:
         warn(
             f"X has a column with mean {offset:.3g} where columns vary by about "

@@ -350,8 +350,7 @@ class ConvAutoencoder(BaseAutoencoder):
     ) -> None:
         if self._uses_logits():
             return
-        columns = standardize(net.plain_module_, X, sample_weight)
-        checks.check_offset(columns.mean, columns.scale)
+        standardize(net.plain_module_, X, sample_weight)
 
     def _set_floor(
         self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None

@@ -134,7 +134,6 @@ class BaseDenseAutoencoder(BaseAutoencoder):
         if self.module is not None or self._uses_logits():
             return
         columns = standardize(net.plain_module_, X, sample_weight)
-        checks.check_offset(columns.mean, columns.scale)
         if self._start_is_floor():
             start = self._linear_start(net, X, columns, sample_weight)
             net.plain_module_.start_linear(*map(torch.as_tensor, start))

@@ -158,15 +158,13 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         """Whether the start is kept unless training improves on it significantly."""
         return False
 
-    def _start_name(self) -> str | None:
-        """Name of what the first entry of `validation_loss_curve_` is the loss of."""
-        # A fit that went on from an earlier one started at that.
-        if self._start_is_floor() and not self.warm_start:
-            return self._closed_form_name
-        return None
-
     # What the start is, where that has a name, such as "PCA".
     _closed_form_name: str | None = None
+
+    # What `validation_loss_curve_` begins with, if that has a name, and the state that
+    # is kept if `best_epoch_` is 0.
+    _start_name: str | None
+    _epoch_0: str
 
     # A state other than the start that is kept unless training beats it, in words for
     # messages, such as "PCA". A class that has one overrides the two methods below.
@@ -306,18 +304,21 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
                 net, curve = self.net_, self.loss_curve_
                 if self._learning_rate() != "auto":
                     net.set_lr(self._lr())
+            start = self._name_start(warm=not first)
             rows = self._rows(net, table, sample_weight)
             epochs_before = 0 if first else self.best_epoch_
             with threads_for(net), net.lending(rows):
                 if first:
                     self._fit_noise(net, table, sample_weight)
                     self._start(net, table, sample_weight)
+                    self._check_offset(net)
                     net.set_loss_unit(rows)
                 go_on = not first or self._pretrain(net, rows, None, tasks)
                 n_epochs = int(go_on)
                 # An estimator after the epoch is the one after the whole call.
                 watcher = tasks.epochs(n_epochs, None, "all layers")
                 result = run(net, rows, None, n_epochs=n_epochs, watcher=watcher)
+                result = result._replace(start=start)
                 self._describe(net, table, sample_weight)
             self._store(net, result)
             self.loss_curve_ = curve + result.loss_curve
@@ -339,6 +340,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         """Hold out, start, train, and decide which state is kept."""
         floor = self._has_floor()
         X_train, weight, X_val, weight_val = self._split(X, sample_weight, X_val, floor)
+        start = self._name_start(warm)
         too_few = floor and X_val is None and self.validation_fraction is not None
         if self.early_stopping and X_val is None and not too_few:
             raise ValueError(
@@ -353,6 +355,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             self._fit_noise(net, X_train, weight)
             if not warm:
                 self._start(net, X_train, weight)
+                self._check_offset(net)
             if too_few:
                 if not (warm or self._start_is_floor()):
                     self._set_floor(net, X, sample_weight)
@@ -361,9 +364,11 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
                         f"{_MIN_VALIDATION_ROWS} of them, which it takes to tell "
                         "whether training is of use"
                     )
+                if not warm:
+                    start = self._floor_in_words()
                 rows = self._validation_rows(net, X_train, weight)
                 loss = net.mean_loss(rows)
-                return Run([], [], best_epoch=0, best_loss=loss, start_kept=True), 0
+                return Run([], [], best_epoch=0, best_loss=loss, start=start), 0
             valid = clean = None
             if X_val is not None:
                 valid = self._validation_rows(net, X_val, weight_val)
@@ -389,7 +394,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
                     ),
                     "all layers",
                 ),
-            )
+            )._replace(start=start)
             if not floor or X_val is None or valid is None or start_losses is None:
                 return result, n_epochs
 
@@ -403,10 +408,10 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
                 net, valid, len(X_val), weight_val, start_losses, restart
             ):
                 start_loss = valid.average(start_losses)
-                result = result._replace(
-                    best_epoch=0, best_loss=start_loss, start_kept=True
-                )
+                result = result._replace(best_epoch=0, best_loss=start_loss)
                 if not warm:
+                    result = result._replace(start=self._floor_in_words())
+                if not (warm or self._start_is_floor()):
                     self._warn_of_floor(
                         f"in {len(result.loss_curve)} epochs, training did not beat "
                         f"{self._floor_name} with as many components on held-out rows"
@@ -430,10 +435,24 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         net.plain_module_.load_state_dict(start)
         return losses
 
+    def _name_start(self, warm: bool) -> str:
+        self._start_name = None
+        if warm:
+            self._start_name = "the earlier fit"
+        elif self._start_is_floor():
+            self._start_name = self._closed_form_name
+        return self._start_name or "the start"
+
+    def _floor_in_words(self) -> str:
+        name = self._closed_form_name if self._start_is_floor() else None
+        return name or self._floor_name
+
+    def _check_offset(self, net: AutoencoderNet) -> None:
+        if not self._own_module():
+            checks.check_offset(net.plain_module_)
+
     def _warn_of_floor(self, reason: str) -> None:
         """Say that the state kept is neither the start nor what was trained."""
-        if self._start_is_floor():
-            return
         warn(
             f"{type(self).__name__}: {reason}. What is kept is {self._floor_name}, of "
             "all rows. Try more rows, another n_components or a larger max_epochs; "
@@ -744,6 +763,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         self.n_iter_ = len(result.loss_curve)
         self.best_epoch_ = result.best_epoch
         self.best_loss_ = result.best_loss
+        self._epoch_0 = result.start
         if self._denoises():
             self.clean_validation_loss_curve_ = result.clean_validation_loss_curve
 
@@ -761,11 +781,10 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         return fitted.__dict__
 
     def _training_in_words(self) -> str:
-        start = self._start_name() or "the start"
         kept = f"that of epoch {self.best_epoch_}"
         if self.best_epoch_ == 0:
-            other_floor = self._has_floor() and not self._start_is_floor()
-            kept = self._floor_name if other_floor and not self.warm_start else start
+            kept = getattr(self, "_epoch_0", "the start")
+        start = getattr(self, "_start_name", None) or "the start"
         # Without validation rows, or with too few, the loss is that of training rows.
         curve = self.validation_loss_curve_
         text = (

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 from sklearn.utils import Tags
 from skorch.callbacks import Callback, GradientNormClipping
 
-from skae import _checks as checks
 from skae._base import BaseAutoencoder
 from skae._docs import shared_docs
 from skae._fitting import FittedByTraining
@@ -333,7 +332,6 @@ class RecurrentAutoencoder(BaseAutoencoder):
         X, sample_weight = self._filled(X, sample_weight)
         module = net.plain_module_
         columns = standardize(module, X, sample_weight)
-        checks.check_offset(columns.mean, columns.scale)
         if self._start_is_floor():
             start, residual = pca_start(
                 X, columns, self.n_components, sample_weight, self._rng

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from skae import _checks as checks
 from skae._base import BaseAutoencoder
 from skae._docs import shared_docs
 from skae._fitting import FittedByTraining
@@ -288,7 +287,6 @@ class SparseAutoencoder(BaseAutoencoder):
     ) -> None:
         module = net.plain_module_
         columns = standardize(module, X, sample_weight)
-        checks.check_offset(columns.mean, columns.scale)
         if self.init != "random":
             start_as_atoms(module, X, columns, self.sparsity, sample_weight, self._rng)
 

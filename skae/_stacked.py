@@ -241,6 +241,8 @@ class StackedAEPretrainer(BasePCAAutoencoder):
         ],
     }
 
+    _floor_name = "PCA"
+
     phases_: list[dict[str, Any]]
 
     def _noise(self) -> Noise | None:

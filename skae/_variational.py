@@ -320,7 +320,6 @@ class VariationalAutoencoder(BaseAutoencoder):
             return
         module = net.plain_module_
         columns = standardize(module, X, sample_weight)
-        checks.check_offset(columns.mean, columns.scale)
         if self._start_is_floor():
             find = (
                 factor_analysis_start

@@ -43,8 +43,8 @@ class Run(NamedTuple):
         Whether there was no improvement for as long as allowed, or the watcher asked to
         stop.
 
-    start_kept : bool
-        Whether the start was kept, since nothing trained was better.
+    start : str
+        What the state before the first step is called.
     """
 
     loss_curve: list[float]
@@ -55,7 +55,12 @@ class Run(NamedTuple):
     diverged_at: int | None = None
     interrupted: bool = False
     stopped_early: bool = False
-    start_kept: bool = False
+    start: str = "the start"
+
+    @property
+    def kept(self) -> str:
+        """The state kept, in words."""
+        return f"that of epoch {self.best_epoch}" if self.best_epoch > 0 else self.start
 
 
 def run(
