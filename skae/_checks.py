@@ -355,6 +355,20 @@ def check_net_params(
             )
 
 
+def required_arguments(factory: Any) -> list[str]:
+    """Name the arguments that a class or another callable cannot do without."""
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):  # a builtin has no signature
+        return []
+    optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [
+        each.name
+        for each in parameters
+        if each.default is each.empty and each.kind not in optional
+    ]
+
+
 def module_arguments(
     factory: Any, n_features: int, n_components: int
 ) -> dict[str, int]:
@@ -367,6 +381,24 @@ def module_arguments(
     except ValueError:  # a builtin has no signature
         return {}
     return {name: size for name, size in sizes.items() if name in accepted}
+
+
+def check_module_arguments(factory: Any, arguments: dict[str, Any]) -> None:
+    """Refuse a user's module class or factory that asks for more arguments."""
+    if isinstance(factory, nn.Module):
+        return
+    missing = [name for name in required_arguments(factory) if name not in arguments]
+    if missing:
+        name = getattr(factory, "__name__", repr(factory))
+        raise ValueError(
+            f"module={name} needs {', '.join(map(repr, missing))}, and is given "
+            "n_features and n_components alone. Set the others in net_params, as "
+            f"{{'module__{missing[0]}': ...}}, or pass an instance."
+        )
+
+
+# What codes and rows may be made of.
+_FLOATS = (torch.float32, torch.float64)
 
 
 def check_module(module: Any, x: Tensor, unit_interval: bool = False) -> int:
@@ -389,40 +421,110 @@ def check_module(module: Any, x: Tensor, unit_interval: bool = False) -> int:
         Width of the codes.
     """
     name = type(module).__name__
-    missing = [part for part in ("encode", "decode") if not hasattr(module, part)]
+    missing = [
+        part for part in ("encode", "decode") if not callable(getattr(module, part, 0))
+    ]
     if missing:
         raise ValueError(
             "module must be a torch.nn.Module with the methods encode(x) and "
             f"decode(z); {name} lacks {' and '.join(missing)}."
         )
-    shape = tuple(x.shape)
-    step, given = "encode", shape
-    try:
-        z = module.encode(x)
-        if not isinstance(z, Tensor) or z.ndim != 2 or len(z) != len(x):
+    n_rows, n_features = x.shape
+    with torch.enable_grad():
+        z = _called(module, "encode", x.clone(), n_features)
+        good = isinstance(z, Tensor) and z.ndim == 2 and len(z) == n_rows
+        if not (good and z.shape[1] > 0 and z.dtype in _FLOATS):
             raise ValueError(
-                f"It must give a tensor of codes of shape ({shape[0]}, n_components), "
-                f"and gave {tuple(z.shape) if isinstance(z, Tensor) else type(z)}"
+                f"{name}.encode must give a tensor of codes of shape ({n_rows}, "
+                f"n_components), of dtype float32, for {n_rows} rows of X. It gave "
+                f"{_kind(z)}."
             )
-        step, given = "decode", tuple(z.shape)
-        x_hat = module.decode(z)
-    except (RuntimeError, ValueError, IndexError) as error:
-        raise ValueError(
-            f"{name}.{step} failed on a float32 input of shape {given}: {error}. X has "
-            f"{shape[1]} columns, and the module must take such rows."
-        ) from error
-    if x_hat.shape != x.shape:
+        _refuse_not_finite_output(z, f"{name}.encode")
+        x_hat = _called(module, "decode", z, n_features)
+    shape = (n_rows, n_features)
+    good = isinstance(x_hat, Tensor) and x_hat.shape == shape
+    if not (good and x_hat.dtype in _FLOATS and x_hat.layout is torch.strided):
         raise ValueError(
             f"{name}.decode must map codes of shape {tuple(z.shape)} back to rows of "
-            f"shape {shape}. It gave {tuple(x_hat.shape)}."
+            f"shape {shape}, of dtype float32. It gave {_kind(x_hat)}."
         )
+    _refuse_not_finite_output(x_hat, f"{name}.decode")
     if unit_interval and not (x_hat.min() >= 0 and x_hat.max() <= 1):
         raise ValueError(
             f"loss='binary_cross_entropy' needs reconstructions in [0, 1]: let "
             f"{name}.decode end in torch.sigmoid. It gave values from "
             f"{x_hat.min():.4g} to {x_hat.max():.4g}."
         )
+    _check_gradient(module, z, x_hat)
     return z.shape[1]
+
+
+def _called(module: Any, method: str, x: Tensor, n_features: int) -> Any:
+    """Call a method of a user's module; say what it was given if it fails."""
+    try:
+        return getattr(module, method)(x)
+    except Exception as error:
+        raise ValueError(
+            f"{type(module).__name__}.{method} failed on a float32 input of shape "
+            f"{tuple(x.shape)}: {error_in_words(error)}. X has {n_features} columns, "
+            "and the module must take such rows."
+        ) from error
+
+
+def error_in_words(error: Exception) -> str:
+    """Name the kind of an error beside its message, which may be empty."""
+    return f"{type(error).__name__}: {error}".rstrip(" :.")
+
+
+def _kind(value: Any) -> str:
+    """Describe what came in place of a tensor, or what tensor it was."""
+    if not isinstance(value, Tensor):
+        return str(type(value))
+    layout = "" if value.layout is torch.strided else f", {value.layout}"
+    return f"{tuple(value.shape)}, {value.dtype}{layout}"
+
+
+def _refuse_not_finite_output(value: Tensor, method: str) -> None:
+    n_wrong = int((~value.isfinite()).sum())
+    if n_wrong:
+        raise ValueError(
+            f"{method} must give finite values. Of rows of X, it gave {value.numel()} "
+            f"values, of which {n_wrong} are NaN or infinite."
+        )
+
+
+def _check_gradient(module: nn.Module, z: Tensor, x_hat: Tensor) -> None:
+    """Refuse a module that cannot be trained; warn if its encoder cannot."""
+    trainable = {
+        name: each for name, each in module.named_parameters() if each.requires_grad
+    }
+    if not trainable:
+        return
+    name = type(module).__name__
+    if not x_hat.requires_grad:
+        raise ValueError(
+            f"{name} cannot be trained: what decode(encode(x)) gives has no gradient. "
+            "Take detach(), torch.no_grad(), rounding and NumPy out of encode and "
+            "decode."
+        )
+    # The operations that gave the reconstruction.
+    nodes: list[Any] = [x_hat.grad_fn]
+    found: set[Any] = set()
+    while nodes:
+        node = nodes.pop()
+        if node is not None and node not in found:
+            found.add(node)
+            nodes += [before for before, _ in node.next_functions]
+    if z.grad_fn in found:
+        return
+    reached = {id(node.variable) for node in found if hasattr(node, "variable")}
+    left = [name for name, each in trainable.items() if id(each) not in reached]
+    if left:
+        warn(
+            f"{name}: no gradient goes from decode back through encode, so training "
+            f"does not change {', '.join(left)}. Take detach() and torch.no_grad() out "
+            "of the module, or set requires_grad=False for these parameters."
+        )
 
 
 def check_hidden(module: Any, x: Tensor, parameter: str = "output") -> list[int]:
@@ -431,7 +533,7 @@ def check_hidden(module: Any, x: Tensor, parameter: str = "output") -> list[int]
     `parameter` is the one that asks for them with "hidden".
     """
     name = type(module).__name__
-    if not hasattr(module, "hidden"):
+    if not callable(getattr(module, "hidden", None)):
         raise ValueError(
             f"{parameter}='hidden' needs a module with a method hidden(x) that gives a "
             f"list of activations, and {name} has none. Set {parameter}='code'."
@@ -448,7 +550,22 @@ def check_hidden(module: Any, x: Tensor, parameter: str = "output") -> list[int]
 
 def hidden_widths(module: Any, x: Tensor) -> list[int]:
     """Give the widths of the hidden activations; none if there are no such layers."""
-    return [part.shape[1] for part in module.hidden(x)]
+    parts = _called(module, "hidden", x.clone(), x.shape[1])
+    good = isinstance(parts, list | tuple) and all(
+        isinstance(part, Tensor)
+        and part.ndim == 2
+        and len(part) == len(x)
+        and part.dtype in _FLOATS
+        for part in parts
+    )
+    if not good:
+        several = isinstance(parts, list | tuple)
+        raise ValueError(
+            f"{type(module).__name__}.hidden must give a list of activations, float32 "
+            f"tensors of shape ({len(x)}, width) for {len(x)} rows of X. It gave "
+            f"{[_kind(part) for part in parts] if several else _kind(parts)}."
+        )
+    return [part.shape[1] for part in parts]
 
 
 def check_noise(net: AutoencoderNet, x: Tensor) -> None:

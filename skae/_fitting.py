@@ -602,6 +602,9 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             )
         arguments = {f"module__{name}": value for name, value in arguments.items()}
         arguments.update(self._net_params(of_module=True))
+        if self._own_module():
+            names = {name.removeprefix("module__"): None for name in arguments}
+            checks.check_module_arguments(factory, names)
         net = self._net(
             factory,
             len(X),

@@ -56,8 +56,10 @@ from skae.training import (
     SupervisedNet,
     TensorNet,
     as_bytes,
+    check_made,
     column_statistics,
     float_tensor,
+    making_module,
     private_generator,
     recipe,
     run,
@@ -822,14 +824,23 @@ def _random_module(
         pretrainer._validate_params()
         pretrainer._check_X(X, reset=True)
         factory, arguments = pretrainer._module_factory(X)
+        asked = pretrainer._net_params(of_module=True)
+        arguments = {
+            **arguments,
+            **{name.removeprefix("module__"): value for name, value in asked.items()},
+        }
+        if pretrainer._own_module():
+            checks.check_module_arguments(factory, arguments)
     if isinstance(factory, nn.Module):
         raise ValueError(
             "pretrain=False builds the pretrainer's module anew, and the module is an "
             f"instance of {type(factory).__name__}: pass its class, or a function "
             "that makes it."
         )
-    with PrivateRandomState(seed, torch.device("cpu")):
-        module = factory(**arguments).float()
+    with making_module(factory), PrivateRandomState(seed, torch.device("cpu")):
+        module = factory(**arguments)
+    check_made(module)
+    module = module.float()
     if not hasattr(module, "standardize"):
         return module, arguments
     if fitted:

@@ -33,7 +33,7 @@ from skae.training._streaming import (
     take_rows,
 )
 from skae.training._supervised import FreezeEncoder, SupervisedNet
-from skae.training._tensor_net import TensorNet
+from skae.training._tensor_net import TensorNet, check_made, making_module
 from skae.training._threads import threads_for
 from skae.training._variational import (
     GaussianStart,
@@ -64,6 +64,7 @@ __all__ = [
     "TensorNet",
     "VariationalNet",
     "as_bytes",
+    "check_made",
     "column_statistics",
     "denoising_start",
     "dense_rows",
@@ -76,6 +77,7 @@ __all__ = [
     "is_better",
     "is_large",
     "log_mean_weight",
+    "making_module",
     "mapped",
     "min_variance",
     "n_rows_in",

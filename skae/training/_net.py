@@ -158,8 +158,17 @@ class AutoencoderNet(TensorNet):
         if self.from_logits:
             return self.module_.decode_logits(self.module_.encode(x))
         if self.compile:  # which compiles `forward` alone
-            return self.module_(x)
-        return self.module_.decode(self.module_.encode(x))
+            x_hat = self.module_(x)
+        else:
+            x_hat = self.module_.decode(self.module_.encode(x))
+        # A module of the user's may do other things in training mode.
+        if getattr(x_hat, "shape", None) != x.shape:
+            got = tuple(x_hat.shape) if isinstance(x_hat, Tensor) else type(x_hat)
+            raise ValueError(
+                f"{type(self.plain_module_).__name__} must give a reconstruction of "
+                f"shape {tuple(x.shape)} of a batch in training. It gave {got}."
+            )
+        return x_hat
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
         # Of validation rows with noise, the encoder is given those.
@@ -221,6 +230,12 @@ class AutoencoderNet(TensorNet):
             with self._in_precision():
                 x_hat = self._reconstruct_for_loss(x_in)
                 loss = self.get_loss(x_hat, weight, X=(x_in, x), training=True)
+            if not loss.requires_grad:
+                raise ValueError(
+                    f"The loss of {type(self.plain_module_).__name__} has no gradient "
+                    "in training. Let some of its parameters have requires_grad=True, "
+                    "and take detach() and torch.no_grad() out of it and of the loss."
+                )
             (loss / self.loss_unit).backward()
         return {"loss": loss, "y_pred": x_hat}
 
