@@ -584,6 +584,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             self,
             set_here={
                 "emphasis",
+                "copy_rows",
                 "from_logits",
                 "guard_random_state",
                 "loss_unit",
@@ -655,6 +656,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         return self._net_class(
             factory,
             noise=noise,
+            copy_rows=self._own_module(),
             guard_random_state=self._own_module()
             or (noise is not None and draws_globally(noise)),
             seed=self._seed(),
@@ -699,7 +701,9 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         if isinstance(X, LargeTable):
             rows = device_rows(X, torch.device(net.device))
         else:
-            rows = float_tensor(X, net.device, copy=self._own_module())
+            # What callbacks and iterators of the user's do, nobody knows.
+            copy = bool(self.callbacks or self.net_params)
+            rows = float_tensor(X, net.device, copy=copy)
         if sample_weight is None:
             return Rows(rows)
         return Rows(

@@ -13,7 +13,7 @@ from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
 from torch import Tensor, nn
 
-from skae.losses import mean_loss_with_gradient, row_losses
+from skae.losses import apply_criterion, mean_loss_with_gradient, row_losses
 from skae.noise import Noise, SwapNoise
 from skae.training._batches import Rows
 from skae.training._processes import Share, begin_together, own_generator
@@ -54,6 +54,9 @@ class AutoencoderNet(TensorNet):
         ``torch.bfloat16`` for mixed precision: in training steps, the layers compute
         in it where torch holds that to be safe, and weights and losses stay in float32.
 
+    copy_rows : bool, default=False
+        Whether the module may change its input, so that it is given copies.
+
     share_batches : bool, default=False
         Whether several processes train the module together, each on its share of every
         batch. They are those of torch.distributed's default group, and all of them
@@ -73,6 +76,7 @@ class AutoencoderNet(TensorNet):
         loss_unit: float = 1.0,
         from_logits: bool = False,
         autocast: torch.dtype | None = None,
+        copy_rows: bool = False,
         share_batches: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -81,6 +85,7 @@ class AutoencoderNet(TensorNet):
         self.loss_unit = loss_unit
         self.from_logits = from_logits
         self.autocast = autocast
+        self.copy_rows = copy_rows
         self.share_batches = share_batches
         super().__init__(module, criterion, **kwargs)
 
@@ -143,7 +148,7 @@ class AutoencoderNet(TensorNet):
         """
         _, x = X
         if y_true is None and self.emphasis is None:
-            return self.criterion_(y_pred, x)
+            return apply_criterion(self.criterion_, y_pred, x)
         losses = self._row_losses(y_pred, *X)
         return losses.mean() if y_true is None else (losses * y_true).mean()
 
@@ -157,6 +162,8 @@ class AutoencoderNet(TensorNet):
     def _reconstruct_for_loss(self, x: Tensor) -> Tensor:
         if self.from_logits:
             return self.module_.decode_logits(self.module_.encode(x))
+        if self.copy_rows:
+            x = x.clone()
         if self.compile:  # which compiles `forward` alone
             x_hat = self.module_(x)
         else:
@@ -278,7 +285,7 @@ class AutoencoderNet(TensorNet):
 
         The module is given `x_in`; without `x`, that is also what it is to give.
         """
-        z = module.encode(x_in)
+        z = module.encode(x_in.clone() if self.copy_rows else x_in)
         x_hat = module.decode_logits(z) if self.from_logits else module.decode(z)
         if x is None:
             return row_losses(self.criterion_, x_hat, x_in)
