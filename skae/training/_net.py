@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,8 @@ class AutoencoderNet(TensorNet):
     noise_: Any
     # For draws that processes that share batches make each by itself.
     _own_generator: Any = None
+    # `_forward`, compiled, while a net with ``compile=True`` trains.
+    _compiled: Any = None
     # Whether losses are logarithms (of densities), so that their differences compare.
     logarithmic_loss = False
 
@@ -113,7 +116,9 @@ class AutoencoderNet(TensorNet):
 
     def __getstate__(self) -> dict[str, Any]:
         # A callback may save the net while it has validation rows.
-        return {**super().__getstate__(), "train_split": None}
+        state = {**super().__getstate__(), "train_split": None}
+        state.pop("_compiled", None)
+        return state
 
     # Steps
 
@@ -128,12 +133,15 @@ class AutoencoderNet(TensorNet):
             }
             begin_together([self.plain_module_, self.noise_], X, y, settings)
             self._own_generator = own_generator(self.generator_)
+        if self.compile:
+            forward = partial(self._forward, self.plain_module_)
+            self._compiled = torch.compile(forward, **self.get_params_for("compile"))
 
     def on_train_end(
         self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any
     ) -> None:
         super().on_train_end(net, X, y, **kwargs)
-        self._own_generator = None
+        self._own_generator = self._compiled = None
 
     def get_loss(
         self,
@@ -159,15 +167,18 @@ class AutoencoderNet(TensorNet):
         weight = torch.where(x_in != x, corrupted, untouched)
         return row_losses(self.criterion_, x_hat, x, weight)
 
+    def _forward(self, module: Any, x: Tensor, *args: Any) -> Tensor:
+        """Compute what the loss of a batch is taken from."""
+        z = module.encode(x)
+        return module.decode_logits(z) if self.from_logits else module.decode(z)
+
+    def _maybe_compiled(self, *args: Any) -> Tensor:
+        if self._compiled is not None:
+            return self._compiled(*args)
+        return self._forward(self.plain_module_, *args)
+
     def _reconstruct_for_loss(self, x: Tensor) -> Tensor:
-        if self.from_logits:
-            return self.module_.decode_logits(self.module_.encode(x))
-        if self.copy_rows:
-            x = x.clone()
-        if self.compile:  # which compiles `forward` alone
-            x_hat = self.module_(x)
-        else:
-            x_hat = self.module_.decode(self.module_.encode(x))
+        x_hat = self._maybe_compiled(x.clone() if self.copy_rows else x)
         # A module of the user's may do other things in training mode.
         if getattr(x_hat, "shape", None) != x.shape:
             got = tuple(x_hat.shape) if isinstance(x_hat, Tensor) else type(x_hat)
