@@ -2,6 +2,8 @@
 
 import inspect
 import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any
 
@@ -13,8 +15,9 @@ from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
 
 from skae._report import warn
+from skae.losses import apply_criterion, row_losses
 from skae.noise import Noise
-from skae.training import AutoencoderNet, LargeTable, Table, is_large
+from skae.training import AutoencoderNet, LargeTable, Table, is_large, recipe
 
 # Squares of larger numbers overflow float32.
 _MAX_MAGNITUDE = 1e18
@@ -196,10 +199,22 @@ def check_offset(mean: np.ndarray, scale: float) -> None:
 
 def layer_widths(sizes: Any, name: str, meaning: str) -> list[int]:
     """Turn a parameter with one width or several into a list of them."""
-    widths = [sizes] if isinstance(sizes, Integral) else list(sizes)
-    if not all(isinstance(width, Integral) and int(width) > 0 for width in widths):
+    widths = whole_numbers(sizes)
+    if widths is None:
         raise ValueError(f"{name} must be positive integers, {meaning}. Got {sizes!r}.")
-    return [int(width) for width in widths]
+    return widths
+
+
+def whole_numbers(sizes: Any) -> list[int] | None:
+    """Turn a positive integer or several into a list; None if they are none."""
+    if isinstance(sizes, np.ndarray | np.generic):
+        sizes = sizes.tolist()  # of no dimension, it is a number
+    sizes = list(sizes) if isinstance(sizes, Iterable) else [sizes]
+    good = all(
+        isinstance(each, Integral) and not isinstance(each, bool) and int(each) > 0
+        for each in sizes
+    )
+    return [int(each) for each in sizes] if good else None
 
 
 def check_new_rows(estimator: Any, X: Any, unit_interval: bool = False) -> Any:
@@ -248,23 +263,117 @@ def check_device(device: str | torch.device) -> torch.device:
     )
 
 
-def check_loss(loss: Any) -> None:
-    """Refuse a callable that is not a loss module."""
+# Losses that compare scores of classes with labels.
+_CLASS_LOSSES = (
+    nn.CrossEntropyLoss,
+    nn.HingeEmbeddingLoss,
+    nn.MultiLabelMarginLoss,
+    nn.MultiLabelSoftMarginLoss,
+    nn.MultiMarginLoss,
+    nn.NLLLoss,
+    nn.SoftMarginLoss,
+)
+
+
+def check_loss(loss: Any, net_params: dict[str, Any] | None) -> None:
+    """Refuse a callable that is not a loss module, and losses of other things."""
     is_class = inspect.isclass(loss) and issubclass(loss, nn.Module)
     if not (isinstance(loss, str | nn.Module) or is_class):
         raise ValueError(
             f"loss must be a name, a torch loss such as torch.nn.HuberLoss(delta=2.0), "
             f"or its class. Got {loss!r}."
         )
-    for entropy in (nn.BCELoss, nn.BCEWithLogitsLoss):
-        if loss is entropy or isinstance(loss, entropy):
+    if isinstance(loss, str):
+        return
+    kind = loss if is_class else type(loss)
+    if issubclass(kind, nn.BCELoss | nn.BCEWithLogitsLoss):
+        raise ValueError(
+            f"Use loss='binary_cross_entropy' in place of {kind.__name__}: the "
+            "decoder then ends in a sigmoid, as the loss needs."
+        )
+    if issubclass(kind, _CLASS_LOSSES):
+        raise ValueError(
+            f"loss={kind.__name__} compares scores of classes with labels, not "
+            "reconstructions with rows. Use another, such as 'squared_error', or "
+            "'binary_cross_entropy' for values in [0, 1]."
+        )
+    if is_class:
+        _check_arguments("loss", kind, "criterion", net_params)
+
+
+def _check_arguments(
+    parameter: str, kind: Any, prefix: str, net_params: dict[str, Any] | None
+) -> None:
+    """Refuse a class that has to be given more arguments than `net_params` has."""
+    given = {name.removeprefix(f"{prefix}__") for name in net_params or {}}
+    missing = [name for name in required_arguments(kind) if name not in given]
+    if missing:
+        raise ValueError(
+            f"{parameter}={kind.__name__} needs {', '.join(map(repr, missing))}: give "
+            f"an instance, {kind.__name__}({missing[0]}=...), in place of the class."
+        )
+
+
+def check_criterion(net: AutoencoderNet, x: Tensor) -> None:
+    """Refuse a loss of the user's that gives no loss of rows `x`."""
+    criterion: Any = net.criterion_
+    name = type(criterion).__name__
+    module = net.plain_module_
+    with torch.enable_grad():
+        x_hat = module.decode(module.encode(x.clone()))
+        # Series have ended where there is nothing.
+        x = torch.where(x.isnan(), x_hat.detach(), x)
+        loss = losses = None
+        try:
+            loss = apply_criterion(criterion, x_hat, x)
+            if isinstance(loss, Tensor) and loss.ndim == 0 and loss.is_floating_point():
+                losses = row_losses(criterion, x_hat, x)
+        except Exception as error:
             raise ValueError(
-                f"Use loss='binary_cross_entropy' in place of {entropy.__name__}: the "
-                "decoder then ends in a sigmoid, as the loss needs."
+                f"loss={name} failed on reconstructions and rows of shape "
+                f"{tuple(x.shape)}: {error_in_words(error)}. A loss takes the two, and "
+                "gives their mean loss; with an attribute `reduction` set to 'none', "
+                "the loss of each entry."
+            ) from error
+    if losses is None:
+        raise ValueError(
+            f"loss={name} must give the mean loss of reconstructions and rows, a "
+            f"tensor of shape () with a gradient. It gave {_kind(loss)}."
+        )
+    if not loss.requires_grad:
+        raise ValueError(
+            f"loss={name} has no gradient. Take detach(), torch.no_grad() and NumPy "
+            "out of it."
+        )
+    if loss.isnan() or losses.isnan().any():
+        raise ValueError(
+            f"loss={name} is NaN for rows of X and their reconstructions before the "
+            "first step: it must be defined for all numbers."
+        )
+
+
+def check_callbacks(callbacks: list | None, net_params: dict[str, Any] | None) -> None:
+    """Refuse what skorch cannot use as callbacks."""
+    for each in callbacks or []:
+        callback = each
+        if isinstance(each, tuple | list) and len(each) == 2:
+            name, callback = each
+            callback = callback if isinstance(name, str) else each
+        is_class = inspect.isclass(callback) and issubclass(callback, Callback)
+        if not (callback is None or isinstance(callback, Callback) or is_class):
+            raise ValueError(
+                "callbacks must be a list of skorch callbacks, such as "
+                "skorch.callbacks.EarlyStopping(), of their classes, or of pairs "
+                f"(name, callback). Got {each!r} in it."
             )
+        if is_class:
+            prefix = f"callbacks__{callback.__name__}"
+            _check_arguments("callbacks", callback, prefix, net_params)
+        if isinstance(callback, LRScheduler):
+            _check_policy(callback, "callbacks")
 
 
-def check_emphasis(emphasis: tuple, loss: Any, noise: Noise) -> None:
+def check_emphasis(emphasis: tuple, loss: nn.Module, noise: Noise) -> None:
     """Refuse weights that are none, and losses and noise that they are not for."""
     good = (
         len(emphasis) == 2
@@ -283,33 +392,50 @@ def check_emphasis(emphasis: tuple, loss: Any, noise: Noise) -> None:
             "emphasis is for noise that leaves some entries as they are, such as "
             f"'masking'; {noise} corrupts all. Set emphasis=None."
         )
-    if not isinstance(loss, str):
-        criterion = loss() if inspect.isclass(loss) else loss
-        if not hasattr(criterion, "reduction"):
-            raise ValueError(
-                "emphasis weights the losses of entries: the loss needs a `reduction` "
-                f"attribute, as those of torch have it. Got loss={loss!r}."
-            )
+    if not hasattr(loss, "reduction"):
+        raise ValueError(
+            "emphasis weights the losses of entries: the loss needs a `reduction` "
+            f"attribute, as those of torch have it. Got loss={loss!r}."
+        )
 
 
 def check_schedule(schedule: Any) -> None:
     """Refuse callbacks that schedule nothing, and classes that need arguments."""
+    if schedule is None or isinstance(schedule, str):
+        return
+    if isinstance(schedule, LRScheduler):
+        _check_policy(schedule, "lr_schedule")
+        return
+    good = not isinstance(schedule, Callback)
     if inspect.isclass(schedule):
         good = issubclass(schedule, torch.optim.lr_scheduler.LRScheduler)
-        needed = [
-            name
-            for name, parameter in inspect.signature(schedule).parameters.items()
-            if parameter.default is parameter.empty
-        ]
-        good = good and len(needed) == 1
-    else:
-        good = not isinstance(schedule, Callback) or isinstance(schedule, LRScheduler)
-    if not good:
+    if not good or len(required_arguments(schedule)) > 1:
         raise ValueError(
             "lr_schedule must be a name, None, a skorch.callbacks.LRScheduler "
             "instance, or a callable that makes a torch scheduler from an optimizer "
             "alone, such as functools.partial(torch.optim.lr_scheduler.StepLR, "
             f"step_size=10). Got {schedule!r}."
+        )
+
+
+def _check_policy(schedule: LRScheduler, parameter: str) -> None:
+    """Refuse a scheduler of skorch that cannot make one of torch."""
+    try:
+        policy = schedule._get_policy_cls()
+    except AttributeError:
+        raise ValueError(
+            f"{parameter}: LRScheduler knows no policy {schedule.policy!r}. Give a "
+            "name or a class of torch.optim.lr_scheduler."
+        ) from None
+    # The first argument is the optimizer.
+    needed = [
+        each for each in required_arguments(policy)[1:] if each not in schedule.kwargs
+    ]
+    if needed:
+        raise ValueError(
+            f"{parameter}: LRScheduler({policy.__name__!r}) needs "
+            f"{', '.join(map(repr, needed))}: give LRScheduler({policy.__name__!r}, "
+            f"{needed[0]}=...)."
         )
 
 
@@ -323,6 +449,33 @@ def check_optimizer(optimizer: Any) -> None:
             "parameters it optimises do not exist yet. Pass its options in net_params, "
             f"as {{'optimizer__momentum': 0.9}}. Got {optimizer!r}."
         )
+
+
+def check_weight_decay(optimizer: Any, weight_decay: float) -> None:
+    """Refuse weight decay for an optimizer that has none."""
+    kind = recipe.OPTIMIZERS.get(optimizer, optimizer)
+    if weight_decay > 0 and "weight_decay" not in inspect.signature(kind).parameters:
+        raise ValueError(
+            f"optimizer={optimizer!r} has no weight decay. Set weight_decay=0, or use "
+            f"another optimizer. Got weight_decay={weight_decay}."
+        )
+
+
+@contextmanager
+def building_net(estimator: Any) -> Iterator[None]:
+    """Context in which a net is made; errors about its arguments name them."""
+    try:
+        yield
+    except ValueError:
+        raise  # it says what is wrong
+    except Exception as error:
+        name = type(estimator).__name__
+        optimizer = getattr(estimator, "optimizer", None)
+        raise ValueError(
+            f"{name} could not make its net, with net_params={estimator.net_params!r}"
+            + (f" and optimizer={optimizer!r}" if optimizer is not None else "")
+            + f": {error_in_words(error)}"
+        ) from error
 
 
 def check_net_params(
@@ -341,6 +494,11 @@ def check_net_params(
     instead : dict of str
         Parameters to use in place of arguments with other names.
     """
+    for name in estimator.net_params or {}:
+        if not isinstance(name, str):
+            raise ValueError(
+                f"net_params must have names of arguments as keys. Got {name!r}."
+            )
     instead = {**{name: name for name in estimator.get_params(deep=False)}, **instead}
     for name in estimator.net_params or {}:
         if name in instead:

@@ -50,9 +50,9 @@ def row_losses(
         if entry_weight is not None:
             if losses.shape != x.shape:
                 raise ValueError(
-                    "emphasis weights the losses of entries, of shape "
-                    f"{tuple(x.shape)}; {type(criterion).__name__} gives losses of "
-                    f"shape {tuple(losses.shape)}. Set emphasis=None."
+                    "Emphasis and ends of series weight the losses of entries, of "
+                    f"shape {tuple(x.shape)}; {type(criterion).__name__} gives losses "
+                    f"of shape {tuple(losses.shape)}. Use another loss."
                 )
             losses = losses * entry_weight
         # Not `len(x)`, which would fix the number of rows of an exported module.

@@ -8,7 +8,7 @@ from skae.training._net import AutoencoderNet
 from skae.training._random import PrivateRandomState, private_generator
 from skae.training._recurrent import SeriesNet, fill_ends
 from skae.training._run import Run, run
-from skae.training._schedule import schedule_callbacks
+from skae.training._schedule import has_schedule, schedule_callbacks
 from skae.training._selection import is_better, spread_sample
 from skae.training._sparse import SparseNet, start_as_atoms, start_as_pairs
 from skae.training._start import (
@@ -74,6 +74,7 @@ __all__ = [
     "fixed_draws",
     "float_tensor",
     "full_width",
+    "has_schedule",
     "is_better",
     "is_large",
     "log_mean_weight",

@@ -204,7 +204,6 @@ class TensorNet(NeuralNet):
         for optimizer in self.optimizers():
             for group in optimizer.param_groups:
                 group["lr"] *= factor
-                group.pop("initial_lr", None)  # what schedules begin with
 
     def forget_optimizer_state(self) -> None:
         """Let the optimizers begin anew, for other weights than they worked on."""
@@ -344,7 +343,7 @@ def making_module(factory: Any) -> Iterator[None]:
     except Exception as error:
         name = getattr(factory, "__name__", type(factory).__name__)
         raise ValueError(
-            f"module={name} could not be made: {type(error).__name__}: {error}"
+            f"The module {name} could not be made: {type(error).__name__}: {error}"
         ) from error
 
 
