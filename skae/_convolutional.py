@@ -279,15 +279,13 @@ class ConvAutoencoder(BaseAutoencoder):
         if shape is None:
             side = math.isqrt(n_features)
             return (side, side) if side**2 == n_features else (1, n_features)
-        good = len(shape) in (2, 3) and all(
-            isinstance(size, Integral) and int(size) > 0 for size in shape
-        )
-        if not good:
+        sizes = checks.whole_numbers(shape)
+        if sizes is None or len(sizes) not in (2, 3):
             raise ValueError(
                 "image_shape must be (height, width) or (height, width, n_channels), "
                 f"positive integers, or None. Got {told!r}."
             )
-        shape = tuple(int(size) for size in shape)
+        shape = tuple(sizes)
         if math.prod(shape) != n_features:
             raise ValueError(
                 f"image_shape={shape} makes {math.prod(shape)} values; X has "

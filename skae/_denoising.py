@@ -285,7 +285,7 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
     ) -> None:
         super()._fit_noise(net, X, sample_weight)
         if self.emphasis is not None:
-            checks.check_emphasis(self.emphasis, self.loss, net.noise_)
+            checks.check_emphasis(self.emphasis, net.criterion_, net.noise_)
 
     def _code_size(self, X: Table) -> int:
         return full_width(X) if self.n_components is None else int(self.n_components)

@@ -38,6 +38,7 @@ from skae.training import (
     dense_rows,
     device_rows,
     float_tensor,
+    has_schedule,
     is_better,
     n_rows_in,
     private_generator,
@@ -484,7 +485,9 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             for each in (losses, start_losses, net.row_losses(valid))
         )
         gain = np.average(other_losses - losses, weights=weight)
-        better = is_better(losses, start_losses, weight, net.logarithmic_loss)
+        # Losses of the user's that are below zero have no logarithm.
+        logarithmic = net.logarithmic_loss or min(losses.min(), start_losses.min()) < 0
+        better = is_better(losses, start_losses, weight, logarithmic)
         if gain > 0 and better:
             net.plain_module_.load_state_dict(trained)
             return True
@@ -596,13 +599,15 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         `stream` tells that more rows are to come; `module` is a factory and its
         arguments, in place of what `_module_factory` would give.
         """
-        checks.check_loss(self.loss)
+        checks.check_loss(self.loss, self.net_params)
         checks.check_optimizer(self.optimizer)
         checks.check_schedule(self.lr_schedule)
+        checks.check_callbacks(self.callbacks, self.net_params)
         checks.check_net_params(
             self,
             set_here={
                 "emphasis",
+                "copy_rows",
                 "from_logits",
                 "guard_random_state",
                 "loss_unit",
@@ -614,13 +619,12 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         )
         factory, arguments = module or self._module_factory(X, stream)
         weight_decay = self._weight_decay(X, arguments, stream)
-        if self.optimizer == "lbfgs" and weight_decay > 0:
-            raise ValueError(
-                "optimizer='lbfgs' has no weight decay. Set weight_decay=0, or use "
-                f"another optimizer. Got weight_decay={weight_decay}."
-            )
+        checks.check_weight_decay(self.optimizer, weight_decay)
         arguments = {f"module__{name}": value for name, value in arguments.items()}
         arguments.update(self._net_params(of_module=True))
+        if self._own_module():
+            names = {name.removeprefix("module__"): None for name in arguments}
+            checks.check_module_arguments(factory, names)
         net = self._net(
             factory,
             len(X),
@@ -645,6 +649,8 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
                 rows,
                 unit_interval=self.loss == "binary_cross_entropy",
             )
+            if not isinstance(self.loss, str):
+                checks.check_criterion(net, rows)
             if self.output == "hidden":
                 checks.check_hidden(net.plain_module_, rows)
         return net
@@ -665,27 +671,33 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
     ) -> AutoencoderNet:
         """Build an initialised net as the parameters for training ask."""
         device = checks.check_device(self.device)
-        options = recipe.optimizer_options(self.optimizer, device)
+        net_params = self._net_params(of_module=False)
+        asked = {
+            name.removeprefix("optimizer__"): net_params[name] for name in net_params
+        }
+        options = recipe.optimizer_options(self.optimizer, device, asked)
         if weight_decay > 0:
             options["weight_decay"] = weight_decay
-        return self._net_class(
-            factory,
-            noise=noise,
-            guard_random_state=self._own_module()
-            or (noise is not None and draws_globally(noise)),
-            seed=self._seed(),
-            optimizer=recipe.OPTIMIZERS.get(self.optimizer, self.optimizer),
-            batch_size=self._batch_size(n_samples),
-            callbacks=self.callbacks,
-            device=str(device),
-            verbose=int(self.verbose >= 2),
-            **{
-                "lr": self._lr(),
-                **{f"optimizer__{name}": value for name, value in options.items()},
-                **arguments,
-                **self._net_params(of_module=False),
-            },
-        ).initialize()
+        with checks.building_net(self):
+            return self._net_class(
+                factory,
+                noise=noise,
+                copy_rows=self._own_module(),
+                guard_random_state=self._own_module()
+                or (noise is not None and draws_globally(noise)),
+                seed=self._seed(),
+                optimizer=recipe.OPTIMIZERS.get(self.optimizer, self.optimizer),
+                batch_size=self._batch_size(n_samples),
+                callbacks=self.callbacks,
+                device=str(device),
+                verbose=int(self.verbose >= 2),
+                **{
+                    "lr": self._lr(),
+                    **{f"optimizer__{name}": value for name, value in options.items()},
+                    **arguments,
+                    **net_params,
+                },
+            ).initialize()
 
     def _net_params(self, *, of_module: bool) -> dict[str, Any]:
         """Give those of `net_params` that are for the module, or all others."""
@@ -715,7 +727,9 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         if isinstance(X, LargeTable):
             rows = device_rows(X, torch.device(net.device))
         else:
-            rows = float_tensor(X, net.device, copy=self._own_module())
+            # What callbacks and iterators of the user's do, nobody knows.
+            copy = bool(self.callbacks or self.net_params)
+            rows = float_tensor(X, net.device, copy=copy)
         if sample_weight is None:
             return Rows(rows)
         return Rows(
@@ -747,7 +761,8 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             return []
         schedule = self.lr_schedule
         if schedule == "auto":
-            schedule = None if self.optimizer == "lbfgs" else "one_cycle"
+            constant = self.optimizer == "lbfgs" or has_schedule(self.callbacks)
+            schedule = None if constant else "one_cycle"
         callbacks = schedule_callbacks(schedule, n_steps)
         if self.verbose == 1:
             callbacks.append(ProgressBar(type(self).__name__ + part, n_steps))

@@ -56,8 +56,11 @@ from skae.training import (
     SupervisedNet,
     TensorNet,
     as_bytes,
+    check_made,
     column_statistics,
     float_tensor,
+    has_schedule,
+    making_module,
     private_generator,
     recipe,
     run,
@@ -131,7 +134,8 @@ n_iter_no_change : int or "auto", default="auto"
     with ``early_stopping=True``.
 
 callbacks : list of skorch callbacks, default=None
-    Callbacks for the net that is trained on the labelled rows.
+    Callbacks for the net that is trained on the labelled rows. A
+    :class:`skorch.callbacks.LRScheduler` takes the place of the schedule.
 
 net_params : dict, default=None
     Any further arguments of that net, a :class:`skorch.NeuralNet`.
@@ -569,6 +573,7 @@ class BasePretrained(
         return pretrainer
 
     def _checked_net_params(self) -> dict[str, Any]:
+        checks.check_callbacks(self.callbacks, self.net_params)
         checks.check_net_params(
             self,
             set_here={
@@ -615,39 +620,44 @@ class BasePretrained(
         batch_size = self.batch_size
         if batch_size == "auto":
             batch_size = min(_MAX_BATCH_SIZE, n_train)
-        options = recipe.optimizer_options("adamw", device)
+        asked = {
+            name.removeprefix("optimizer__"): value
+            for name, value in net_params.items()
+        }
+        options = recipe.optimizer_options("adamw", device, asked)
         encoder_lr = self.lr if self.encoder_lr is None else self.encoder_lr
         unit = float(column_statistics(rows, row_weight).variance.mean()) or 1.0
-        net = SupervisedNet(
-            EncoderWithHead,
-            self._criterion,
-            module__autoencoder=autoencoder,
-            module__n_inputs=n_inputs,
-            module__n_outputs=self._n_outputs(),
-            module__head_input=self.head_input,
-            module__hidden_layer_sizes=widths,
-            module__dropout=self.dropout,
-            reconstruction_weight=self.reconstruction_weight,
-            reconstruction_unit=unit,
-            # Dropout draws from the global generators.
-            guard_random_state=True,
-            seed=seed,
-            optimizer=torch.optim.AdamW,
-            lr=self.lr,
-            batch_size=batch_size,
-            callbacks=self.callbacks,
-            device=str(device),
-            verbose=int(self.verbose >= 2),
-            **{
-                "iterator_valid__batch_size": recipe.evaluation_rows(
-                    autoencoder, rows.shape[1]
-                ),
-                "optimizer__weight_decay": self.weight_decay,
-                "optimizer__param_groups": [("*autoencoder.*", {"lr": encoder_lr})],
-                **{f"optimizer__{name}": value for name, value in options.items()},
-                **net_params,
-            },
-        ).initialize()
+        with checks.building_net(self):
+            net = SupervisedNet(
+                EncoderWithHead,
+                self._criterion,
+                module__autoencoder=autoencoder,
+                module__n_inputs=n_inputs,
+                module__n_outputs=self._n_outputs(),
+                module__head_input=self.head_input,
+                module__hidden_layer_sizes=widths,
+                module__dropout=self.dropout,
+                reconstruction_weight=self.reconstruction_weight,
+                reconstruction_unit=unit,
+                # Dropout draws from the global generators.
+                guard_random_state=True,
+                seed=seed,
+                optimizer=torch.optim.AdamW,
+                lr=self.lr,
+                batch_size=batch_size,
+                callbacks=self.callbacks,
+                device=str(device),
+                verbose=int(self.verbose >= 2),
+                **{
+                    "iterator_valid__batch_size": recipe.evaluation_rows(
+                        autoencoder, rows.shape[1]
+                    ),
+                    "optimizer__weight_decay": self.weight_decay,
+                    "optimizer__param_groups": [("*autoencoder.*", {"lr": encoder_lr})],
+                    **{f"optimizer__{name}": value for name, value in options.items()},
+                    **net_params,
+                },
+            ).initialize()
         module = net.plain_module_
         module.freeze(self.freeze)
         module.eval()
@@ -680,7 +690,8 @@ class BasePretrained(
             patience = self.n_iter_no_change
             if patience == "auto":
                 patience = recipe.patience(n_epochs)
-        callbacks: list[Callback] = schedule_callbacks("one_cycle", n_steps)
+        schedule = None if has_schedule(self.callbacks) else "one_cycle"
+        callbacks: list[Callback] = schedule_callbacks(schedule, n_steps)
         if self.freeze_epochs > 0:
             callbacks.append(FreezeEncoder(self.freeze_epochs, self.freeze))
         if self.verbose == 1:
@@ -822,14 +833,23 @@ def _random_module(
         pretrainer._validate_params()
         pretrainer._check_X(X, reset=True)
         factory, arguments = pretrainer._module_factory(X)
+        asked = pretrainer._net_params(of_module=True)
+        arguments = {
+            **arguments,
+            **{name.removeprefix("module__"): value for name, value in asked.items()},
+        }
+        if pretrainer._own_module():
+            checks.check_module_arguments(factory, arguments)
     if isinstance(factory, nn.Module):
         raise ValueError(
             "pretrain=False builds the pretrainer's module anew, and the module is an "
             f"instance of {type(factory).__name__}: pass its class, or a function "
             "that makes it."
         )
-    with PrivateRandomState(seed, torch.device("cpu")):
-        module = factory(**arguments).float()
+    with making_module(factory), PrivateRandomState(seed, torch.device("cpu")):
+        module = factory(**arguments)
+    check_made(module)
+    module = module.float()
     if not hasattr(module, "standardize"):
         return module, arguments
     if fitted:

@@ -1,6 +1,5 @@
 """The autoencoder of series."""
 
-import inspect
 import math
 from numbers import Integral
 from typing import Any, ClassVar
@@ -281,16 +280,6 @@ class RecurrentAutoencoder(BaseAutoencoder):
     def _start_is_floor(self) -> bool:
         return self.init != "random"
 
-    def _net_options(self) -> dict[str, Any]:
-        loss = self.loss() if inspect.isclass(self.loss) else self.loss
-        if not (isinstance(loss, str) or hasattr(loss, "reduction")):
-            raise ValueError(
-                "What comes after the end of a series is left out of the loss: the "
-                "loss needs a `reduction` attribute, as those of torch have it. Got "
-                f"loss={self.loss!r}."
-            )
-        return {}
-
     def _noise(self) -> Noise | None:
         # L-BFGS needs the same loss each time it asks for it.
         noisy = self._start_is_floor() and not self._uses_lbfgs()
@@ -437,15 +426,13 @@ def _series(X: Any) -> Any:
 def _shape(X: Any, series: Any, series_shape: Any) -> Any:
     """Give steps and channels of the series, as told or as rows have them."""
     if series_shape is not None:
-        shape = tuple(series_shape)
-        if len(shape) != 2 or not all(
-            isinstance(n, Integral) and int(n) > 0 for n in shape
-        ):
+        shape = checks.whole_numbers(series_shape)
+        if shape is None or len(shape) != 2:
             raise ValueError(
                 "series_shape must be (steps, channels), two positive ints, or None. "
                 f"Got {series_shape!r}."
             )
-        n_steps, n_channels = map(int, shape)
+        n_steps, n_channels = shape
         if series is None:
             n_columns = (getattr(X, "shape", None) or np.shape(X))[1:]
             if n_columns and n_columns[0] != n_steps * n_channels:

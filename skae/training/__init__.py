@@ -8,7 +8,7 @@ from skae.training._net import AutoencoderNet
 from skae.training._random import PrivateRandomState, private_generator
 from skae.training._recurrent import SeriesNet, fill_ends
 from skae.training._run import Run, run
-from skae.training._schedule import schedule_callbacks
+from skae.training._schedule import has_schedule, schedule_callbacks
 from skae.training._selection import is_better, spread_sample
 from skae.training._sparse import SparseNet, start_as_atoms, start_as_pairs
 from skae.training._start import (
@@ -33,7 +33,7 @@ from skae.training._streaming import (
     take_rows,
 )
 from skae.training._supervised import FreezeEncoder, SupervisedNet
-from skae.training._tensor_net import TensorNet
+from skae.training._tensor_net import TensorNet, check_made, making_module
 from skae.training._threads import threads_for
 from skae.training._variational import (
     GaussianStart,
@@ -64,6 +64,7 @@ __all__ = [
     "TensorNet",
     "VariationalNet",
     "as_bytes",
+    "check_made",
     "column_statistics",
     "denoising_start",
     "dense_rows",
@@ -73,9 +74,11 @@ __all__ = [
     "fixed_draws",
     "float_tensor",
     "full_width",
+    "has_schedule",
     "is_better",
     "is_large",
     "log_mean_weight",
+    "making_module",
     "mapped",
     "min_variance",
     "n_rows_in",

@@ -52,10 +52,11 @@ def _batch_ends(n_rows: int, batch_size: int, join_last: bool) -> list[int]:
 
 
 def _take(X: Any, index: Any) -> Any:
+    """Copy rows: callbacks, and modules of the user's, may change a batch."""
     if isinstance(X, tuple):
         return tuple(_take(part, index) for part in X)
     # Twice as fast as by brackets.
-    return X[index] if isinstance(index, slice) else X.index_select(0, index)
+    return X[index].clone() if isinstance(index, slice) else X.index_select(0, index)
 
 
 class TensorBatches:
@@ -103,7 +104,7 @@ class TensorBatches:
         if not self.shuffle:
             for start in range(0, n_rows, self.batch_size):
                 rows = slice(start, start + self.batch_size)
-                yield _take(X, rows), None if weight is None else weight[rows]
+                yield _take(X, rows), None if weight is None else _take(weight, rows)
             return
         device = X[0].device
         order = torch.randperm(n_rows, generator=self.generator, device=device)

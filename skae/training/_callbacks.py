@@ -1,6 +1,7 @@
 """Callbacks of the engine."""
 
 import copy
+import inspect
 import math
 import sys
 from collections.abc import Callable
@@ -169,11 +170,24 @@ class ScheduleLearningRate(LRScheduler):
     """skorch's scheduler callback, for nets with more than one optimizer."""
 
     def _get_scheduler(self, net: NeuralNet, policy: Any, **kwargs: Any) -> Any:
-        self.others_ = [
-            policy(getattr(net, f"{name}_"), **self.kwargs)
-            for name in net._optimizers[1:]
-        ]
-        return super()._get_scheduler(net, policy, **kwargs)
+        # A function of the user's takes an optimizer, and nothing else.
+        if "last_epoch" in inspect.signature(policy).parameters:
+            kwargs.setdefault("last_epoch", len(net.history) - 1)
+        try:
+            schedulers = [policy(each, **kwargs) for each in net.optimizers()]
+        except Exception as error:
+            raise ValueError(
+                "lr_schedule failed to make a torch scheduler from an optimizer: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        for each in schedulers:
+            if not callable(getattr(each, "step", None)):
+                raise ValueError(
+                    "lr_schedule must make a torch scheduler from an optimizer. It "
+                    f"made {each!r}."
+                )
+        self.others_ = schedulers[1:]
+        return schedulers[0]
 
     def _step(self, net: NeuralNet, lr_scheduler: Any, score: Any = None) -> None:
         for scheduler in (lr_scheduler, *self.others_):

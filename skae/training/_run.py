@@ -120,6 +120,8 @@ def run(
         group for optimizer in net.optimizers() for group in optimizer.param_groups
     ]
     rates = [group["lr"] for group in groups]
+    for group, rate in zip(groups, rates, strict=True):
+        group["initial_lr"] = rate  # what schedules begin with
 
     def result(best_epoch: int, best_loss: float) -> Run:
         # An epoch that was interrupted has no loss.
@@ -161,6 +163,14 @@ def run(
     try:
         with threads_for(net):
             net.partial_fit(train.X, train.y)
+    except KeyError as error:
+        if "not found in history" not in str(error):
+            raise
+        raise ValueError(
+            f"A callback failed: {error.args[0]} There is a valid_loss where there are "
+            "validation rows: those of validation_fraction, of X_val or of "
+            "early_stopping=True; partial_fit has none."
+        ) from error
     finally:
         # The net is kept and pickled: without the data and what served this run. A
         # schedule leaves a rate of zero, at which nobody could train on.

@@ -68,7 +68,11 @@ class SparseNet(AutoencoderNet):
     def _reconstruct_for_loss(self, x: Tensor) -> Tensor:
         if self.penalty is None:
             return super()._reconstruct_for_loss(x)
-        module = self.plain_module_
+        return self._maybe_compiled(x)
+
+    def _forward(self, module: Any, x: Tensor, *args: Any) -> Tensor:
+        if self.penalty is None:
+            return super()._forward(module, x)
         z = module.encode(x)
         return torch.cat([module.decode(z), module.activity(z)], dim=1)
 

@@ -3,7 +3,8 @@
 import copy
 import math
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Self
 
 import numpy as np
@@ -118,16 +119,20 @@ class TensorNet(NeuralNet):
         return super().initialize()
 
     def initialize_module(self) -> "TensorNet":
-        with self.private_random_state_:
+        with making_module(self.module), self.private_random_state_:
             super().initialize_module()
-        if not isinstance(self.module_, nn.Module):
-            raise ValueError(
-                "module must be, or give, a torch.nn.Module with the methods encode(x) "
-                f"and decode(z). Got {type(self.module_).__name__}."
-            )
+        check_made(self.module_)
         if self.module_ is self.module:
             self.module_ = copy.deepcopy(self.module)
         self.module_ = self.module_.float()
+        if not any(each.requires_grad for each in self.module_.parameters()):
+            n_parameters = len(list(self.module_.parameters()))
+            raise ValueError(
+                f"module has nothing to train: {type(self.module_).__name__} has "
+                f"{n_parameters} parameters"
+                + (", all with requires_grad=False" if n_parameters else "")
+                + ". At least one torch.nn.Parameter must have requires_grad=True."
+            )
         return self
 
     def initialize_optimizer(self, triggered_directly: Any = None) -> "TensorNet":
@@ -199,7 +204,6 @@ class TensorNet(NeuralNet):
         for optimizer in self.optimizers():
             for group in optimizer.param_groups:
                 group["lr"] *= factor
-                group.pop("initial_lr", None)  # what schedules begin with
 
     def forget_optimizer_state(self) -> None:
         """Let the optimizers begin anew, for other weights than they worked on."""
@@ -290,7 +294,7 @@ class TensorNet(NeuralNet):
         try:
             for batch in iterator:
                 self.notify("on_batch_begin", batch=batch, training=training)
-                step = step_fn(batch, **fit_params)
+                step = self._step(step_fn, batch, training, fit_params)
                 losses.append(step["loss"].detach())
                 sizes.append(_n_rows(batch))
                 if record_batches:
@@ -314,6 +318,42 @@ class TensorNet(NeuralNet):
         self.history.record(f"{prefix}_batch_count", len(losses))
         self.history.record(f"{prefix}_loss", loss)
         self.history.record(f"{prefix}_loss_best", loss < lowest)
+
+    @staticmethod
+    def _step(step_fn: Any, batch: Any, training: bool, fit_params: Any) -> Any:
+        try:
+            return step_fn(batch, **fit_params)
+        except ValueError as error:
+            if training and _n_rows(batch) == 1:
+                raise ValueError(
+                    f"A training batch of one row failed: {error}. Layers such as "
+                    "BatchNorm need two rows or more: set batch_size so that no single "
+                    "row is left over, and give partial_fit more rows."
+                ) from error
+            raise
+
+
+@contextmanager
+def making_module(factory: Any) -> Iterator[None]:
+    """Context in which a module is made; errors name what it is made by."""
+    try:
+        yield
+    except ValueError:
+        raise  # it says what is wrong
+    except Exception as error:
+        name = getattr(factory, "__name__", type(factory).__name__)
+        raise ValueError(
+            f"The module {name} could not be made: {type(error).__name__}: {error}"
+        ) from error
+
+
+def check_made(module: Any) -> None:
+    """Refuse what is no module."""
+    if not isinstance(module, nn.Module):
+        raise ValueError(
+            "module must be, or give, a torch.nn.Module with the methods encode(x) "
+            f"and decode(z). Got {type(module).__name__}."
+        )
 
 
 def _n_rows(batch: Any) -> int:

@@ -84,7 +84,11 @@ class VariationalNet(AutoencoderNet):
             return self.row_losses_with(module, x)
         shape = (1, len(x), module.decoder[0].in_features)
         noise = torch.randn(shape, generator=self.generator_, device=x.device)
-        return self._row_losses_with_draws(module, x, noise, training=True)
+        weight = self.beta
+        if self.kl_warmup_epochs > 0:
+            epoch = len(self.history) - 1
+            weight = weight * min(1.0, epoch / self.kl_warmup_epochs)
+        return self._maybe_compiled(x, noise, weight, self.free_bits)
 
     def get_loss(
         self,
@@ -96,19 +100,20 @@ class VariationalNet(AutoencoderNet):
         """Mean of the losses of rows `y_pred`, with weights `y_true`."""
         return y_pred.mean() if y_true is None else (y_pred * y_true).mean()
 
-    def _row_losses_with_draws(
-        self, module: Any, x: Tensor, noise: Tensor, training: bool = False
+    def _forward(
+        self,
+        module: Any,
+        x: Tensor,
+        noise: Tensor,
+        weight: float,
+        free_bits: float = 0.0,
     ) -> Tensor:
+        """Compute the loss of each row, over the draws `noise` of its code."""
         x = module.centre(x)
         distribution = module.distribution_of_centred(x)
         divergence = module.divergence(*distribution)
-        weight = self.beta
-        if training:
-            if self.kl_warmup_epochs > 0:
-                epoch = len(self.history) - 1
-                weight = weight * min(1.0, epoch / self.kl_warmup_epochs)
-            if self.free_bits > 0:
-                divergence = _at_least(divergence, self.free_bits)
+        if free_bits > 0:
+            divergence = _at_least(divergence, free_bits)
         expected = module.expected_log_likelihood(x, *distribution, noise)
         return (weight * divergence.sum(1) - expected) / x.shape[1]
 
@@ -117,7 +122,7 @@ class VariationalNet(AutoencoderNet):
     ) -> Tensor:
         """Loss of each row, over codes that are always the same ones."""
         noise = fixed_draws(_N_DRAWS, len(x_in), module.decoder[0].in_features)
-        return self._row_losses_with_draws(module, x_in, noise.to(x_in.device))
+        return self._forward(module, x_in, noise.to(x_in.device), self.beta)
 
     def set_loss_unit(self, rows: Rows) -> None:
         """Leave the unit one: nats have no unit that depends on the data."""
