@@ -36,9 +36,15 @@ class _Method(nn.Module):
             "predict": partial(_targets, estimator),
         }
         self.function = functions[method]
+        recurrent = nn.RNNBase | nn.RNNCellBase
+        self.is_recurrent = any(isinstance(m, recurrent) for m in self.module.modules())
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.function(self.module, x)
+        if not self.is_recurrent:
+            return self.function(self.module, x)
+        # Of no rows, the recurrent layers of onnxruntime end the process.
+        one_more = torch.cat([x, x.new_zeros(1, x.shape[1])])
+        return self.function(self.module, one_more)[:-1]
 
 
 def _minus_row_losses(net: Any, module: Any, x: Tensor) -> Tensor:

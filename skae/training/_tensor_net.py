@@ -109,8 +109,18 @@ class TensorNet(NeuralNet):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        if self.initialized_ and not hasattr(self, "generator_"):
-            self.reseed(self.seed)
+        if self.initialized_:
+            if not hasattr(self, "generator_"):
+                self.reseed(self.seed)
+            self._remake_optimizers()
+
+    def _remake_optimizers(self) -> None:
+        """Make the optimizers anew, with the settings and the state that they have."""
+        # torch pickles these alone, and L-BFGS keeps more than them.
+        states = [optimizer.state_dict() for optimizer in self.optimizers()]
+        self.initialize_optimizer()
+        for optimizer, state in zip(self.optimizers(), states, strict=True):
+            optimizer.load_state_dict(state)
 
     # Initialisation
 
