@@ -138,7 +138,7 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
     }
     text = json.dumps(content, allow_nan=False, separators=(",", ":"))
     metadata = {"skae": text, "sha256": _checksum(text, writer.tensors)}
-    data = package.save(writer.tensors, metadata)
+    data = _with_metadata(package.save(writer.tensors), metadata)
     # What a file cannot tell shows now, and not when the estimator is gone: parameters
     # that were changed after `fit`, for instance.
     given = {
@@ -244,9 +244,19 @@ def _checksum(text: str, tensors: dict[str, Tensor]) -> str:
     for name, tensor in sorted(tensors.items()):
         about = f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0"
         digest.update(about.encode())
-        content: Any = tensor.reshape(-1).view(torch.uint8).numpy()
-        digest.update(content)
+        if tensor.numel() > 0:  # of no values, torch makes no bytes
+            content: Any = tensor.reshape(-1).view(torch.uint8).numpy()
+            digest.update(content)
     return digest.hexdigest()
+
+
+def _with_metadata(data: bytes, metadata: dict[str, str]) -> bytes:
+    """Put metadata into a safetensors file: the package does in no order of its own."""
+    size = int.from_bytes(data[:8], "little")
+    header = {"__metadata__": metadata, **json.loads(data[8 : 8 + size])}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of eight
+    return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
 def write_at_once(path: Path, data: bytes) -> None:
@@ -464,14 +474,15 @@ class _Writer:
 
     def _net(self, net: Any) -> dict[str, Any]:
         settings = {}
-        for name, value in net.get_params(deep=False).items():
-            if not name.startswith(_NO_SETTINGS):
+        # Sorted, for a copy of the net may have them in another order.
+        for name, value in sorted(net.get_params(deep=False).items()):
+            if not name.startswith(("_", *_NO_SETTINGS)):
                 try:
                     settings[name] = self.encode(value)
                 except _NotWritable:
                     continue  # the estimator's parameters tell it
         states = {}
-        for name, value in vars(net).items():
+        for name, value in sorted(vars(net).items()):
             if not _is_state(name):
                 continue
             if name == "module_":

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -151,6 +152,22 @@ def test_parameters_of_all_kinds(params, path, curved):
     assert twin.get_params() == model.get_params()
     assert_same(model, twin, X)
     assert_same(model.partial_fit(X), twin.partial_fit(X), X)
+
+
+def test_arrays_without_values(path, curved):
+    model = quick(skae.VariationalAutoencoder).fit(curved)
+    model.active_components_ = np.array([], dtype=int)
+    assert_same(model, through_file(model, path), curved)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_the_same_estimator_makes_the_same_file(estimator, path, curved):
+    model = quick(estimator).fit(curved)
+    twin = through_file(model, path)
+    data = path.read_bytes()
+    for again in (model, twin, pickle.loads(pickle.dumps(twin))):
+        skae.save(again, path)
+        assert path.read_bytes() == data
 
 
 def test_generators_names_and_output_of_frames(path, curved):
