@@ -14,10 +14,19 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
 
+from skae._inputs import column_without_numbers, plain
 from skae._report import warn
+from skae._sklearn_compat import check_sample_weight
 from skae.losses import apply_criterion, row_losses
 from skae.noise import Noise
-from skae.training import AutoencoderNet, LargeTable, Table, is_large, recipe
+from skae.training import (
+    AutoencoderNet,
+    LargeTable,
+    Table,
+    is_large,
+    recipe,
+    share_memory,
+)
 
 # Squares of larger numbers overflow float32.
 _MAX_MAGNITUDE = 1e18
@@ -63,19 +72,31 @@ def check_table(
     if not reset and _is_ready(estimator, X):
         check_values(X, name, unit_interval, n_channels)
         return X
+    X = plain(X, name)
     large = is_large(X)
     dtype: Any = [np.float64, np.float32]
-    if large and getattr(X, "dtype", None) is not None and X.dtype.kind in "biuf":
+    given = getattr(X, "dtype", None)  # of a frame, maybe a column
+    if large and isinstance(given, np.dtype) and given.kind in "biuf":
         dtype = None  # it is converted when it is read
-    X = validate_data(
-        estimator,
-        X,
-        reset=reset,
-        accept_sparse="csr",
-        dtype=dtype,
-        order=None if large else "C",
-        ensure_all_finite=False,
-    )
+    try:
+        X = validate_data(
+            estimator,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=dtype,
+            order=None if large else "C",
+            ensure_all_finite=False,
+        )
+    except (TypeError, ValueError) as error:
+        column = column_without_numbers(X)
+        if column is None:
+            raise
+        raise ValueError(
+            f"Column {column!r} of {name} does not hold numbers alone: {error}. Encode "
+            "such columns first, for instance with OneHotEncoder in a "
+            "ColumnTransformer."
+        ) from error
     if large:
         X = LargeTable(X)
     elif issparse(X):
@@ -217,15 +238,35 @@ def whole_numbers(sizes: Any) -> list[int] | None:
     return [int(each) for each in sizes] if good else None
 
 
+def check_weights(sample_weight: Any, X: Any) -> np.ndarray:
+    """Check the weights of rows: none is negative, and one at least is positive."""
+    weight = check_sample_weight(
+        plain(sample_weight, "sample_weight"),
+        X,
+        dtype=np.float64,
+        ensure_non_negative=True,
+    )
+    if not weight.any():
+        raise ValueError(
+            "sample_weight is zero for every row: at least one row needs a positive "
+            "weight."
+        )
+    return weight
+
+
 def check_new_rows(estimator: Any, X: Any, unit_interval: bool = False) -> Any:
     """Check rows that a fitted estimator is given after `fit`."""
     check_is_fitted(estimator)
     return check_table(estimator, X, reset=False, unit_interval=unit_interval)
 
 
-def check_out(out: Any, shape: tuple[int, int]) -> None:
-    """Refuse an array that results of a shape cannot be written into."""
-    good = isinstance(out, np.ndarray) and out.shape == shape
+def check_out(out: Any, X: Table, *shapes: tuple[int, ...]) -> None:
+    """Refuse an array that results for rows `X` cannot be written into.
+
+    `shapes` are those that it may have; the first is that of the results.
+    """
+    shape = shapes[0]
+    good = isinstance(out, np.ndarray) and out.shape in shapes
     if not (good and out.dtype.kind == "f" and out.flags.writeable):
         got = type(out).__name__
         if isinstance(out, np.ndarray):
@@ -236,6 +277,31 @@ def check_out(out: Any, shape: tuple[int, int]) -> None:
             f"out must be a writeable array of floats of shape {shape}, for instance "
             f"numpy.memmap(path, dtype='float32', mode='w+', shape={shape}). Got {got}."
         )
+    if _overlaps_itself(out):
+        raise ValueError(
+            f"out has several entries in one place in memory, by its strides "
+            f"{out.strides}, and results would overwrite one another. Pass an array "
+            f"such as numpy.empty({shape})."
+        )
+    if share_memory(X, out):
+        raise ValueError(
+            "out overlaps X, and results would overwrite rows before they are read. "
+            f"Pass an array apart, such as numpy.empty({shape}), or X itself."
+        )
+
+
+def _overlaps_itself(array: np.ndarray) -> bool:
+    """Whether entries may share memory: never, where each axis steps over the last."""
+    extent = array.itemsize
+    for stride, size in sorted(
+        (abs(stride), size)
+        for stride, size in zip(array.strides, array.shape, strict=True)
+        if size > 1
+    ):
+        if stride < extent:
+            return True
+        extent = stride * (size - 1) + extent
+    return False
 
 
 def check_device(device: str | torch.device) -> torch.device:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from sklearn import config_context
 from sklearn.decomposition import PCA
 from sklearn.model_selection import KFold
 from sklearn.neighbors import NearestNeighbors
@@ -348,7 +349,8 @@ class _Evidence:
         given = fill_ends(self.X_given)
         for rows, part in splits:
             size = min(self.estimator.n_components_, *rows.shape)
-            pca = PCA(size, random_state=0).fit(rows)
+            with config_context(array_api_dispatch=False):
+                pca = PCA(size, random_state=0).fit(rows)
             X_hat = pca.inverse_transform(pca.transform(given[part]))
             total += float(_squares(self.rows[part], X_hat).sum())
         return total / self.n_values
@@ -359,6 +361,7 @@ class _Evidence:
 
 def _sample(estimator: Any, X: Any) -> np.ndarray:
     """Give checked rows in random order, or a sample if they are many."""
+    X = estimator._plain(X)
     n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
     n_columns = estimator.n_features_in_
     size = min(n_rows, _MAX_ROWS, max(_MIN_ROWS, n_rows_in(_BYTES, n_columns)))

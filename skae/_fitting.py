@@ -17,12 +17,12 @@ from skorch.callbacks import Callback, PrintLog
 from torch import nn
 
 from skae import _checks as checks
+from skae._inputs import plain
 from skae._report import report, unchanged_on_error, warn
 from skae._sklearn_compat import (
     HasMethods,
     Interval,
     StrOptions,
-    check_sample_weight,
     fit_context,
 )
 from skae._tasks import CallbackSupportMixin, FitTasks
@@ -101,6 +101,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
     loss_curve_: list[float]
     validation_loss_curve_: list[float]
     clean_validation_loss_curve_: list[float]
+    n_features_in_: int
 
     # What an estimator without these parameters has.
     module: Any = None
@@ -188,9 +189,13 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         """
         return X
 
+    def _shape_of_row(self) -> tuple[int, ...]:
+        """Shape of a row, as `fit` was given it: that of an image, for instance."""
+        return (self.n_features_in_,)
+
     def _as_given(self, rows: np.ndarray) -> np.ndarray:
         """Give rows the shape of those that `fit` was given."""
-        return rows
+        return rows.reshape(len(rows), *self._shape_of_row())
 
     def _n_channels(self) -> int | None:
         """Values in a step, where rows are series that may end in NaN; else None."""
@@ -812,10 +817,16 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
 
     # Data
 
+    # Whether masks say where rows end, so that NaN stands for what is masked.
+    _ends_where_masked: ClassVar[bool] = False
+
+    def _plain(self, X: Any, name: str = "X") -> Any:
+        return plain(X, name, fill_masked=self._ends_where_masked)
+
     def _check_X(self, X: Any, *, name: str = "X", reset: bool) -> Table:
         return checks.check_table(
             self,
-            self._as_table(X, reset=reset),
+            self._as_table(self._plain(X, name), reset=reset),
             name=name,
             reset=reset,
             unit_interval=self.loss == "binary_cross_entropy",
@@ -829,15 +840,8 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         X = self._check_X(X, reset=reset)
         if sample_weight is None:
             return X, None
-        sample_weight = check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
+        sample_weight = checks.check_weights(sample_weight, X)
         counts = sample_weight > 0
-        if not counts.any():
-            raise ValueError(
-                "sample_weight is zero for every row: at least one row needs a "
-                "positive weight."
-            )
         if counts.all():
             return X, sample_weight
         return take_rows(X, counts), sample_weight[counts]

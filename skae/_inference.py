@@ -52,7 +52,8 @@ def apply_in_batches(
         gives the result. None: what the function gave is the result.
 
     out : ndarray of shape (n_samples, ...), default=None
-        Where to write the results; None: into a new array.
+        Where to write the results, each in the shape that it has there; None: into a
+        new array.
 
     Returns
     -------
@@ -74,6 +75,6 @@ def apply_in_batches(
                 part = then(batch, part)
             if out is None:
                 out = np.empty((len(X), *part.shape[1:]), X.dtype)
-            out[rows] = part
+            out[rows] = part.reshape(len(part), *out.shape[1:])
     assert out is not None  # there are rows
     return out

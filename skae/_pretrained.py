@@ -41,7 +41,6 @@ from skae._sklearn_compat import (
     HasMethods,
     Interval,
     StrOptions,
-    check_sample_weight,
     fit_context,
 )
 from skae._summary import SummaryMixin
@@ -517,9 +516,7 @@ class BasePretrained(
         check_consistent_length(X, y)
         weight = None
         if sample_weight is not None:
-            weight = check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
+            weight = checks.check_weights(sample_weight, X)
             counts = weight > 0
             X, y, labelled = X[counts], y[counts], labelled[counts]
             weight = weight[counts]

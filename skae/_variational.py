@@ -373,7 +373,8 @@ class VariationalAutoencoder(BaseAutoencoder):
 
         out : ndarray of shape (n_samples, n_features_out), default=None
             Where to write the result, for instance a :class:`numpy.memmap` for more
-            rows than memory holds. None makes a new array.
+            rows than memory holds. It may be `X` itself, but not overlap it otherwise.
+            None makes a new array.
 
         return_std : bool, default=False
             Whether to give the standard deviations of the codes, too.
@@ -396,7 +397,7 @@ class VariationalAutoencoder(BaseAutoencoder):
             return super().transform(X, out=out)
         rows = self._check_new_rows(X)
         if out is not None:
-            checks.check_out(out, (len(rows), self._n_features_out))
+            self._check_out(out, rows)
         Z, std = np.hsplit(self._apply(_code_and_std, rows), 2)
         if out is not None:
             out[:] = Z

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from modules_for_tests import Own
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -296,6 +297,34 @@ def test_threads_can_transform_with_one_estimator(estimator, curved):
         for codes in pool.map(lambda _: model.transform(curved), range(20)):
             assert_array_equal(codes, expected)
     assert model.module_.training
+
+
+@every_estimator
+def test_score_of_rows_that_do_not_vary(estimator, curved):
+    for dtype in (np.float32, np.float64):
+        X = np.tile(np.array([1.7, 0.0, -1e3], dtype=dtype), (120, 1))
+        assert quick(estimator).fit(X).score(X) == 1
+        assert quick(estimator).fit(X).score(X * dtype(1.5)) == 0
+
+
+@every_estimator
+def test_score_of_one_row(estimator, curved):
+    model = quick(estimator).fit(curved)
+    one = np.arange(400) == 3
+    for X, weight in ((curved[one], None), (curved, one.astype(float))):
+        with pytest.warns(UndefinedMetricWarning, match="fewer than two rows"):
+            assert np.isnan(model.score(X, sample_weight=weight))
+    assert np.isfinite(model.score(curved[:2]))
+
+
+def test_weights_of_a_score(curved):
+    model = quick(AutoencoderTransformer).fit(curved)
+    weight = np.zeros(400)
+    with pytest.raises(ValueError, match="zero"):
+        model.score(curved, sample_weight=weight)
+    weight[:2] = -1, 1
+    with pytest.raises(ValueError, match=r"[Nn]egative"):
+        model.score(curved, sample_weight=weight)
 
 
 @every_estimator

@@ -30,6 +30,7 @@ from skae.training._streaming import (
     is_large,
     mapped,
     n_rows_in,
+    share_memory,
     take_rows,
 )
 from skae.training._supervised import FreezeEncoder, SupervisedNet
@@ -88,6 +89,7 @@ __all__ = [
     "recipe",
     "run",
     "schedule_callbacks",
+    "share_memory",
     "spread_sample",
     "standardize",
     "start_as_atoms",

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn import config_context
 from sklearn.decomposition import PCA
 from sklearn.utils import gen_batches
 from sklearn.utils.sparsefuncs import mean_variance_axis
@@ -156,7 +157,10 @@ def pca_start(
         min(n_components, *rows.shape), random_state=random_state.randint(2**31 - 1)
     )
     # The variance explained is a division by zero for one row; it is not used.
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with (
+        config_context(array_api_dispatch=False),  # it solves in another way
+        np.errstate(divide="ignore", invalid="ignore"),
+    ):
         pca.fit(rows)
     axes = np.ascontiguousarray(pca.components_)
     explained = np.square(pca.singular_values_).sum() / total

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn import config_context
 from sklearn.decomposition import FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
@@ -247,7 +248,7 @@ def factor_analysis_start(
         svd_method="lapack" if min(centred.shape) <= 100 else "randomized",
         random_state=random_state.randint(2**31 - 1),
     )
-    with warnings.catch_warnings():
+    with config_context(array_api_dispatch=False), warnings.catch_warnings():
         # Training goes on from there.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(centred)
