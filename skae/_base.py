@@ -43,6 +43,8 @@ class BaseAutoencoder(
         function: Callable[[Any, Tensor], Tensor],
         X: Table,
         then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+        *,
+        targets: Table | None = None,
         out: np.ndarray | None = None,
     ) -> np.ndarray:
         return apply_in_batches(
@@ -52,6 +54,7 @@ class BaseAutoencoder(
             self.net_.device,
             copy_rows=self._own_module(),
             then=then,
+            targets=targets,
             out=out,
         )
 
@@ -235,7 +238,12 @@ class BaseAutoencoder(
             fewer than two rows, with a warning. Of rows that are all the same, 1 if
             they are reconstructed exactly, else 0.
         """
-        rows = self._check_new_rows(X)
+        return self._r2(self._check_new_rows(X), sample_weight)
+
+    def _r2(
+        self, rows: Table, sample_weight: Any, targets: Table | None = None
+    ) -> float:
+        """R² of the reconstructions, against targets or the rows themselves."""
         weight = None
         if sample_weight is not None:
             weight = checks.check_weights(sample_weight, rows)
@@ -246,7 +254,7 @@ class BaseAutoencoder(
                 UndefinedMetricWarning,
             )
             return math.nan
-        error, columns = self._error_and_statistics(rows, weight)
+        error, columns = self._error_and_statistics(rows, weight, targets)
         # Means are rounded, so that columns that do not vary seem to.
         rounding = np.finfo(rows.dtype).eps * columns.mean
         if not (columns.variance > np.square(rounding)).any():
@@ -256,14 +264,18 @@ class BaseAutoencoder(
         return 1 - float(error / columns.variance.mean())
 
     def _error_and_statistics(
-        self, X: Table, sample_weight: np.ndarray | None
+        self,
+        X: Table,
+        sample_weight: np.ndarray | None,
+        targets: Table | None = None,
     ) -> tuple[float, Columns]:
-        """Mean squared error of rows, and the columns' mean and variance."""
-        error = np.average(self._row_errors(X), weights=sample_weight)
-        return float(error), column_statistics(X, sample_weight)
+        """Mean squared error of rows, and mean and variance of the target columns."""
+        error = np.average(self._row_errors(X, targets), weights=sample_weight)
+        target = X if targets is None else targets
+        return float(error), column_statistics(target, sample_weight)
 
-    def _row_errors(self, X: Table) -> np.ndarray:
-        return self._apply(_reconstruct, X, _row_error)
+    def _row_errors(self, X: Table, targets: Table | None = None) -> np.ndarray:
+        return self._apply(_reconstruct, X, _row_error, targets=targets)
 
     # What scikit-learn asks of an estimator
 

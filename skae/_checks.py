@@ -2,14 +2,16 @@
 
 import inspect
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.sparse import issparse
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
@@ -24,12 +26,15 @@ from skae.training import (
     LargeTable,
     Table,
     is_large,
+    n_rows_in,
     recipe,
     share_memory,
 )
 
 # Squares of larger numbers overflow float32.
 _MAX_MAGNITUDE = 1e18
+# Tables are compared so much at a time: they mostly differ at once.
+_COMPARED_BYTES = 2**22
 
 
 def check_table(
@@ -72,6 +77,13 @@ def check_table(
     if not reset and _is_ready(estimator, X):
         check_values(X, name, unit_interval, n_channels)
         return X
+    X = _as_numbers(X, name, partial(validate_data, estimator, reset=reset))
+    check_values(X, name, unit_interval, n_channels)
+    return X
+
+
+def _as_numbers(X: Any, name: str, check: Callable[..., Any]) -> Any:
+    """Return a table that a check of scikit-learn has passed, dense if it is small."""
     X = plain(X, name)
     large = is_large(X)
     dtype: Any = [np.float64, np.float32]
@@ -79,10 +91,8 @@ def check_table(
     if large and isinstance(given, np.dtype) and given.kind in "biuf":
         dtype = None  # it is converted when it is read
     try:
-        X = validate_data(
-            estimator,
+        X = check(
             X,
-            reset=reset,
             accept_sparse="csr",
             dtype=dtype,
             order=None if large else "C",
@@ -98,11 +108,101 @@ def check_table(
             "ColumnTransformer."
         ) from error
     if large:
-        X = LargeTable(X)
-    elif issparse(X):
-        X = X.toarray()
-    check_values(X, name, unit_interval, n_channels)
-    return X
+        return LargeTable(X)
+    return X.toarray() if issparse(X) else X
+
+
+# Targets in place of rows
+
+
+def shape_of(rows: Any) -> tuple[int, ...]:
+    """Return the shape of an array, a frame, or a list by its first row."""
+    if hasattr(rows, "shape"):
+        return tuple(rows.shape)
+    try:
+        return (len(rows), *np.shape(rows[0]))
+    except (TypeError, ValueError, LookupError):
+        return ()
+
+
+def check_targets(
+    estimator: Any, y: Any, X: Table, *, name: str = "y", unit_interval: bool = False
+) -> Any:
+    """Check the rows that a decoder is to give of rows `X`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Has the names of the columns of `X`.
+
+    y : array-like or sparse matrix of shape (n_samples, n_features)
+        The targets.
+
+    X : ndarray or LargeTable of shape (n_samples, n_features)
+        The rows, checked.
+
+    name : str, default="y"
+        Name of the targets in messages.
+
+    unit_interval : bool, default=False
+        Whether values must be in [0, 1].
+
+    Returns
+    -------
+    y : ndarray or LargeTable of shape (n_samples, n_features)
+        Targets, of dtype float32 or float64.
+    """
+    expected = list(getattr(estimator, "feature_names_in_", []))
+    names = list(getattr(y, "columns", []))
+    if names != expected and set(names) == set(expected):
+        raise ValueError(
+            f"The columns of {name} are those of X in another order: {names} and "
+            f"{expected}. Order them as those of X, for instance by {name}[X.columns]."
+        )
+    y = _as_numbers(y, name, partial(check_array, input_name=name))
+    if y.shape != X.shape:
+        raise ValueError(
+            f"{name} must have a row for each row given, with as many columns: shape "
+            f"{X.shape}. Got {y.shape}."
+        )
+    check_values(y, name, unit_interval)
+    return y
+
+
+def same_shape(X: Any, y: Any) -> bool:
+    """Whether `y` has the shape of `X`, a table at least."""
+    shape = shape_of(X)
+    return y is not None and len(shape) > 1 and shape_of(y) == shape
+
+
+def same_rows(X: Any, y: Any) -> bool:
+    """Whether `y`, which has the shape of `X`, has its values in float32."""
+    if y is X:
+        return True
+    n_rows, *shape = shape_of(X)
+    size = n_rows_in(_COMPARED_BYTES, math.prod(shape))
+    return all(
+        _same(_part(X, start, start + size), _part(y, start, start + size))
+        for start in range(0, n_rows, size)
+    )
+
+
+def _part(rows: Any, start: int, stop: int) -> Any:
+    if issparse(rows):
+        return rows.tocsr()[start:stop].toarray()
+    return getattr(rows, "iloc", rows)[start:stop]
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether rows are the same in float32; lists of rows may differ in length."""
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(_same, a, b))
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            a, b = (np.asarray(each, dtype=np.float32) for each in (a, b))
+    except (TypeError, ValueError):
+        return False  # no numbers
+    return np.array_equal(a, b, equal_nan=True)
 
 
 def _is_ready(estimator: Any, X: Any) -> bool:
@@ -207,13 +307,13 @@ def check_count(value: Any, name: str) -> None:
         raise ValueError(f"{name} must be an int in the range [1, inf). Got {value!r}.")
 
 
-def check_offset(module: Any) -> None:
+def check_offset(mean: Tensor, scale: Tensor, name: str = "X") -> None:
     """Warn of columns so far from zero that float32 loses what varies in them."""
-    offset, scale = float(module.mean.abs().max()), float(module.scale)
-    if offset * np.finfo(np.float32).eps > 1e-3 * scale:
+    offset, unit = float(mean.abs().max()), float(scale)
+    if offset * np.finfo(np.float32).eps > 1e-3 * unit:
         warn(
-            f"X has a column with mean {offset:.3g} where columns vary by about "
-            f"{scale:.3g}: float32, in which the net computes, keeps few digits of the "
+            f"{name} has a column with mean {offset:.3g} where columns vary by about "
+            f"{unit:.3g}: float32, in which the net computes, keeps few digits of the "
             "difference. Centre the columns first, for instance with StandardScaler.",
         )
 
@@ -439,7 +539,7 @@ def check_callbacks(callbacks: list | None, net_params: dict[str, Any] | None) -
             _check_policy(callback, "callbacks")
 
 
-def check_emphasis(emphasis: tuple, loss: nn.Module, noise: Noise) -> None:
+def check_emphasis(emphasis: tuple, loss: nn.Module, noise: Noise | None) -> None:
     """Refuse weights that are none, and losses and noise that they are not for."""
     good = (
         len(emphasis) == 2
@@ -453,7 +553,7 @@ def check_emphasis(emphasis: tuple, loss: nn.Module, noise: Noise) -> None:
             "corrupted and of untouched entries, one of them positive. "
             f"Got {emphasis!r}."
         )
-    if not noise.leaves_entries:
+    if noise is not None and not noise.leaves_entries:
         raise ValueError(
             "emphasis is for noise that leaves some entries as they are, such as "
             f"'masking'; {noise} corrupts all. Set emphasis=None."

@@ -144,7 +144,8 @@ class BaseDenseAutoencoder(BaseAutoencoder):
                 "optimizer='lbfgs' needs the same loss each time it asks for it, and "
                 "noise is drawn anew each time. Use another optimizer."
             )
-        return make_noise(self.noise, self.noise_level)
+        noise = "gaussian" if self.noise == "auto" else self.noise
+        return make_noise(noise, self.noise_level)
 
     def _fit_noise(
         self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None

@@ -31,14 +31,17 @@ from skae.noise import Noise, draws_globally
 from skae.training import (
     AutoencoderNet,
     LargeTable,
+    Pairs,
     ProgressBar,
     Rows,
     Run,
+    StreamedRows,
     Table,
     dense_rows,
     device_rows,
     float_tensor,
     has_schedule,
+    inputs_of,
     is_better,
     n_rows_in,
     private_generator,
@@ -226,7 +229,8 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             and may be a memory-mapped file larger than memory.
 
         y : None
-            Ignored.
+            Ignored. A warning says so if it has the shape of `X` and other values:
+            :class:`DenoisingAutoencoder` is for such pairs of rows.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows: in the loss, in the centring and in the start. Weight
@@ -249,13 +253,16 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             If a parameter is not valid, or does not fit `X`. An estimator that was
             fitted before stays as it was.
         """
+        return self._fit(X, y, sample_weight, X_val)
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any = None
+    ) -> Self:
         tasks = FitTasks(self, X, X if y is None else y, sample_weight)
         with unchanged_on_error(self):
             warm = self.warm_start and hasattr(self, "net_")
-            table, sample_weight = self._check_rows(X, sample_weight, reset=not warm)
-            table_val = None
-            if X_val is not None:
-                table_val = self._check_X(X_val, name="X_val", reset=False)
+            table, sample_weight = self._check_rows(X, y, sample_weight, reset=not warm)
+            table_val = self._check_validation_rows(X_val, y_val)
             if not warm:
                 self._begin_anew()
             net = self._make_net(table)
@@ -298,16 +305,20 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         self : object
             Fitted estimator.
         """
+        return self._partial_fit(X, y, sample_weight)
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
         tasks = FitTasks(self, X, X if y is None else y, sample_weight)
         with unchanged_on_error(self):
             first = not hasattr(self, "net_")
-            table, sample_weight = self._check_rows(X, sample_weight, reset=first)
+            table, sample_weight = self._check_rows(X, y, sample_weight, reset=first)
             if first:
                 self._begin_anew()
                 net = self._make_net(table, stream=True)
                 curve = []
             else:
                 net, curve = self.net_, self.loss_curve_
+                self._check_goes_on(net, table)
                 if self._learning_rate() != "auto":
                     net.set_lr(self._lr())
             start = self._name_start(warm=not first)
@@ -454,8 +465,12 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         return name or self._floor_name
 
     def _check_offset(self, net: AutoencoderNet) -> None:
-        if not self._own_module():
-            checks.check_offset(net.plain_module_)
+        if self._own_module():
+            return
+        module = net.plain_module_
+        checks.check_offset(module.mean, module.scale)
+        if hasattr(module, "output_mean"):
+            checks.check_offset(module.output_mean, module.output_scale, "y")
 
     def _warn_of_floor(self, reason: str) -> None:
         """Say that the state kept is neither the start nor what was trained."""
@@ -509,9 +524,10 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         # Drawn once: the curve shows what is learned, not what is drawn.
         generator = torch.Generator(net.device).manual_seed(self._split_seed)
         n_copies = math.ceil(_MIN_NOISY_ROWS / len(X))
-        clean = rows.X.repeat(n_copies, 1)
+        given, clean = rows.X if isinstance(rows.X, tuple) else (rows.X, rows.X)
         weight = None if rows.y is None else rows.y.repeat(n_copies)
-        return Rows((net.corrupt(clean, generator), clean), weight)
+        noisy = net.corrupt(given.repeat(n_copies, 1), generator)
+        return Rows((noisy, clean.repeat(n_copies, 1)), weight)
 
     def _split(
         self,
@@ -532,7 +548,9 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             return X, sample_weight, X_val, None
         if self.validation_fraction is None:
             return X, sample_weight, None, None
-        held_out = self._hold_out(X, floor)
+        # Noisy copies of one row are not to be on both sides.
+        distinct = X.targets if isinstance(X, Pairs) else X
+        held_out = self._hold_out(distinct, floor)
         if not held_out.any():
             return X, sample_weight, None, None
         weight = weight_val = None
@@ -648,7 +666,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             )
         with torch.no_grad(), net.private_random_state_:
             net.module_.eval()
-            rows = float_tensor(X[:2], net.device, copy=True)
+            rows = float_tensor(inputs_of(X)[:2], net.device, copy=True)
             self.n_components_ = checks.check_module(
                 net.plain_module_,
                 rows,
@@ -729,11 +747,18 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
     ) -> Rows:
         """Rows on the device, with weights of mean one."""
         rows: Any
+        # What callbacks and iterators of the user's do, nobody knows.
+        copy = bool(self.callbacks or self.net_params)
         if isinstance(X, LargeTable):
             rows = device_rows(X, torch.device(net.device))
+        elif isinstance(X, Pairs) and isinstance(X.inputs, LargeTable):
+            rows = StreamedRows(X, net.device)
+        elif isinstance(X, Pairs):
+            rows = (
+                float_tensor(X.inputs, net.device, copy=copy),
+                float_tensor(X.targets, net.device, copy=copy),
+            )
         else:
-            # What callbacks and iterators of the user's do, nobody knows.
-            copy = bool(self.callbacks or self.net_params)
             rows = float_tensor(X, net.device, copy=copy)
         if sample_weight is None:
             return Rows(rows)
@@ -823,21 +848,40 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
     def _plain(self, X: Any, name: str = "X") -> Any:
         return plain(X, name, fill_masked=self._ends_where_masked)
 
-    def _check_X(self, X: Any, *, name: str = "X", reset: bool) -> Table:
+    def _check_X(
+        self, X: Any, *, name: str = "X", reset: bool, is_target: bool = True
+    ) -> Table:
         return checks.check_table(
             self,
             self._as_table(self._plain(X, name), reset=reset),
             name=name,
             reset=reset,
-            unit_interval=self.loss == "binary_cross_entropy",
+            unit_interval=is_target and self.loss == "binary_cross_entropy",
             n_channels=self._n_channels(),
         )
 
+    def _check_table(self, X: Any, y: Any, *, reset: bool) -> Any:
+        """Check training rows, or pairs of them where a subclass has a use for `y`."""
+        looks_like_targets = checks.same_shape(X, y) and checks.shape_of(y)[1:] != (1,)
+        if looks_like_targets and not checks.same_rows(X, y):
+            warn(
+                f"{type(self).__name__} ignores y, which has the shape of X and other "
+                "values: it learns to give the rows of X themselves. To learn to give "
+                "those of y, use DenoisingAutoencoder."
+            )
+        return self._check_X(X, reset=reset)
+
+    def _check_goes_on(self, net: AutoencoderNet, X: Any) -> None:
+        """Refuse rows that the earlier calls of `partial_fit` do not go on with."""
+
+    def _check_validation_rows(self, X: Any, y: Any) -> Any:
+        return None if X is None else self._check_X(X, name="X_val", reset=False)
+
     def _check_rows(
-        self, X: Any, sample_weight: Any, *, reset: bool
-    ) -> tuple[Table, np.ndarray | None]:
+        self, X: Any, y: Any, sample_weight: Any, *, reset: bool
+    ) -> tuple[Any, np.ndarray | None]:
         """Training rows and weights, without the rows that count nothing."""
-        X = self._check_X(X, reset=reset)
+        X = self._check_table(X, y, reset=reset)
         if sample_weight is None:
             return X, None
         sample_weight = checks.check_weights(sample_weight, X)

@@ -258,8 +258,10 @@ class RecurrentAutoencoder(BaseAutoencoder):
     def _shape_of_row(self) -> tuple[int, ...]:
         return self.series_shape_ if self._gives_series else super()._shape_of_row()
 
-    def _check_X(self, X: Any, *, name: str = "X", reset: bool) -> Table:
-        table = super()._check_X(X, name=name, reset=reset)
+    def _check_X(
+        self, X: Any, *, name: str = "X", reset: bool, is_target: bool = True
+    ) -> Table:
+        table = super()._check_X(X, name=name, reset=reset, is_target=is_target)
         if self.series_shape_ is None:
             self.series_shape_ = (table.shape[1], 1)
         return table
@@ -375,10 +377,13 @@ class RecurrentAutoencoder(BaseAutoencoder):
         return super().score(X, y, sample_weight)
 
     def _error_and_statistics(
-        self, X: Table, sample_weight: np.ndarray | None
+        self,
+        X: Table,
+        sample_weight: np.ndarray | None,
+        targets: Table | None = None,
     ) -> tuple[float, Columns]:
         if not (self._may_end and _has_nan(X)):
-            return super()._error_and_statistics(X, sample_weight)
+            return super()._error_and_statistics(X, sample_weight, targets)
         X, weight = dense_rows(X, sample_weight)
         share = (~np.isnan(X)).mean(axis=1)
         error = np.average(self._row_errors(X) * share, weights=weight)

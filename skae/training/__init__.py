@@ -3,7 +3,7 @@
 from skae.training import _recipe as recipe
 from skae.training._batches import Rows
 from skae.training._callbacks import ProgressBar
-from skae.training._denoising import denoising_start, full_width
+from skae.training._denoising import denoising_start, full_width, paired_start
 from skae.training._net import AutoencoderNet
 from skae.training._random import PrivateRandomState, private_generator
 from skae.training._recurrent import SeriesNet, fill_ends
@@ -22,11 +22,13 @@ from skae.training._start import (
 )
 from skae.training._streaming import (
     LargeTable,
+    Pairs,
     StreamedRows,
     Table,
     dense_rows,
     device_rows,
     float_tensor,
+    inputs_of,
     is_large,
     mapped,
     n_rows_in,
@@ -53,6 +55,7 @@ __all__ = [
     "GaussianStart",
     "LargeTable",
     "LinearStart",
+    "Pairs",
     "PrivateRandomState",
     "ProgressBar",
     "Rows",
@@ -76,6 +79,7 @@ __all__ = [
     "float_tensor",
     "full_width",
     "has_schedule",
+    "inputs_of",
     "is_better",
     "is_large",
     "log_mean_weight",
@@ -83,6 +87,7 @@ __all__ = [
     "mapped",
     "min_variance",
     "n_rows_in",
+    "paired_start",
     "pca_start",
     "private_generator",
     "probabilistic_pca_start",

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from skae.losses import apply_criterion, mean_loss_with_gradient, row_losses
 from skae.noise import Noise, SwapNoise
-from skae.training._batches import Rows
+from skae.training._batches import Rows, take
 from skae.training._processes import Share, begin_together, own_generator
 from skae.training._tensor_net import TensorNet
 
@@ -24,7 +24,8 @@ from skae.training._tensor_net import TensorNet
 class AutoencoderNet(TensorNet):
     """skorch net that trains a module to reconstruct its input.
 
-    A training step is ``x_hat = module(noise(x)); loss = criterion(x_hat, x)``.
+    A training step is ``x_hat = module(noise(x)); loss = criterion(x_hat, x)``. Of
+    pairs of rows, the module is given the first, and the loss is against the second.
 
     Parameters
     ----------
@@ -226,12 +227,11 @@ class AutoencoderNet(TensorNet):
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         self._set_training(True)
         x, weight = unpack_data(batch)
-        x = to_tensor(x, device=self.device)
+        x_in, x = self._input_and_target(to_tensor(x, device=self.device))
         with self.guarded():
-            x_in = x
             if self.noise_ is not None:
                 with torch.no_grad():
-                    x_in = self.noise_(x, self.generator_)
+                    x_in = self.noise_(x_in, self.generator_)
             if self.share_batches:
                 return self._step_on_share(x_in, x, weight)
             return self._step_on(x_in, x, weight)
@@ -283,7 +283,7 @@ class AutoencoderNet(TensorNet):
 
     @staticmethod
     def _input_and_target(x: Any) -> tuple[Tensor, Tensor]:
-        return (x, x) if isinstance(x, Tensor) else tuple(x)
+        return tuple(x) if isinstance(x, tuple | list) else (x, x)
 
     def _step_optimizer(self, step_fn: Any) -> None:
         # The optimiser sees the loss that its gradients are of: line searches need it.
@@ -305,11 +305,19 @@ class AutoencoderNet(TensorNet):
     def row_losses(self, rows: Rows) -> np.ndarray:
         """Loss of each row, in float64."""
         self._set_training(False)
-        parts = rows.X if isinstance(rows.X, tuple) else (rows.X,)
         size = self.evaluation_rows
-        batches = zip(*(part.split(size) for part in parts), strict=True)
+        batches = (
+            zip(*(part.split(size) for part in rows.X), strict=True)
+            if isinstance(rows.X, tuple)
+            else rows.X.split(size)
+        )
         with torch.no_grad():
-            losses = [self.row_losses_with(self.module_, *batch) for batch in batches]
+            losses = [
+                self.row_losses_with(
+                    self.module_, *(batch if isinstance(batch, tuple) else (batch,))
+                )
+                for batch in batches
+            ]
         return torch.cat(losses).double().cpu().numpy()
 
     # Noise
@@ -328,7 +336,7 @@ class AutoencoderNet(TensorNet):
         if swaps:
             rows = rows.in_memory()
         for noise in swaps:
-            noise.lend(rows.X, rows.y)
+            noise.lend(self._input_and_target(rows.X)[0], rows.y)
         try:
             yield
         finally:
@@ -341,7 +349,7 @@ class AutoencoderNet(TensorNet):
         if self.from_logits:
             return
         few = slice(None, None, max(1, len(rows) // 1000))  # tell it well enough
-        x = rows.X[few]
+        _, x = self._input_and_target(take(rows.X, few))
         weight = torch.ones(len(x), device=x.device) if rows.y is None else rows.y[few]
         weight = weight / weight.sum()
         with torch.no_grad():
