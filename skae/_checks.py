@@ -16,10 +16,23 @@ from skae._inputs import column_without_numbers, plain
 from skae._report import warn
 from skae._sklearn_compat import check_sample_weight
 from skae.noise import Noise
-from skae.training import AutoencoderNet, LargeTable, Table, is_large, share_memory
+from skae.training import (
+    AutoencoderNet,
+    LargeTable,
+    Table,
+    column_statistics,
+    dense_rows,
+    fill_ends,
+    is_large,
+    share_memory,
+)
 
 # Squares of larger numbers overflow float32.
 _MAX_MAGNITUDE = 1e18
+# Squares of what varies less are lost in float32.
+_MIN_SCALE = 1e-18
+# Only tables without larger numbers may vary so little and be more than a constant.
+_SMALL_MAGNITUDE = 1e-12
 
 
 def check_table(
@@ -91,7 +104,9 @@ def check_table(
         X = LargeTable(X)
     elif issparse(X):
         X = X.toarray()
-    check_values(X, name, unit_interval, n_channels)
+    magnitude = check_values(X, name, unit_interval, n_channels)
+    if reset and 0 < magnitude < _SMALL_MAGNITUDE:
+        _check_scale(X, name, magnitude)
     return X
 
 
@@ -111,12 +126,13 @@ def _is_ready(estimator: Any, X: Any) -> bool:
 
 def check_values(
     X: Table, name: str, unit_interval: bool = False, n_channels: int | None = None
-) -> None:
+) -> float:
     """Refuse numbers that are missing, infinite, or too large for float32.
 
-    With `n_channels`, those that come after the end of a series may be missing.
+    With `n_channels`, those that come after the end of a series may be missing. The
+    largest magnitude is returned.
     """
-    start = 0
+    start, largest = 0, 0.0
     for values in X.values() if isinstance(X, LargeTable) else [X]:
         if n_channels is not None and values.ndim == 2:
             values = _without_ends(values, start, name, n_channels)
@@ -124,7 +140,8 @@ def check_values(
         if not (math.isfinite(low) and math.isfinite(high)):
             _refuse_not_finite(X, values, start, name)
         start += len(values)
-        magnitude = max(abs(low), abs(high))
+        magnitude = float(max(abs(low), abs(high)))
+        largest = max(largest, magnitude)
         if magnitude > _MAX_MAGNITUDE:
             raise ValueError(
                 f"{name} has values of magnitude up to {magnitude:.3g}; the net "
@@ -134,6 +151,21 @@ def check_values(
             )
         if unit_interval:
             _check_unit_interval(low, high, name)
+    return largest
+
+
+def _check_scale(X: Table, name: str, magnitude: float) -> None:
+    """Refuse rows whose squared errors float32 would lose."""
+    rows, _ = dense_rows(X, None)
+    # Squares may underflow float64, too.
+    variance = column_statistics(fill_ends(rows) / magnitude).variance
+    scale = magnitude * math.sqrt(variance.mean())
+    if 0 < scale < _MIN_SCALE:
+        raise ValueError(
+            f"The columns of {name} vary by about {scale:.3g}; the net computes in "
+            f"float32, where squared errors are lost below {_MIN_SCALE:g}. Scale the "
+            "columns first, for instance with StandardScaler, or choose a larger unit."
+        )
 
 
 def _without_ends(
