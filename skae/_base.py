@@ -259,7 +259,8 @@ class BaseAutoencoder(
         rounding = np.finfo(rows.dtype).eps * columns.mean
         if not (columns.variance > np.square(rounding)).any():
             # As r2_score has it for constant targets; the net computes in float32.
-            exact = np.square(np.finfo(np.float32).eps * columns.mean).mean()
+            single = np.finfo(np.float32)
+            exact = np.square(single.eps * np.abs(columns.mean) + single.tiny).mean()
             return float(error <= exact)
         return 1 - float(error / columns.variance.mean())
 

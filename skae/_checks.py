@@ -25,6 +25,9 @@ from skae.training import (
     AutoencoderNet,
     LargeTable,
     Table,
+    column_statistics,
+    dense_rows,
+    fill_ends,
     is_large,
     n_rows_in,
     recipe,
@@ -35,6 +38,10 @@ from skae.training import (
 _MAX_MAGNITUDE = 1e18
 # Tables are compared so much at a time: they mostly differ at once.
 _COMPARED_BYTES = 2**22
+# Squares of what varies less are lost in float32.
+_MIN_SCALE = 1e-18
+# Only tables without larger numbers may vary so little and be more than a constant.
+_SMALL_MAGNITUDE = 1e-12
 
 
 def check_table(
@@ -78,7 +85,9 @@ def check_table(
         check_values(X, name, unit_interval, n_channels)
         return X
     X = _as_numbers(X, name, partial(validate_data, estimator, reset=reset))
-    check_values(X, name, unit_interval, n_channels)
+    magnitude = check_values(X, name, unit_interval, n_channels)
+    if reset:
+        _check_scale(X, name, magnitude)
     return X
 
 
@@ -165,7 +174,7 @@ def check_targets(
             f"{name} must have a row for each row given, with as many columns: shape "
             f"{X.shape}. Got {y.shape}."
         )
-    check_values(y, name, unit_interval)
+    _check_scale(y, name, check_values(y, name, unit_interval))
     return y
 
 
@@ -221,12 +230,13 @@ def _is_ready(estimator: Any, X: Any) -> bool:
 
 def check_values(
     X: Table, name: str, unit_interval: bool = False, n_channels: int | None = None
-) -> None:
+) -> float:
     """Refuse numbers that are missing, infinite, or too large for float32.
 
-    With `n_channels`, those that come after the end of a series may be missing.
+    With `n_channels`, those that come after the end of a series may be missing. The
+    largest magnitude is returned.
     """
-    start = 0
+    start, largest = 0, 0.0
     for values in X.values() if isinstance(X, LargeTable) else [X]:
         if n_channels is not None and values.ndim == 2:
             values = _without_ends(values, start, name, n_channels)
@@ -234,7 +244,8 @@ def check_values(
         if not (math.isfinite(low) and math.isfinite(high)):
             _refuse_not_finite(X, values, start, name)
         start += len(values)
-        magnitude = max(abs(low), abs(high))
+        magnitude = float(max(abs(low), abs(high)))
+        largest = max(largest, magnitude)
         if magnitude > _MAX_MAGNITUDE:
             raise ValueError(
                 f"{name} has values of magnitude up to {magnitude:.3g}; the net "
@@ -244,6 +255,23 @@ def check_values(
             )
         if unit_interval:
             _check_unit_interval(low, high, name)
+    return largest
+
+
+def _check_scale(X: Table, name: str, magnitude: float) -> None:
+    """Refuse rows whose squared errors float32 would lose."""
+    if not 0 < magnitude < _SMALL_MAGNITUDE:
+        return
+    rows, _ = dense_rows(X, None)
+    # Squares may underflow float64, too.
+    variance = column_statistics(fill_ends(rows) / magnitude).variance
+    scale = magnitude * math.sqrt(variance.mean())
+    if 0 < scale < _MIN_SCALE:
+        raise ValueError(
+            f"The columns of {name} vary by about {scale:.3g}; the net computes in "
+            f"float32, where squared errors are lost below {_MIN_SCALE:g}. Scale the "
+            "columns first, for instance with StandardScaler, or choose a larger unit."
+        )
 
 
 def _without_ends(

@@ -308,6 +308,47 @@ def test_score_of_rows_that_do_not_vary(estimator, curved):
 
 
 @every_estimator
+@pytest.mark.parametrize("init", ["auto", "random"])
+@pytest.mark.parametrize("unit", [1e-20, 1e-26, 1e-45, 1e-200])
+def test_units_too_small_for_squares(estimator, init, unit, curved):
+    match = r"X vary by about \S+; .* squared errors are lost.*StandardScaler"
+    with pytest.raises(ValueError, match=match):
+        quick(estimator, init=init).fit(curved * unit)
+    with pytest.raises(ValueError, match=match):
+        quick(estimator, init=init).partial_fit(curved * unit)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"module": Own},
+        {"loss": "huber"},
+        {"loss": "absolute_error"},
+        {"loss": torch.nn.SmoothL1Loss},
+        {"validation_fraction": None},
+    ],
+    ids=str,
+)
+def test_units_too_small_with_other_settings(params, curved):
+    with pytest.raises(ValueError, match="squared errors are lost"):
+        quick(AutoencoderTransformer, **params).fit(curved * 1e-20)
+
+
+@every_estimator
+def test_small_numbers_that_are_no_trouble(estimator, curved):
+    beside = curved * np.array([1, 1e-30, 1e-45, 1, 1e-200, 1])
+    for X in (beside, curved * 1e-16, np.full((120, 3), 1e-30), np.zeros((120, 3))):
+        model = quick(estimator).fit(X)
+        assert np.isfinite(model.score(X))
+        for rows in (X * 1e-30, 0 * X):
+            assert np.isfinite(model.score_samples(rows)).all()
+            assert np.isfinite(model.inverse_transform(model.transform(rows))).all()
+        model.partial_fit(0 * X)
+    scores = quick(estimator).fit(curved * 1e-16).score_samples(curved * 1e-16)
+    assert len(np.unique(scores)) > 390
+
+
+@every_estimator
 def test_score_of_one_row(estimator, curved):
     model = quick(estimator).fit(curved)
     one = np.arange(400) == 3
