@@ -18,7 +18,6 @@ from skae._halves import HalvesMixin
 from skae._inference import apply_in_batches, in_evaluation
 from skae._sklearn_compat import (
     check_feature_names_in,
-    check_sample_weight,
     get_output_config,
 )
 from skae._summary import SummaryMixin
@@ -133,6 +132,7 @@ class BaseAutoencoder(
             dtype=[np.float64, np.float32],
             order="C",
             ensure_all_finite="allow-nan" if may_end else True,
+            input_name="codes" if self.output == "code" else "X",
         )
         if Z.shape[1] != self._n_features_out:
             what = "codes" if self.output == "code" else "rows"
@@ -142,6 +142,7 @@ class BaseAutoencoder(
             )
         if self.output == "reconstruction":
             return self._as_given(Z)
+        checks.check_codes(Z)
         return self._as_given(self._apply(lambda module, z: module.decode(z), Z))
 
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
@@ -226,7 +227,7 @@ class BaseAutoencoder(
         rows = self._check_new_rows(X)
         weight = None
         if sample_weight is not None:
-            weight = check_sample_weight(sample_weight, rows, dtype=np.float64)
+            weight = checks.check_weight(sample_weight, rows)
         error = np.average(self._apply(_reconstruct, rows, _row_error), weights=weight)
         variance = column_statistics(rows, weight).variance.mean()
         if variance == 0:  # as scikit-learn has it for constant targets

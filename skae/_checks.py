@@ -15,6 +15,7 @@ from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
 
 from skae._report import warn
+from skae._sklearn_compat import check_sample_weight
 from skae.losses import apply_criterion, row_losses
 from skae.noise import Noise
 from skae.training import AutoencoderNet, LargeTable, Table, is_large, recipe
@@ -96,6 +97,40 @@ def _is_ready(estimator: Any, X: Any) -> bool:
         and not hasattr(estimator, "feature_names_in_")
         and not is_large(X)
     )
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Context in which errors about a table other than `X` name it."""
+    try:
+        yield
+    except ValueError as error:
+        text = str(error).replace("X has", f"{name} has")  # as scikit-learn says it
+        raise ValueError(text if name in text else f"{name}: {text}") from error
+
+
+def check_weight(sample_weight: Any, X: Table) -> np.ndarray:
+    """Check weights of rows: not negative, and one of them positive."""
+    weight = check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    )
+    if not weight.any():
+        raise ValueError(
+            "sample_weight is zero for every row: at least one row needs a positive "
+            "weight."
+        )
+    return weight
+
+
+def check_codes(Z: np.ndarray) -> None:
+    """Refuse codes that are too large for float32."""
+    magnitude = np.abs(Z).max(initial=0)
+    if magnitude > _MAX_MAGNITUDE:
+        raise ValueError(
+            f"inverse_transform was given codes of magnitude up to {magnitude:.3g}; "
+            f"the net computes in float32, and takes codes up to {_MAX_MAGNITUDE:g}. "
+            "Give codes like those of transform."
+        )
 
 
 def check_values(

@@ -22,7 +22,6 @@ from skae._sklearn_compat import (
     HasMethods,
     Interval,
     StrOptions,
-    check_sample_weight,
     fit_context,
 )
 from skae._tasks import CallbackSupportMixin, FitTasks
@@ -52,6 +51,8 @@ from skae.training import (
 
 # Fewer rows cannot tell an improvement on the start from luck.
 _MIN_VALIDATION_ROWS = 10
+# Fewer rows say little of centre and scale.
+_MIN_FIRST_ROWS = 30
 # With fewer noisy rows, the draw of the noise would decide.
 _MIN_NOISY_ROWS = 512
 # Validation rows are kept in memory: of a larger table, a smaller share of the rows.
@@ -252,7 +253,8 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             table, sample_weight = self._check_rows(X, sample_weight, reset=not warm)
             table_val = None
             if X_val is not None:
-                table_val = self._check_X(X_val, name="X_val", reset=False)
+                with checks.naming("X_val"):
+                    table_val = self._check_X(X_val, name="X_val", reset=False)
             if not warm:
                 self._begin_anew()
             net = self._make_net(table)
@@ -274,7 +276,10 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
     ) -> Self:
         """Train for one pass over the given rows, going on from the present state.
 
-        The first call starts as `fit` does, from the rows of that call. All calls
+        The first call starts as `fit` does, from the rows of that call: centre, scale,
+        start and unit of the loss stay as they are then. So let these rows be many, and
+        typical of all; a warning says so if they are fewer than 30, or than
+        `n_components`, or all the same. All calls
         share one optimizer, at a constant learning rate; of the parameters, only a
         number set for `lr` is looked at again. There are no validation rows: the last
         state is the one kept.
@@ -302,6 +307,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             if first:
                 self._begin_anew()
                 net = self._make_net(table, stream=True)
+                self._warn_of_few_first_rows(table)
                 curve = []
             else:
                 net, curve = self.net_, self.loss_curve_
@@ -318,7 +324,14 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
                 n_epochs = int(go_on)
                 # An estimator after the epoch is the one after the whole call.
                 watcher = tasks.epochs(n_epochs, None, "all layers")
-                result = run(net, rows, None, n_epochs=n_epochs, watcher=watcher)
+                result = run(
+                    net,
+                    rows,
+                    None,
+                    n_epochs=n_epochs,
+                    callbacks=self._step_callbacks(),
+                    watcher=watcher,
+                )
                 self._describe(net, table, sample_weight)
             self._store(net, result)
             self.loss_curve_ = curve + result.loss_curve
@@ -430,6 +443,25 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         losses = net.row_losses(valid)
         net.plain_module_.load_state_dict(start)
         return losses
+
+    def _warn_of_few_first_rows(self, X: Table) -> None:
+        """Warn if the rows of the first `partial_fit` cannot tell of the others."""
+        if self.loss == "binary_cross_entropy":
+            return  # nothing is found from them
+        # Without a number, codes are as long as rows, or longer.
+        needed = max(_MIN_FIRST_ROWS, self.n_components or 0)
+        rows, _ = dense_rows(X, None)
+        alike = len(X) > 1 and bool((rows == rows[0]).all())
+        if len(X) < needed or alike:
+            warn(
+                f"{type(self).__name__}: the first call of partial_fit was given "
+                f"{len(X)} row{'s' if len(X) > 1 else ''}"
+                + (", all of them the same" if alike else "")
+                + ". "
+                "What it finds from them stays for all calls: centre, scale, start and "
+                f"unit of the loss. Begin with {needed} rows or more that are typical "
+                "of all."
+            )
 
     def _warn_of_floor(self, reason: str) -> None:
         """Say that the state kept is neither the start nor what was trained."""
@@ -734,6 +766,10 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             return recipe.patience(n_epochs)
         return self.n_iter_no_change
 
+    def _step_callbacks(self) -> list[Callback]:
+        """Callbacks that belong to each training step."""
+        return []
+
     def _run_callbacks(
         self, net: AutoencoderNet, n_samples: int, n_epochs: int, part: str = ""
     ) -> list[Callback]:
@@ -744,7 +780,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         if schedule == "auto":
             constant = self.optimizer == "lbfgs" or has_schedule(self.callbacks)
             schedule = None if constant else "one_cycle"
-        callbacks = schedule_callbacks(schedule, n_steps)
+        callbacks = [*self._step_callbacks(), *schedule_callbacks(schedule, n_steps)]
         if self.verbose == 1:
             callbacks.append(ProgressBar(type(self).__name__ + part, n_steps))
         elif self.verbose >= 2:
@@ -810,15 +846,8 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         X = self._check_X(X, reset=reset)
         if sample_weight is None:
             return X, None
-        sample_weight = check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
+        sample_weight = checks.check_weight(sample_weight, X)
         counts = sample_weight > 0
-        if not counts.any():
-            raise ValueError(
-                "sample_weight is zero for every row: at least one row needs a "
-                "positive weight."
-            )
         if counts.all():
             return X, sample_weight
         return take_rows(X, counts), sample_weight[counts]

@@ -14,7 +14,7 @@ from skae import _checks as checks
 from skae._base import BaseAutoencoder
 from skae._docs import shared_docs
 from skae._fitting import FittedByTraining
-from skae._sklearn_compat import Interval, StrOptions, check_sample_weight
+from skae._sklearn_compat import Interval, StrOptions
 from skae.losses import LOSSES
 from skae.modules import SeriesAutoencoder
 from skae.modules._recurrent import CELLS
@@ -338,11 +338,8 @@ class RecurrentAutoencoder(BaseAutoencoder):
             return max(1, round(_N_STEPS / math.ceil(n_samples / net.batch_size)))
         return super()._n_epochs(net, n_samples)
 
-    def _run_callbacks(
-        self, net: AutoencoderNet, n_samples: int, n_epochs: int, part: str = ""
-    ) -> list[Callback]:
-        callbacks = super()._run_callbacks(net, n_samples, n_epochs, part)
-        return [GradientNormClipping(1.0), *callbacks]
+    def _step_callbacks(self) -> list[Callback]:
+        return [GradientNormClipping(1.0)]
 
     # Using what was fitted
 
@@ -381,7 +378,7 @@ class RecurrentAutoencoder(BaseAutoencoder):
     def _score_of_ended(self, X: Table, sample_weight: ArrayLike | None) -> float:
         weight = None
         if sample_weight is not None:
-            weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+            weight = checks.check_weight(sample_weight, X)
         X, weight = dense_rows(X, weight)
         share = (~np.isnan(X)).mean(axis=1)
         error = np.average(self.reconstruction_error(X) * share, weights=weight)
