@@ -146,6 +146,7 @@ class BaseAutoencoder(
             dtype=[np.float64, np.float32],
             order="C",
             ensure_all_finite="allow-nan" if may_end else True,
+            input_name="codes" if self.output == "code" else "X",
         )
         if Z.shape[1] != self._n_features_out:
             what = "codes" if self.output == "code" else "rows"
@@ -155,6 +156,7 @@ class BaseAutoencoder(
             )
         if self.output == "reconstruction":
             return self._as_given(Z)
+        checks.check_codes(Z)
         return self._as_given(self._apply(lambda module, z: module.decode(z), Z))
 
     def reconstruct(self, X: ArrayLike) -> np.ndarray:

@@ -228,6 +228,27 @@ def _is_ready(estimator: Any, X: Any) -> bool:
     )
 
 
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Context in which errors about a table other than `X` name it."""
+    try:
+        yield
+    except ValueError as error:
+        text = str(error).replace("X has", f"{name} has")  # as scikit-learn says it
+        raise ValueError(text if name in text else f"{name}: {text}") from error
+
+
+def check_codes(Z: np.ndarray) -> None:
+    """Refuse codes that are too large for float32."""
+    magnitude = np.abs(Z).max(initial=0)
+    if magnitude > _MAX_MAGNITUDE:
+        raise ValueError(
+            f"inverse_transform was given codes of magnitude up to {magnitude:.3g}; "
+            f"the net computes in float32, and takes codes up to {_MAX_MAGNITUDE:g}. "
+            "Give codes like those of transform."
+        )
+
+
 def check_values(
     X: Table, name: str, unit_interval: bool = False, n_channels: int | None = None
 ) -> float:

@@ -425,7 +425,8 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
             )
         if X is None:
             return None
-        table = self._check_X(X, name="X_val", reset=False, is_target=not pairs)
+        with checks.naming("X_val"):
+            table = self._check_X(X, name="X_val", reset=False, is_target=not pairs)
         if not pairs:
             return table
         if y is None:

@@ -55,6 +55,8 @@ from skae.training import (
 
 # Fewer rows cannot tell an improvement on the start from luck.
 _MIN_VALIDATION_ROWS = 10
+# Fewer rows say little of centre and scale.
+_MIN_FIRST_ROWS = 30
 # With fewer noisy rows, the draw of the noise would decide.
 _MIN_NOISY_ROWS = 512
 # Validation rows are kept in memory: of a larger table, a smaller share of the rows.
@@ -284,7 +286,10 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
     ) -> Self:
         """Train for one pass over the given rows, going on from the present state.
 
-        The first call starts as `fit` does, from the rows of that call. All calls
+        The first call starts as `fit` does, from the rows of that call: centre, scale,
+        start and unit of the loss stay as they are then. So let these rows be many, and
+        typical of all; a warning says so if they are fewer than 30, or than
+        `n_components`, or all the same. All calls
         share one optimizer, at a constant learning rate; of the parameters, only a
         number set for `lr` is looked at again. There are no validation rows: the last
         state is the one kept.
@@ -315,6 +320,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             if first:
                 self._begin_anew()
                 net = self._make_net(table, stream=True)
+                self._warn_of_few_first_rows(table)
                 curve = []
             else:
                 net, curve = self.net_, self.loss_curve_
@@ -334,8 +340,14 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
                 n_epochs = int(go_on)
                 # An estimator after the epoch is the one after the whole call.
                 watcher = tasks.epochs(n_epochs, None, "all layers")
-                result = run(net, rows, None, n_epochs=n_epochs, watcher=watcher)
-                result = result._replace(start=start)
+                result = run(
+                    net,
+                    rows,
+                    None,
+                    n_epochs=n_epochs,
+                    callbacks=self._step_callbacks(),
+                    watcher=watcher,
+                )._replace(start=start)
                 self._describe(net, table, sample_weight)
             self._store(net, result)
             self.loss_curve_ = curve + result.loss_curve
@@ -471,6 +483,25 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         checks.check_offset(module.mean, module.scale)
         if hasattr(module, "output_mean"):
             checks.check_offset(module.output_mean, module.output_scale, "y")
+
+    def _warn_of_few_first_rows(self, X: Table) -> None:
+        """Warn if the rows of the first `partial_fit` cannot tell of the others."""
+        if self.loss == "binary_cross_entropy":
+            return  # nothing is found from them
+        # Without a number, codes are as long as rows, or longer.
+        needed = max(_MIN_FIRST_ROWS, self.n_components or 0)
+        rows, _ = dense_rows(inputs_of(X), None)
+        alike = len(X) > 1 and bool((rows == rows[0]).all())
+        if len(X) < needed or alike:
+            warn(
+                f"{type(self).__name__}: the first call of partial_fit was given "
+                f"{len(X)} row{'s' if len(X) > 1 else ''}"
+                + (", all of them the same" if alike else "")
+                + ". "
+                "What it finds from them stays for all calls: centre, scale, start and "
+                f"unit of the loss. Begin with {needed} rows or more that are typical "
+                "of all."
+            )
 
     def _warn_of_floor(self, reason: str) -> None:
         """Say that the state kept is neither the start nor what was trained."""
@@ -783,6 +814,10 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             return recipe.patience(n_epochs)
         return self.n_iter_no_change
 
+    def _step_callbacks(self) -> list[Callback]:
+        """Callbacks that belong to each training step."""
+        return []
+
     def _run_callbacks(
         self, net: AutoencoderNet, n_samples: int, n_epochs: int, part: str = ""
     ) -> list[Callback]:
@@ -793,7 +828,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         if schedule == "auto":
             constant = self.optimizer == "lbfgs" or has_schedule(self.callbacks)
             schedule = None if constant else "one_cycle"
-        callbacks = schedule_callbacks(schedule, n_steps)
+        callbacks = [*self._step_callbacks(), *schedule_callbacks(schedule, n_steps)]
         if self.verbose == 1:
             callbacks.append(ProgressBar(type(self).__name__ + part, n_steps))
         elif self.verbose >= 2:
@@ -875,7 +910,10 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         """Refuse rows that the earlier calls of `partial_fit` do not go on with."""
 
     def _check_validation_rows(self, X: Any, y: Any) -> Any:
-        return None if X is None else self._check_X(X, name="X_val", reset=False)
+        if X is None:
+            return None
+        with checks.naming("X_val"):
+            return self._check_X(X, name="X_val", reset=False)
 
     def _check_rows(
         self, X: Any, y: Any, sample_weight: Any, *, reset: bool

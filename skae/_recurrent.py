@@ -339,11 +339,8 @@ class RecurrentAutoencoder(BaseAutoencoder):
             return max(1, round(_N_STEPS / math.ceil(n_samples / net.batch_size)))
         return super()._n_epochs(net, n_samples)
 
-    def _run_callbacks(
-        self, net: AutoencoderNet, n_samples: int, n_epochs: int, part: str = ""
-    ) -> list[Callback]:
-        callbacks = super()._run_callbacks(net, n_samples, n_epochs, part)
-        return [GradientNormClipping(1.0), *callbacks]
+    def _step_callbacks(self) -> list[Callback]:
+        return [GradientNormClipping(1.0)]
 
     # Using what was fitted
 

@@ -329,11 +329,8 @@ class VariationalAutoencoder(BaseAutoencoder):
             start = find(X, columns, self.n_components, sample_weight, self._rng)
             module.start_linear(*map(torch.as_tensor, start))
 
-    def _run_callbacks(
-        self, net: AutoencoderNet, n_samples: int, n_epochs: int, part: str = ""
-    ) -> list[Callback]:
-        callbacks = super()._run_callbacks(net, n_samples, n_epochs, part)
-        return [GradientNormClipping(1.0), *callbacks]
+    def _step_callbacks(self) -> list[Callback]:
+        return [GradientNormClipping(1.0)]
 
     def _describe(
         self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None

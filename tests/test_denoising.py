@@ -227,6 +227,7 @@ def test_what_is_no_linear_denoiser_does_not_decay_to_it(params, table):
     assert decay(fit(table[0], max_epochs=1, **params)) == 0
 
 
+@pytest.mark.filterwarnings("ignore:.* the first call of partial_fit was given")
 @pytest.mark.parametrize("n_rows", [10, 400])
 def test_a_stream_has_no_weight_decay(n_rows, table):
     model = DenoisingAutoencoder(random_state=0).partial_fit(table[0][:n_rows])
@@ -253,6 +254,7 @@ def test_the_linear_denoiser_needs_no_training(n_components, table):
     assert other.n_iter_ == 1
 
 
+@pytest.mark.filterwarnings("ignore:.* the first call of partial_fit was given")
 @pytest.mark.parametrize("n_rows", [10, 50])
 def test_a_stream_may_begin_with_few_rows(n_rows, digits):
     X_train, X_test = digits

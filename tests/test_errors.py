@@ -1,10 +1,12 @@
 """Errors say what was got, what is allowed, and what to do; nothing is lost."""
 
+import signal
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from estimators import BECOMES_PCA, ESTIMATORS, quick
 from modules_for_tests import (
     NoDecoder,
     Own,
@@ -19,6 +21,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, StepLR
 
 from skae import (
+    AutoencoderSampler,
     AutoencoderTransformer,
     ConvAutoencoder,
     DenoisingAutoencoder,
@@ -37,9 +40,27 @@ WITH_LOSSES = [
 
 
 class CtrlCInFourthEpoch(Callback):
+    """Interrupt: by the signal, as the user does, or by an error of a callback's."""
+
+    def __init__(self, where="step", signalled=False):
+        self.where = where
+        self.signalled = signalled
+
+    def interrupt(self, net, where):
+        if where != self.where or len(net.history) != 4:
+            return
+        if self.signalled:
+            signal.raise_signal(signal.SIGINT)
+        raise KeyboardInterrupt
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.interrupt(net, "begin")
+
     def on_batch_end(self, net, training, **kwargs):
-        if training and len(net.history) == 4:
-            raise KeyboardInterrupt
+        self.interrupt(net, "step" if training else "validation")
+
+    def on_epoch_end(self, net, **kwargs):
+        self.interrupt(net, "end")
 
 
 class ErrorOnFirstBatch(Callback):
@@ -157,6 +178,60 @@ def test_new_rows_and_codes(curved):
         model.fit(curved, X_val=curved[:9])
 
 
+X_VAL = {
+    "columns": (lambda X: X[:, :5], r"X_val has 5 features.*expecting 6"),
+    "NaN": (lambda X: np.full_like(X, np.nan), "Input X_val contains NaN"),
+    "dimensions": (lambda X: X[0], "X_val: Expected 2D array"),
+    "strings": (lambda X: np.full(X.shape, "a"), "X_val: could not convert string"),
+    "no rows": (lambda X: X[:0], "X_val: Found array with 0 sample"),
+    "too large": (lambda X: 1e30 * X, "X_val has values of magnitude"),
+}
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("name", X_VAL)
+def test_validation_rows(name, estimator, curved):
+    change, message = X_VAL[name]
+    with pytest.raises(ValueError, match=message):
+        quick(estimator).fit(curved, X_val=change(curved))
+
+
+def test_validation_images_and_series(curved):
+    images, other = curved.reshape(-1, 2, 3), curved.reshape(-1, 3, 2)
+    with pytest.raises(ValueError, match=r"X_val has images of shape \(3, 2\)"):
+        ConvAutoencoder().fit(images, X_val=other)
+    with pytest.raises(ValueError, match="X_val: Series must have 3 channels"):
+        RecurrentAutoencoder().fit(images, X_val=other)
+
+
+def test_weights_of_rows_in_scores(curved):
+    weights = np.zeros(400)
+    series = curved.copy()
+    series[::2, -1] = np.nan
+    recurrent = RecurrentAutoencoder(series_shape=(6, 1), max_epochs=1, hidden_size=2)
+    for model, X in [
+        (AutoencoderTransformer(max_epochs=1).fit(curved), curved),
+        (recurrent.fit(series), series),
+    ]:
+        with pytest.raises(ValueError, match=r"non-zero|zero for every row"):
+            model.score(X, sample_weight=weights)
+        with pytest.raises(ValueError, match=r"Negative values.*sample_weight"):
+            model.score(X, sample_weight=weights - 1)
+
+
+@pytest.mark.filterwarnings(BECOMES_PCA)
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_codes(estimator, curved):
+    model = quick(estimator, n_components=2).fit(curved)
+    for value, message in [
+        (1e39, r"codes of magnitude up to 1e\+39.*takes codes up to 1e\+18"),
+        (np.nan, "Input codes contains NaN"),
+        (np.inf, "Input codes contains infinity"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            model.inverse_transform([[0.0, value]])
+
+
 def test_cross_entropy_on_new_rows_and_on_ones_own_module(curved):
     X = (curved > 0).astype(float)
     model = AutoencoderTransformer(loss="binary_cross_entropy", max_epochs=1).fit(X)
@@ -213,6 +288,22 @@ def test_divergence_keeps_a_finite_state_and_warns(validation_fraction, curved):
     assert np.isfinite(model.transform(curved)).all()
 
 
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_best_loss_is_that_of_the_state_kept(estimator, curved):
+    params = {"optimizer": "sgd", "lr": 1e30, "validation_fraction": None}
+    if estimator is StackedAEPretrainer:
+        params["fine_tune_lr"] = 1e30
+    model = quick(estimator, max_epochs=1, **params)
+    with pytest.warns(ConvergenceWarning, match="not finite in epoch 1 of 1"):
+        model.fit(curved)
+    rows = model._rows(model.net_, curved, None)
+    assert model.best_loss_ == pytest.approx(model.net_.mean_loss(rows))
+    assert np.isfinite(model.best_loss_)
+    with pytest.warns(ConvergenceWarning, match="not finite in epoch 1 of 1"):
+        model.partial_fit(curved[:50])
+    assert np.isfinite(model.best_loss_)
+
+
 def test_training_can_go_on_after_divergence(curved):
     model = AutoencoderTransformer(lr=1e38, random_state=0)
     with pytest.warns(ConvergenceWarning, match="not finite in epoch 1 of 1") as seen:
@@ -243,6 +334,40 @@ def test_interruption_keeps_the_best_state_and_warns(validation_fraction, curved
             broken = model.fit(curved).transform(curved)
         whole = AutoencoderTransformer(max_epochs=3, lr_schedule=schedule, **params)
         np.testing.assert_array_equal(whole.fit(curved).transform(curved), broken)
+
+
+@pytest.mark.parametrize("signalled", [False, True])
+@pytest.mark.parametrize("where", ["begin", "validation", "end"])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_interruption_between_steps(estimator, where, signalled, curved):
+    callbacks = [CtrlCInFourthEpoch(where, signalled)]
+    model = quick(estimator, max_epochs=9, init="random", callbacks=callbacks)
+    done = 4 if where == "end" else 3
+    with pytest.warns(UserWarning, match=f"interrupted after {done} of 9 epochs"):
+        model.fit(curved)
+    if estimator is not StackedAEPretrainer:
+        assert model.n_iter_ == len(model.loss_curve_) == done
+        assert len(model.validation_loss_curve_) == done + 1
+        assert model.best_loss_ == min(model.validation_loss_curve_)
+    assert np.isfinite(model.transform(curved)).all()
+
+
+def test_interruption_of_parts_of_a_fit(curved):
+    autoencoder = AutoencoderTransformer(
+        max_epochs=9, callbacks=[CtrlCInFourthEpoch("end")]
+    )
+    message = "AutoencoderTransformer: training was interrupted after 4 of 9"
+    classifier = PretrainedClassifier(autoencoder, max_epochs=1)
+    with pytest.warns(UserWarning, match=message):
+        classifier.fit(curved, curved[:, 0] > 0)
+    with pytest.warns(UserWarning, match=message):
+        AutoencoderSampler(autoencoder).fit(curved)
+    classifier.set_params(
+        pretrainer=None, pretrain=False, max_epochs=9, callbacks=autoencoder.callbacks
+    )
+    with pytest.warns(UserWarning, match="PretrainedClassifier: training was interr"):
+        classifier.fit(curved, curved[:, 0] > 0)
+    assert classifier.n_iter_ == 4
 
 
 @pytest.mark.parametrize("warm_start", [False, True])

@@ -12,6 +12,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler
 
 from skae.training._batches import Rows
+from skae.training._tensor_net import EndOfTraining
 
 
 class KeepState(Callback):
@@ -83,7 +84,7 @@ class KeepState(Callback):
         if not all(map(math.isfinite, losses)) or not self._parameters_are_finite(net):
             self.diverged_at_ = self.epoch_
             net.forget_optimizer_state()  # it is not finite either
-            raise KeyboardInterrupt  # how skorch's callbacks end training
+            raise EndOfTraining
         if self.start_loss is None:
             self._save(net, record["train_loss"])
             return
@@ -159,7 +160,7 @@ class EndRun(Callback):
         if self.watcher is not None and self.watcher.end_epoch(self.so_far):
             self.keep.stopped_early_ = True
         if self.keep.stopped_early_:
-            raise KeyboardInterrupt
+            raise EndOfTraining
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         if self.watcher is not None:

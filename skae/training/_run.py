@@ -124,8 +124,8 @@ def run(
         group["initial_lr"] = rate  # what schedules begin with
 
     def result(best_epoch: int, best_loss: float) -> Run:
-        # An epoch that was interrupted has no loss.
-        epochs = [row for row in net.history[n_before:] if "train_loss" in row]
+        # An epoch that was interrupted does not count.
+        epochs = net.history[n_before : n_before + keep.epoch_]
         return Run(
             loss_curve=[row["train_loss"] for row in epochs],
             validation_loss_curve=(
@@ -133,7 +133,7 @@ def run(
                 if start_loss is None
                 else [
                     start_loss,
-                    *(row["valid_loss"] for row in epochs if "valid_loss" in row),
+                    *(row["valid_loss"] for row in epochs),
                 ]
             ),
             best_epoch=best_epoch,
@@ -180,8 +180,8 @@ def run(
         net.callbacks_ = own_callbacks
         net._set_training(False)
     kept = result(keep.best_epoch_, keep.best_loss_)
-    if not kept.loss_curve and valid is None:
-        # Of no epoch, nobody has computed a loss.
+    if kept.best_epoch == 0 and valid is None:
+        # Of the start, nobody has computed a loss.
         kept = kept._replace(best_loss=net.mean_loss(train))
     return kept
 

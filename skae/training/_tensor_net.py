@@ -1,6 +1,7 @@
 """A skorch net for tensors: fast batches, and random numbers of its own."""
 
 import copy
+import dis
 import math
 import sys
 from collections.abc import Iterator
@@ -288,6 +289,13 @@ class TensorNet(NeuralNet):
         if method_name not in self._unheard:
             super().notify(method_name, **kwargs)
 
+    def fit_loop(self, *args: Any, **kwargs: Any) -> NeuralNet:
+        try:
+            return super().fit_loop(*args, **kwargs)
+        except KeyboardInterrupt as error:
+            self.interrupted_ = not _ends_training(error)
+            raise
+
     def run_single_epoch(
         self,
         iterator: Any,
@@ -311,10 +319,6 @@ class TensorNet(NeuralNet):
                     self.history.record_batch(f"{prefix}_loss", step["loss"].item())
                     self.history.record_batch(f"{prefix}_batch_size", sizes[-1])
                 self.notify("on_batch_end", batch=batch, training=training, **step)
-        except KeyboardInterrupt:
-            # skorch's callbacks stop training by the same exception, between epochs.
-            self.interrupted_ = True
-            raise
         finally:
             self._unheard = frozenset()
         if not losses:
@@ -341,6 +345,26 @@ class TensorNet(NeuralNet):
                     "row is left over, and give partial_fit more rows."
                 ) from error
             raise
+
+
+class EndOfTraining(KeyboardInterrupt):
+    """What the engine ends training by: skorch takes a KeyboardInterrupt for that."""
+
+
+def _ends_training(error: KeyboardInterrupt) -> bool:
+    """Whether training was to end, as a callback of skorch decided, and no user.
+
+    Both raise a KeyboardInterrupt. That of a callback comes from a `raise` of skorch's;
+    that of the user comes wherever the program is.
+    """
+    if isinstance(error, EndOfTraining):
+        return True
+    traceback: Any = error.__traceback__
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    package = traceback.tb_frame.f_globals.get("__name__", "").partition(".")[0]
+    instruction = traceback.tb_frame.f_code.co_code[traceback.tb_lasti]
+    return package == "skorch" and dis.opname[instruction] == "RAISE_VARARGS"
 
 
 @contextmanager
