@@ -122,8 +122,9 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
         Weight decay of the optimizer: an L2 penalty for "adam" and "sgd", decoupled
         for "adamw" and "muon". "auto" draws the hidden layers towards zero, so the
         denoiser towards the linear one: ``(25 * n_features / n_samples) ** 2``, and
-        not more than 2. It is 0 with another optimizer, without a linear path that
-        stays at its start, and in `partial_fit`.
+        not more than 2; for pairs of rows, whose noise is drawn once, four times as
+        much, and not more than 6. It is 0 with another optimizer, without a linear path
+        that stays at its start, and in `partial_fit`.
 
     {parameters}
 
@@ -473,7 +474,10 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
             or stream
         ):
             return 0.0
-        return recipe.weight_decay(self.optimizer, *X.shape)
+        n_samples, n_features = X.shape
+        return recipe.weight_decay(
+            self.optimizer, n_samples, n_features, drawn_once=not self._denoises()
+        )
 
     def _net_options(self) -> dict[str, Any]:
         return {"emphasis": self.emphasis}

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae import _checks as checks
 from skae._base import OUTPUTS, BaseAutoencoder
+from skae._denoising import DenoisingAutoencoder
 from skae._inference import in_evaluation
 from skae._sklearn_compat import safe_indexing
 from skae.training import Rows, fill_ends, float_tensor, n_rows_in
@@ -184,7 +185,8 @@ def diagnose(
 
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         At least 20 rows, better such as `fit` has not seen. Those of a denoiser are
-        clean: it is given them with its own noise.
+        clean: it is given them with its own noise. One that was fitted to pairs of
+        noisy and clean rows has none, and is refused.
 
     X_train : {array-like, sparse matrix} of shape (n_train, n_features), default=None
         The rows that `fit` was given, to compare with. Without them overfitting is not
@@ -256,6 +258,12 @@ def diagnose(
             "the steps before give them: diagnose(pipe[-1], pipe[:-1].transform(X))."
         )
     check_is_fitted(estimator)
+    if isinstance(estimator, DenoisingAutoencoder) and not estimator._denoises():
+        raise ValueError(
+            "diagnose compares reconstructions with X itself, and this "
+            "DenoisingAutoencoder was fitted to pairs of noisy and clean rows. Look at "
+            "score(X_noisy, X_clean) and at plotting.LossCurveDisplay."
+        )
     evidence = _Evidence(estimator, X, X_train)
     outcomes = {rule.__name__.lstrip("_"): rule(evidence) for rule in _RULES}
     return Diagnosis(

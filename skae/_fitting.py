@@ -362,7 +362,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         net: AutoencoderNet,
         X: Table,
         sample_weight: np.ndarray | None,
-        X_val: Table | None,
+        X_val: Any,
         warm: bool,
         tasks: FitTasks,
     ) -> tuple[Run, int]:
@@ -564,7 +564,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         self,
         X: Table,
         sample_weight: np.ndarray | None,
-        X_val: Table | None,
+        X_val: Any,
         floor: bool,
     ) -> tuple[Table, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
         """Training rows and weights, validation rows and weights."""

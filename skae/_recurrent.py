@@ -258,10 +258,8 @@ class RecurrentAutoencoder(BaseAutoencoder):
     def _shape_of_row(self) -> tuple[int, ...]:
         return self.series_shape_ if self._gives_series else super()._shape_of_row()
 
-    def _check_X(
-        self, X: Any, *, name: str = "X", reset: bool, is_target: bool = True
-    ) -> Table:
-        table = super()._check_X(X, name=name, reset=reset, is_target=is_target)
+    def _check_X(self, X: Any, **options: Any) -> Table:
+        table = super()._check_X(X, **options)
         if self.series_shape_ is None:
             self.series_shape_ = (table.shape[1], 1)
         return table
