@@ -9,7 +9,7 @@ from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
 
-from skae.training import Run
+from skae.training import Run, show
 
 # Frames of these packages stand between a user's line and a warning.
 _PASSED_THROUGH = {"joblib", "skae", "sklearn", "skorch", "torch"}
@@ -79,7 +79,7 @@ def report(
     if estimator.verbose:
         how = "Stopped early" if result.stopped_early else "Trained"
         state = estimator._floor_name if result.start_kept else f"that of epoch {kept}"
-        print(
+        show(
             f"{name}: {how} after {done} epochs{rows}; the state kept is {state}, with "
             f"loss {result.best_loss:.4g}."
         )

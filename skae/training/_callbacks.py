@@ -2,7 +2,6 @@
 
 import copy
 import math
-import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -11,6 +10,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler
 
 from skae.training._batches import Rows
+from skae.training._console import console
 
 
 class KeepState(Callback):
@@ -231,8 +231,13 @@ class ProgressBar(Callback):
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         from tqdm.auto import tqdm  # comes with skorch; takes a while to import
 
+        out = console()
         self.bar_ = tqdm(
-            total=self.n_steps, desc=self.description, unit="step", file=sys.stdout
+            total=self.n_steps,
+            desc=self.description,
+            unit="step",
+            file=out,
+            disable=out is None,
         )
 
     def on_batch_end(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:

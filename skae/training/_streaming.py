@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -232,6 +233,8 @@ class StreamedRows:
         return len(self.table)
 
     def __getitem__(self, rows: Any) -> Tensor:
+        if isinstance(rows, Integral):  # of which csr_matrix makes a table
+            return self[[rows]][0]
         # What a slice gives may be the user's own memory, which a module may write to.
         x = float_tensor(self.table[rows], copy=isinstance(rows, slice))
         if self.device.type == "cuda":
