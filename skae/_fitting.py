@@ -48,6 +48,7 @@ from skae.training import (
     recipe,
     run,
     schedule_callbacks,
+    show,
     spread_sample,
     take_rows,
     threads_for,
@@ -832,7 +833,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         if self.verbose == 1:
             callbacks.append(ProgressBar(type(self).__name__ + part, n_steps))
         elif self.verbose >= 2:
-            callbacks.append(PrintLog())
+            callbacks.append(PrintLog(sink=show))
         return callbacks
 
     def _store(self, net: AutoencoderNet, result: Run) -> None:

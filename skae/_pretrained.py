@@ -64,6 +64,7 @@ from skae.training import (
     recipe,
     run,
     schedule_callbacks,
+    show,
     standardize,
 )
 
@@ -694,7 +695,7 @@ class BasePretrained(
         if self.verbose == 1:
             callbacks.append(ProgressBar(type(self).__name__, n_steps))
         elif self.verbose >= 2:
-            callbacks.append(PrintLog())
+            callbacks.append(PrintLog(sink=show))
         result = run(
             net,
             train.rows(net.device),

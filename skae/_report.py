@@ -9,7 +9,7 @@ from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
 
-from skae.training import Run
+from skae.training import Run, show
 
 # Frames of these packages stand between a user's line and a warning.
 _PASSED_THROUGH = {"joblib", "skae", "sklearn", "skorch", "torch"}
@@ -78,7 +78,7 @@ def report(
         )
     if estimator.verbose:
         how = "Stopped early" if result.stopped_early else "Trained"
-        print(
+        show(
             f"{name}: {how} after {done} epochs{rows}; the state kept is "
             f"{result.kept}, with loss {result.best_loss:.4g}."
         )

@@ -521,6 +521,29 @@ def test_silence_and_progress(estimator, curved, capsys):
     assert "valid_loss" in capsys.readouterr().out
 
 
+class Bare:
+    """A stream that can be written to, and nothing else."""
+
+    def __init__(self):
+        self.text = ""
+
+    def write(self, text):
+        self.text += text
+
+
+@every_estimator
+@pytest.mark.parametrize("verbose", [1, 2])
+def test_progress_without_a_console(estimator, verbose, curved, monkeypatch):
+    closed, bare = io.StringIO(), Bare()
+    closed.close()
+    for stream in (None, closed, bare):
+        monkeypatch.setattr("sys.stdout", stream)
+        monkeypatch.setattr("sys.stderr", None)
+        quick(estimator, verbose=verbose).fit(curved)
+    monkeypatch.undo()
+    assert f"{estimator.__name__}: Trained after 3 epochs" in bare.text
+
+
 @every_estimator
 def test_docstring_describes_every_parameter(estimator):
     for name in estimator().get_params():

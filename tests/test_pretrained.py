@@ -661,6 +661,16 @@ def test_silence_and_progress(digits, capsys):
     assert "valid_loss" in capsys.readouterr().out
 
 
+@both
+@pytest.mark.parametrize("verbose", [1, 2])
+def test_progress_without_a_console(estimator, verbose, digits, monkeypatch):
+    X, _, y = digits
+    model = quick(estimator, verbose=verbose, pretrainer=autoencoder(verbose=verbose))
+    monkeypatch.setattr("sys.stdout", None)
+    monkeypatch.setattr("sys.stderr", None)
+    assert len(model.fit(X, y).loss_curve_) == 4
+
+
 def test_arguments_of_the_net(digits):
     X, y, _ = digits
     model = quick(

@@ -14,6 +14,7 @@ from estimators import ESTIMATORS, quick
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
+from torch.utils.data import DataLoader
 
 from skae import (
     AutoencoderTransformer,
@@ -224,6 +225,34 @@ def test_no_room_for_codes(out, curved):
     model = quick(AutoencoderTransformer).fit(curved)
     with pytest.raises(ValueError, match=r"out must be .* of shape \(400, 2\).*Got"):
         model.transform(curved, out=out)
+
+
+@every_estimator
+@pytest.mark.parametrize("kind", [sp.csr_matrix, sp.csr_array])
+def test_batches_of_a_data_loader(estimator, kind, curved, all_is_large):
+    X, weight = curved.astype(np.float32), np.linspace(1, 2, 400)
+    for options in (
+        {"iterator_train": DataLoader},
+        {"iterator_train__drop_last": True},
+    ):
+        dense, sparse = (
+            quick(estimator, init="random", net_params=options, batch_size=50)
+            .fit(each, sample_weight=weight)
+            .loss_curve_
+            for each in (X, kind(X))
+        )
+        np.testing.assert_allclose(sparse, dense, rtol=1e-2)
+
+
+def test_sparse_rows_from_a_worker(curved, all_is_large):
+    options = {"iterator_train__num_workers": 1, "iterator_train__shuffle": False}
+    codes = [
+        quick(AutoencoderTransformer, net_params=options, max_epochs=1)
+        .fit(kind(curved.astype(np.float32)))
+        .transform(curved)
+        for kind in (np.asarray, sp.csr_matrix)
+    ]
+    np.testing.assert_allclose(*codes, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("estimator", [AutoencoderTransformer, VariationalAutoencoder])

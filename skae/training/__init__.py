@@ -3,6 +3,7 @@
 from skae.training import _recipe as recipe
 from skae.training._batches import Rows
 from skae.training._callbacks import ProgressBar
+from skae.training._console import show
 from skae.training._denoising import denoising_start, full_width, paired_start
 from skae.training._net import AutoencoderNet
 from skae.training._random import PrivateRandomState, private_generator
@@ -95,6 +96,7 @@ __all__ = [
     "run",
     "schedule_callbacks",
     "share_memory",
+    "show",
     "spread_sample",
     "standardize",
     "start_as_atoms",

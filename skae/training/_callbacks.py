@@ -3,7 +3,6 @@
 import copy
 import inspect
 import math
-import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -12,6 +11,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler
 
 from skae.training._batches import Rows
+from skae.training._console import console
 from skae.training._tensor_net import EndOfTraining
 
 
@@ -246,8 +246,13 @@ class ProgressBar(Callback):
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         from tqdm.auto import tqdm  # comes with skorch; takes a while to import
 
+        out = console()
         self.bar_ = tqdm(
-            total=self.n_steps, desc=self.description, unit="step", file=sys.stdout
+            total=self.n_steps,
+            desc=self.description,
+            unit="step",
+            file=out,
+            disable=out is None,
         )
 
     def on_batch_end(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:

@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from numbers import Integral
 from typing import Any, overload
 
 import numpy as np
@@ -301,6 +302,9 @@ class StreamedRows:
         return len(self.table)
 
     def __getitem__(self, rows: Any) -> Any:
+        if isinstance(rows, Integral):  # of which csr_matrix makes a table
+            part = self[[rows]]
+            return tuple(e[0] for e in part) if isinstance(part, tuple) else part[0]
         # What a slice gives may be the user's own memory, which a module may write to.
         copy = isinstance(rows, slice)
         part = self.table[rows]
