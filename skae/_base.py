@@ -22,7 +22,7 @@ from skae._sklearn_compat import (
     get_output_config,
 )
 from skae._summary import SummaryMixin
-from skae.training import Table, column_statistics
+from skae.training import Table, column_statistics, own_modes
 
 
 class BaseAutoencoder(
@@ -270,7 +270,7 @@ class BaseAutoencoder(
 
     def _hidden_sizes(self) -> list[int]:
         """Widths of the hidden layers whose activations the module gives."""
-        with torch.inference_mode():
+        with own_modes(gradients=False):
             x = torch.zeros(2, self.n_features_in_, device=self.net_.device)
             return checks.check_hidden(in_evaluation(self.net_.plain_module_), x)
 

@@ -19,7 +19,7 @@ from skae import _checks as checks
 from skae._base import OUTPUTS, BaseAutoencoder
 from skae._inference import in_evaluation
 from skae._sklearn_compat import safe_indexing
-from skae.training import Rows, fill_ends, float_tensor, n_rows_in
+from skae.training import Rows, fill_ends, float_tensor, n_rows_in, own_modes
 
 # Means over so many rows are known to about 1 %; more would only take longer.
 _MAX_ROWS = 10_000
@@ -255,10 +255,12 @@ def diagnose(
             "the steps before give them: diagnose(pipe[-1], pipe[:-1].transform(X))."
         )
     check_is_fitted(estimator)
-    evidence = _Evidence(estimator, X, X_train)
-    outcomes = {rule.__name__.lstrip("_"): rule(evidence) for rule in _RULES}
+    with own_modes():
+        evidence = _Evidence(estimator, X, X_train)
+        outcomes = {rule.__name__.lstrip("_"): rule(evidence) for rule in _RULES}
+        title = evidence.title()
     return Diagnosis(
-        evidence.title(),
+        title,
         {name: each for name, each in outcomes.items() if isinstance(each, Finding)},
         {name: each for name, each in outcomes.items() if isinstance(each, str)},
         len(_RULES),

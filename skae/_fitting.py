@@ -40,6 +40,7 @@ from skae.training import (
     float_tensor,
     is_better,
     n_rows_in,
+    own_modes,
     private_generator,
     recipe,
     run,
@@ -246,7 +247,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             fitted before stays as it was.
         """
         tasks = FitTasks(self, X, X if y is None else y, sample_weight)
-        with unchanged_on_error(self):
+        with own_modes(), unchanged_on_error(self):
             warm = self.warm_start and hasattr(self, "net_")
             table, sample_weight = self._check_rows(X, sample_weight, reset=not warm)
             table_val = None
@@ -295,7 +296,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             Fitted estimator.
         """
         tasks = FitTasks(self, X, X if y is None else y, sample_weight)
-        with unchanged_on_error(self):
+        with own_modes(), unchanged_on_error(self):
             first = not hasattr(self, "net_")
             table, sample_weight = self._check_rows(X, sample_weight, reset=first)
             if first:
@@ -618,7 +619,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             net.iterator_valid__batch_size = recipe.evaluation_rows(
                 net.plain_module_, X.shape[1]
             )
-        with torch.no_grad(), net.private_random_state_:
+        with torch.no_grad(), net.guarded():
             net.module_.eval()
             rows = float_tensor(X[:2], net.device, copy=True)
             self.n_components_ = checks.check_module(

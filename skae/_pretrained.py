@@ -4,6 +4,7 @@ import copy
 import math
 from abc import abstractmethod
 from collections.abc import Callable
+from contextlib import nullcontext
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -58,6 +59,8 @@ from skae.training import (
     as_bytes,
     column_statistics,
     float_tensor,
+    own_modes,
+    private_draws,
     private_generator,
     recipe,
     run,
@@ -441,7 +444,7 @@ class BasePretrained(
             Fitted estimator.
         """
         tasks = FitTasks(self)
-        with unchanged_on_error(self):
+        with own_modes(), unchanged_on_error(self):
             net_params = self._checked_net_params()
             device = checks.check_device(self.device)
             widths = checks.layer_widths(
@@ -608,7 +611,9 @@ class BasePretrained(
         net_params: dict[str, Any],
     ) -> SupervisedNet:
         """Build a net that is ready to be trained."""
-        with torch.no_grad(), PrivateRandomState(seed, device):
+        own = not type(autoencoder).__module__.startswith("skae.")
+        guarded = PrivateRandomState(seed, device) if own else nullcontext()
+        with torch.no_grad(), guarded:
             x = float_tensor(rows[:2], device, copy=True)
             self.n_components_ = checks.check_module(autoencoder, x)
             n_inputs = self._n_head_inputs(autoencoder, x)
@@ -629,8 +634,7 @@ class BasePretrained(
             module__dropout=self.dropout,
             reconstruction_weight=self.reconstruction_weight,
             reconstruction_unit=unit,
-            # Dropout draws from the global generators.
-            guard_random_state=True,
+            guard_random_state=own,
             seed=seed,
             optimizer=torch.optim.AdamW,
             lr=self.lr,
@@ -828,7 +832,7 @@ def _random_module(
             f"instance of {type(factory).__name__}: pass its class, or a function "
             "that makes it."
         )
-    with PrivateRandomState(seed, torch.device("cpu")):
+    with private_draws(seed, pretrainer._own_module()):
         module = factory(**arguments).float()
     if not hasattr(module, "standardize"):
         return module, arguments

@@ -151,7 +151,9 @@ class AutoencoderNet(TensorNet):
         if self.emphasis is None:
             return row_losses(self.criterion_, x_hat, x)
         corrupted, untouched = self.emphasis
-        weight = torch.where(x_in != x, corrupted, untouched)
+        weight = torch.where(
+            x_in != x, x.new_tensor(corrupted), x.new_tensor(untouched)
+        )
         return row_losses(self.criterion_, x_hat, x, weight)
 
     def _reconstruct_for_loss(self, x: Tensor) -> Tensor:
@@ -277,7 +279,7 @@ class AutoencoderNet(TensorNet):
         batches = zip(*(part.split(size) for part in parts), strict=True)
         with torch.no_grad():
             losses = [self.row_losses_with(self.module_, *batch) for batch in batches]
-        return torch.cat(losses).double().cpu().numpy()
+        return torch.cat(losses).cpu().double().numpy()
 
     # Noise
 
@@ -309,7 +311,7 @@ class AutoencoderNet(TensorNet):
             return
         few = slice(None, None, max(1, len(rows) // 1000))  # tell it well enough
         x = rows.X[few]
-        weight = torch.ones(len(x), device=x.device) if rows.y is None else rows.y[few]
+        weight = x.new_ones(len(x)) if rows.y is None else rows.y[few]
         weight = weight / weight.sum()
         with torch.no_grad():
             mean = (weight @ x).expand_as(x)

@@ -14,7 +14,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from skae.training._batches import Rows, make_batches
-from skae.training._random import PrivateRandomState
+from skae.training._modes import own_modes
+from skae.training._random import DrawsFrom, PrivateRandomState
 from skae.training._recipe import EVALUATION_ROWS
 
 
@@ -38,8 +39,9 @@ class TensorNet(NeuralNet):
         Start of the stream that orders and noise are drawn from.
 
     guard_random_state : bool, default=False
-        Whether training steps run with torch's global generators in a private state:
-        needed for modules that draw from them, such as dropout.
+        Whether the first weights and training steps are computed with the global
+        generators in a private state: needed for modules of the user's, which may draw
+        from them.
 
     **kwargs : dict
         Further parameters of :class:`skorch.NeuralNet`.
@@ -108,8 +110,14 @@ class TensorNet(NeuralNet):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        if self.initialized_ and not hasattr(self, "generator_"):
+        if not self.initialized_:
+            return
+        if not hasattr(self, "generator_"):
             self.reseed(self.seed)
+        if any(p.is_inference() for p in self.module_.parameters()):
+            # A copy that was opened in inference mode could not train on.
+            with own_modes():
+                self.__dict__.update(copy.deepcopy(self.__dict__))
 
     # Initialisation
 
@@ -118,7 +126,7 @@ class TensorNet(NeuralNet):
         return super().initialize()
 
     def initialize_module(self) -> "TensorNet":
-        with self.private_random_state_:
+        with self.guarded() if self.guard_random_state else DrawsFrom(self.seed):
             super().initialize_module()
         if not isinstance(self.module_, nn.Module):
             raise ValueError(
