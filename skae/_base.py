@@ -21,7 +21,7 @@ from skae._inference import apply_in_batches, in_evaluation
 from skae._report import warn
 from skae._sklearn_compat import check_feature_names_in, get_output_config
 from skae._summary import SummaryMixin
-from skae.training import Columns, Table, column_statistics
+from skae.training import Columns, Table, column_statistics, own_modes
 
 
 class BaseAutoencoder(
@@ -317,7 +317,7 @@ class BaseAutoencoder(
 
     def _hidden_sizes(self) -> list[int]:
         """Widths of the hidden layers whose activations the module gives."""
-        with torch.inference_mode():
+        with own_modes(gradients=False):
             x = torch.zeros(2, self.n_features_in_, device=self.net_.device)
             return checks.check_hidden(in_evaluation(self.net_.plain_module_), x)
 

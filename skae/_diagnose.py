@@ -21,7 +21,7 @@ from skae._base import OUTPUTS, BaseAutoencoder
 from skae._denoising import DenoisingAutoencoder
 from skae._inference import in_evaluation
 from skae._sklearn_compat import safe_indexing
-from skae.training import Rows, fill_ends, float_tensor, n_rows_in
+from skae.training import Rows, fill_ends, float_tensor, n_rows_in, own_modes
 
 # Means over so many rows are known to about 1 %; more would only take longer.
 _MAX_ROWS = 10_000
@@ -264,10 +264,12 @@ def diagnose(
             "DenoisingAutoencoder was fitted to pairs of noisy and clean rows. Look at "
             "score(X_noisy, X_clean) and at plotting.LossCurveDisplay."
         )
-    evidence = _Evidence(estimator, X, X_train)
-    outcomes = {rule.__name__.lstrip("_"): rule(evidence) for rule in _RULES}
+    with own_modes():
+        evidence = _Evidence(estimator, X, X_train)
+        outcomes = {rule.__name__.lstrip("_"): rule(evidence) for rule in _RULES}
+        title = evidence.title()
     return Diagnosis(
-        evidence.title(),
+        title,
         {name: each for name, each in outcomes.items() if isinstance(each, Finding)},
         {name: each for name, each in outcomes.items() if isinstance(each, str)},
         len(_RULES),

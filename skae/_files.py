@@ -34,7 +34,12 @@ from skae._fitting import FittedByTraining
 from skae._pretrained import BasePretrained, default_pretrainer
 from skae._report import warn
 from skae._tasks import belongs_to_callbacks
-from skae.training import PrivateRandomState
+from skae.training import (
+    PrivateRandomState,
+    on_one_thread,
+    own_modes,
+    private_draws,
+)
 
 _FORMAT = 1
 _MAX_HEADER_BYTES = 2**26
@@ -334,7 +339,9 @@ def _open(data: bytes, given: dict[str, Any], device: str | torch.device | None)
     content, tensors = _parts(data)
     try:
         reader = _Reader(content["objects"], tensors, given, device)
-        estimator = reader.estimator(content["estimator"])
+        # A process that loads and then forks has started no threads.
+        with own_modes(), on_one_thread():
+            estimator = reader.estimator(content["estimator"])
     except FileError:
         raise
     except Exception as error:  # whatever a file may tell that is not so
@@ -739,7 +746,7 @@ def _supervised_net(estimator: Any, rows: np.ndarray, arguments: dict[str, Any])
         elif isinstance(pretrainer, FrozenEstimator):
             pretrainer = pretrainer.estimator
         factory, _ = pretrainer._module_factory(rows)
-        with PrivateRandomState(0, torch.device("cpu")):
+        with private_draws(0, pretrainer._own_module()):
             autoencoder = factory(**estimator._autoencoder_arguments).float()
     twin = copy.copy(estimator)
     twin.head_input = arguments["head_input"]

@@ -44,6 +44,7 @@ from skae.training import (
     inputs_of,
     is_better,
     n_rows_in,
+    own_modes,
     private_generator,
     recipe,
     run,
@@ -262,7 +263,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any = None
     ) -> Self:
         tasks = FitTasks(self, X, X if y is None else y, sample_weight)
-        with unchanged_on_error(self):
+        with own_modes(), unchanged_on_error(self):
             warm = self.warm_start and hasattr(self, "net_")
             table, sample_weight = self._check_rows(X, y, sample_weight, reset=not warm)
             table_val = self._check_validation_rows(X_val, y_val)
@@ -315,7 +316,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
         tasks = FitTasks(self, X, X if y is None else y, sample_weight)
-        with unchanged_on_error(self):
+        with own_modes(), unchanged_on_error(self):
             first = not hasattr(self, "net_")
             table, sample_weight = self._check_rows(X, y, sample_weight, reset=first)
             if first:
@@ -696,7 +697,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             net.iterator_valid__batch_size = recipe.evaluation_rows(
                 net.plain_module_, X.shape[1]
             )
-        with torch.no_grad(), net.private_random_state_:
+        with torch.no_grad(), net.guarded():
             net.module_.eval()
             rows = float_tensor(inputs_of(X)[:2], net.device, copy=True)
             self.n_components_ = checks.check_module(

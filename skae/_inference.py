@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skae.training import Table, float_tensor, recipe
+from skae.training import Table, float_tensor, own_modes, recipe
 
 
 def in_evaluation(module: nn.Module) -> Any:
@@ -66,7 +66,7 @@ def apply_in_batches(
     """
     module = in_evaluation(module)
     batch_size = recipe.evaluation_rows(module, X.shape[1])
-    with torch.inference_mode():
+    with own_modes(gradients=False):
         for start in range(0, len(X), batch_size):
             rows = slice(start, start + batch_size)
             batch = X[rows]

@@ -4,6 +4,7 @@ import copy
 import math
 from abc import abstractmethod
 from collections.abc import Callable
+from contextlib import nullcontext
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -60,6 +61,8 @@ from skae.training import (
     float_tensor,
     has_schedule,
     making_module,
+    own_modes,
+    private_draws,
     private_generator,
     recipe,
     run,
@@ -445,7 +448,7 @@ class BasePretrained(
             Fitted estimator.
         """
         tasks = FitTasks(self)
-        with unchanged_on_error(self):
+        with own_modes(), unchanged_on_error(self):
             net_params = self._checked_net_params()
             device = checks.check_device(self.device)
             widths = checks.layer_widths(
@@ -611,7 +614,9 @@ class BasePretrained(
         net_params: dict[str, Any],
     ) -> SupervisedNet:
         """Build a net that is ready to be trained."""
-        with torch.no_grad(), PrivateRandomState(seed, device):
+        own = not type(autoencoder).__module__.startswith("skae.")
+        guarded = PrivateRandomState(seed, device) if own else nullcontext()
+        with torch.no_grad(), guarded:
             x = float_tensor(rows[:2], device, copy=True)
             self.n_components_ = checks.check_module(autoencoder, x)
             n_inputs = self._n_head_inputs(autoencoder, x)
@@ -637,8 +642,7 @@ class BasePretrained(
                 module__dropout=self.dropout,
                 reconstruction_weight=self.reconstruction_weight,
                 reconstruction_unit=unit,
-                # Dropout draws from the global generators.
-                guard_random_state=True,
+                guard_random_state=own,
                 seed=seed,
                 optimizer=torch.optim.AdamW,
                 lr=self.lr,
@@ -844,7 +848,7 @@ def _random_module(
             f"instance of {type(factory).__name__}: pass its class, or a function "
             "that makes it."
         )
-    with making_module(factory), PrivateRandomState(seed, torch.device("cpu")):
+    with making_module(factory), private_draws(seed, pretrainer._own_module()):
         module = factory(**arguments)
     check_made(module)
     module = module.float()

@@ -28,6 +28,7 @@ from skae.training import (
     fixed_draws,
     log_mean_weight,
     min_variance,
+    own_modes,
     private_generator,
     probabilistic_pca_start,
     standardize,
@@ -344,7 +345,7 @@ class VariationalAutoencoder(BaseAutoencoder):
                 for x in rows.X.split(net.evaluation_rows)
             ]
         self.kl_per_component_ = np.average(
-            torch.cat(parts).double().cpu().numpy(), axis=0, weights=weight
+            torch.cat(parts).cpu().double().numpy(), axis=0, weights=weight
         )
         self.active_components_ = np.flatnonzero(self.kl_per_component_ > _ACTIVE)
 
@@ -466,7 +467,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         X = self._apply(_decode, rng.normal(size=(n_samples, self.n_components_)))
         if self._is_binary():
             return (rng.uniform(size=X.shape) < X).astype(X.dtype)
-        with torch.inference_mode():
+        with own_modes(gradients=False):
             module = self.net_.plain_module_
             std = module.noise_variance().sqrt() * module.scale
         return X + std.cpu().numpy() * rng.normal(size=X.shape)

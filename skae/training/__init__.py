@@ -5,8 +5,13 @@ from skae.training._batches import Rows
 from skae.training._callbacks import ProgressBar
 from skae.training._console import show
 from skae.training._denoising import denoising_start, full_width, paired_start
+from skae.training._modes import own_modes
 from skae.training._net import AutoencoderNet
-from skae.training._random import PrivateRandomState, private_generator
+from skae.training._random import (
+    PrivateRandomState,
+    private_draws,
+    private_generator,
+)
 from skae.training._recurrent import SeriesNet, fill_ends
 from skae.training._run import Run, run
 from skae.training._schedule import has_schedule, schedule_callbacks
@@ -38,7 +43,7 @@ from skae.training._streaming import (
 )
 from skae.training._supervised import FreezeEncoder, SupervisedNet
 from skae.training._tensor_net import TensorNet, check_made, making_module
-from skae.training._threads import threads_for
+from skae.training._threads import on_one_thread, threads_for
 from skae.training._variational import (
     GaussianStart,
     VariationalNet,
@@ -88,8 +93,11 @@ __all__ = [
     "mapped",
     "min_variance",
     "n_rows_in",
+    "on_one_thread",
+    "own_modes",
     "paired_start",
     "pca_start",
+    "private_draws",
     "private_generator",
     "probabilistic_pca_start",
     "recipe",

@@ -24,7 +24,7 @@ class Rows(Dataset):
     """
 
     def transform(self, X: Any, y: Any) -> tuple[Any, Any]:
-        return X, torch.ones(()) if y is None else y
+        return X, torch.ones((), dtype=torch.float32) if y is None else y
 
     def average(self, losses: np.ndarray) -> float:
         """Weighted mean of the losses of the rows."""

@@ -165,7 +165,9 @@ class AutoencoderNet(TensorNet):
         if self.emphasis is None:
             return row_losses(self.criterion_, x_hat, x)
         corrupted, untouched = self.emphasis
-        weight = torch.where(x_in != x, corrupted, untouched)
+        weight = torch.where(
+            x_in != x, x.new_tensor(corrupted), x.new_tensor(untouched)
+        )
         return row_losses(self.criterion_, x_hat, x, weight)
 
     def _forward(self, module: Any, x: Tensor, *args: Any) -> Tensor:
@@ -318,7 +320,7 @@ class AutoencoderNet(TensorNet):
                 )
                 for batch in batches
             ]
-        return torch.cat(losses).double().cpu().numpy()
+        return torch.cat(losses).cpu().double().numpy()
 
     # Noise
 
@@ -350,7 +352,7 @@ class AutoencoderNet(TensorNet):
             return
         few = slice(None, None, max(1, len(rows) // 1000))  # tell it well enough
         _, x = self._input_and_target(take(rows.X, few))
-        weight = torch.ones(len(x), device=x.device) if rows.y is None else rows.y[few]
+        weight = x.new_ones(len(x)) if rows.y is None else rows.y[few]
         weight = weight / weight.sum()
         with torch.no_grad():
             mean = (weight @ x).expand_as(x)

@@ -106,7 +106,7 @@ class SparseNet(AutoencoderNet):
                 ]
             )
             penalties = self._penalties(activity, rows.y)
-        return losses + penalties.double().cpu().numpy()
+        return losses + penalties.cpu().double().numpy()
 
 
 def start_as_atoms(
@@ -170,7 +170,7 @@ def start_as_atoms(
     device = module.scale.device
     with torch.no_grad():
         z = module.encode(float_tensor(X[order][:_FIT_ROWS], device))
-    z = z.double().cpu().numpy()
+    z = z.cpu().double().numpy()
     mean = np.zeros(n_units)
     if module.in_interval:
         mean = z.mean(axis=0)

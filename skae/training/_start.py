@@ -78,7 +78,9 @@ def start_statistics(X: Table, sample_weight: np.ndarray | None) -> Columns:
 def standardize(module: Any, X: Table, sample_weight: np.ndarray | None) -> Columns:
     """Set centre and scale of a module from rows, and give the columns' statistics."""
     columns = start_statistics(X, sample_weight)
-    module.standardize(torch.as_tensor(columns.mean), torch.tensor(columns.scale))
+    module.standardize(
+        torch.as_tensor(columns.mean), torch.tensor(columns.scale, dtype=torch.float64)
+    )
     return columns
 
 

@@ -54,7 +54,7 @@ class SupervisedNet(TensorNet):
 
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
         rows, _ = to_tensor(x, device=self.device)
-        return self.module_(rows.clone(), **fit_params)
+        return self.module_(rows.clone(), self.generator_, **fit_params)
 
     def get_loss(
         self,
@@ -92,7 +92,7 @@ class SupervisedNet(TensorNet):
                 row_losses(self.criterion_, self.module_(x.clone()), y)
                 for x, y in batches
             ]
-        return torch.cat(losses).double().cpu().numpy()
+        return torch.cat(losses).cpu().double().numpy()
 
 
 class FreezeEncoder(Callback):

@@ -16,7 +16,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from skae.training._batches import Rows, make_batches
-from skae.training._random import PrivateRandomState
+from skae.training._modes import own_modes
+from skae.training._random import DrawsFrom, PrivateRandomState
 from skae.training._recipe import EVALUATION_ROWS
 
 
@@ -40,8 +41,9 @@ class TensorNet(NeuralNet):
         Start of the stream that orders and noise are drawn from.
 
     guard_random_state : bool, default=False
-        Whether training steps run with torch's global generators in a private state:
-        needed for modules that draw from them, such as dropout.
+        Whether the first weights and training steps are computed with the global
+        generators in a private state: needed for modules of the user's, which may draw
+        from them.
 
     **kwargs : dict
         Further parameters of :class:`skorch.NeuralNet`.
@@ -110,10 +112,15 @@ class TensorNet(NeuralNet):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        if self.initialized_:
-            if not hasattr(self, "generator_"):
-                self.reseed(self.seed)
-            self._remake_optimizers()
+        if not self.initialized_:
+            return
+        if not hasattr(self, "generator_"):
+            self.reseed(self.seed)
+        if any(p.is_inference() for p in self.module_.parameters()):
+            # A copy that was opened in inference mode could not train on.
+            with own_modes():
+                self.__dict__.update(copy.deepcopy(self.__dict__))
+        self._remake_optimizers()
 
     def _remake_optimizers(self) -> None:
         """Make the optimizers anew, with the settings and the state that they have."""
@@ -130,7 +137,8 @@ class TensorNet(NeuralNet):
         return super().initialize()
 
     def initialize_module(self) -> "TensorNet":
-        with making_module(self.module), self.private_random_state_:
+        draws = self.guarded() if self.guard_random_state else DrawsFrom(self.seed)
+        with making_module(self.module), draws:
             super().initialize_module()
         check_made(self.module_)
         if self.module_ is self.module:

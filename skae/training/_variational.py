@@ -138,7 +138,10 @@ def fixed_draws(n_draws: int, n_rows: int, n_components: int) -> Tensor:
     """Give standard normal draws (n_draws, n_rows, n_components), in pairs z, -z."""
     generator = torch.Generator().manual_seed(0)
     half = (n_draws + 1) // 2
-    noise = torch.randn((half, n_rows, n_components), generator=generator)
+    shape = (half, n_rows, n_components)
+    noise = torch.randn(
+        shape, generator=generator, dtype=torch.float32, device=generator.device
+    )
     return torch.cat([noise, -noise])[:n_draws]
 
 
