@@ -114,7 +114,7 @@ class PrivateRandomState:
 
 
 def private_draws(seed: int, own_module: bool) -> AbstractContextManager[Any]:
-    """Context to build a module in on the CPU; `own_module` tells that it is a user's."""
+    """Context to build a module in on the CPU, which may be one of the user's."""
     if own_module:
         return PrivateRandomState(seed, torch.device("cpu"))
     return DrawsFrom(seed)
