@@ -16,9 +16,11 @@ from skae.noise import NOISES, Noise
 from skae.training import (
     AutoencoderNet,
     Columns,
+    LargeTable,
     LinearStart,
     Rows,
     Table,
+    count_distinct,
     denoising_start,
     float_tensor,
     full_width,
@@ -108,9 +110,10 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
     weight_decay : float or "auto", default="auto"
         Weight decay of the optimizer: an L2 penalty for "adam" and "sgd", decoupled
         for "adamw" and "muon". "auto" draws the hidden layers towards zero, so the
-        denoiser towards the linear one: ``(25 * n_features / n_samples) ** 2``, and
-        not more than 2. It is 0 with another optimizer, without a linear path that
-        stays at its start, and in `partial_fit`.
+        denoiser towards the linear one: ``(25 * n_features / n_samples) ** 2``, where
+        copies of a row are one sample, and not more than 2. It is 0 with another
+        optimizer, without a linear path that stays at its start, and in
+        `partial_fit`.
 
     {parameters}
 
@@ -275,7 +278,9 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
             or stream
         ):
             return 0.0
-        return recipe.weight_decay(self.optimizer, *X.shape)
+        # Of a large table, there are enough rows whatever their copies.
+        n_rows = len(X) if isinstance(X, LargeTable) else count_distinct(X)
+        return recipe.weight_decay(self.optimizer, n_rows, X.shape[1])
 
     def _net_options(self) -> dict[str, Any]:
         return {"emphasis": self.emphasis}

@@ -4,6 +4,19 @@ from skae.training import _recipe as recipe
 from skae.training._batches import Rows
 from skae.training._callbacks import ProgressBar
 from skae.training._denoising import denoising_start, full_width
+from skae.training._distinct import (
+    count_distinct,
+    distinct_rows,
+    ordered_distinct_rows,
+    row_hashes,
+)
+from skae.training._holding_out import (
+    MIN_VALIDATION_ROWS,
+    Split,
+    distinct_with_weights,
+    hold_out,
+    share_in,
+)
 from skae.training._net import AutoencoderNet
 from skae.training._random import PrivateRandomState, private_generator
 from skae.training._recurrent import SeriesNet, fill_ends
@@ -14,7 +27,6 @@ from skae.training._sparse import SparseNet, start_as_atoms, start_as_pairs
 from skae.training._start import (
     Columns,
     LinearStart,
-    as_bytes,
     column_statistics,
     pca_start,
     standardize,
@@ -46,6 +58,7 @@ from skae.training._variational import (
 )
 
 __all__ = [
+    "MIN_VALIDATION_ROWS",
     "AutoencoderNet",
     "Columns",
     "FreezeEncoder",
@@ -58,33 +71,40 @@ __all__ = [
     "Run",
     "SeriesNet",
     "SparseNet",
+    "Split",
     "StreamedRows",
     "SupervisedNet",
     "Table",
     "TensorNet",
     "VariationalNet",
-    "as_bytes",
     "column_statistics",
+    "count_distinct",
     "denoising_start",
     "dense_rows",
     "device_rows",
+    "distinct_rows",
+    "distinct_with_weights",
     "factor_analysis_start",
     "fill_ends",
     "fixed_draws",
     "float_tensor",
     "full_width",
+    "hold_out",
     "is_better",
     "is_large",
     "log_mean_weight",
     "mapped",
     "min_variance",
     "n_rows_in",
+    "ordered_distinct_rows",
     "pca_start",
     "private_generator",
     "probabilistic_pca_start",
     "recipe",
+    "row_hashes",
     "run",
     "schedule_callbacks",
+    "share_in",
     "spread_sample",
     "standardize",
     "start_as_atoms",

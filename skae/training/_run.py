@@ -57,6 +57,13 @@ class Run(NamedTuple):
     stopped_early: bool = False
     start_kept: bool = False
 
+    def in_units(self, unit: float) -> "Run":
+        """Give the run with its training losses over a number."""
+        return self._replace(
+            loss_curve=[loss / unit for loss in self.loss_curve],
+            best_loss=self.best_loss / unit,
+        )
+
 
 def run(
     net: TensorNet,
