@@ -34,6 +34,7 @@ from skae.training import (
     share_memory,
 )
 
+_NO_LABELS = {"<NA>", "NaT", "None", "nan"}
 # Squares of larger numbers overflow float32.
 _MAX_MAGNITUDE = 1e18
 # Tables are compared so much at a time: they mostly differ at once.
@@ -117,6 +118,9 @@ def _as_numbers(X: Any, name: str, check: Callable[..., Any]) -> Any:
             "ColumnTransformer."
         ) from error
     if large:
+        if issparse(X) and not X.has_canonical_format:
+            X = X.copy()  # it is the caller's
+            X.sum_duplicates()
         return LargeTable(X)
     return X.toarray() if issparse(X) else X
 
@@ -354,6 +358,36 @@ def check_count(value: Any, name: str) -> None:
     """Refuse what is no positive int."""
     if not isinstance(value, Integral) or value < 1:
         raise ValueError(f"{name} must be an int in the range [1, inf). Got {value!r}.")
+
+
+def check_groups(groups: Any, X: Table) -> np.ndarray:
+    """Turn labels of groups into numbers from 0, one for each row of a table."""
+    labels = np.asarray(groups)
+    if labels.shape != (len(X),):
+        raise ValueError(
+            f"groups must have one label for each of the {len(X)} rows of X. Got an "
+            f"array of shape {labels.shape}."
+        )
+    if labels.dtype.kind == "O":
+        # What stands for a missing label in object arrays, of pandas or not.
+        missing = np.array(
+            [not isinstance(x, str) and str(x) in _NO_LABELS for x in labels]
+        )
+    else:
+        missing = labels != labels  # NaN and NaT alone
+    if missing.any():
+        raise ValueError(
+            f"groups has no label in row {int(missing.argmax())}, counted from 0. Give "
+            "every row one; a row that belongs to no other needs one of its own."
+        )
+    try:
+        _, number = np.unique(labels, return_inverse=True)
+    except TypeError as error:
+        raise ValueError(
+            "The labels in groups must be of one type, all strings or all numbers. Got "
+            f"{sorted({type(label).__name__ for label in labels})}."
+        ) from error
+    return number
 
 
 def check_offset(mean: Tensor, scale: Tensor, name: str = "X") -> None:

@@ -19,10 +19,12 @@ from skae.noise import NOISES, Noise
 from skae.training import (
     AutoencoderNet,
     Columns,
+    LargeTable,
     LinearStart,
     Pairs,
     Rows,
     Table,
+    count_distinct,
     denoising_start,
     float_tensor,
     full_width,
@@ -121,10 +123,11 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
     weight_decay : float or "auto", default="auto"
         Weight decay of the optimizer: an L2 penalty for "adam" and "sgd", decoupled
         for "adamw" and "muon". "auto" draws the hidden layers towards zero, so the
-        denoiser towards the linear one: ``(25 * n_features / n_samples) ** 2``, and
-        not more than 2; for pairs of rows, whose noise is drawn once, four times as
-        much, and not more than 6. It is 0 with another optimizer, without a linear path
-        that stays at its start, and in `partial_fit`.
+        denoiser towards the linear one: ``(25 * n_features / n_samples) ** 2``, where
+        copies of a row are one sample, and not more than 2; for pairs of rows, whose
+        noise is drawn once, four times as much, and not more than 6. It is 0 with
+        another optimizer, without a linear path that stays at its start, and in
+        `partial_fit`.
 
     {parameters}
 
@@ -279,6 +282,7 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
         *,
         X_val: ArrayLike | None = None,
         y_val: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
     ) -> Self:
         """Train the denoiser on rows that it makes noisy itself, or on pairs of rows.
 
@@ -310,6 +314,12 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
         y_val : array-like of shape (n_val, n_features), default=None
             The clean rows of `X_val`. Needed with `X_val` if `y` has those of `X`.
 
+        groups : array-like of shape (n_samples,), default=None
+            Labels of groups, such as patients, or recordings that windows are cut
+            from. No group is on both sides when rows are held out. None keeps copies
+            of a row together, and pairs with the same clean row. Not used with `X_val`,
+            or without a `validation_fraction`.
+
         Returns
         -------
         self : object
@@ -321,7 +331,7 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
             If a parameter is not valid, or does not fit `X`. An estimator that was
             fitted before stays as it was.
         """
-        return self._fit(X, y, sample_weight, X_val, y_val)
+        return self._fit(X, y, sample_weight, X_val, groups, y_val)
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -474,9 +484,13 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
             or stream
         ):
             return 0.0
-        n_samples, n_features = X.shape
+        # Of a large table, there are enough rows whatever their copies.
+        large = isinstance(inputs_of(X), LargeTable)
         return recipe.weight_decay(
-            self.optimizer, n_samples, n_features, drawn_once=not self._denoises()
+            self.optimizer,
+            len(X) if large else count_distinct(X),
+            X.shape[1],
+            drawn_once=not self._denoises(),
         )
 
     def _net_options(self) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.random import sample_without_replacement
 from skorch.callbacks import Callback, PrintLog
 from torch import nn
 
@@ -29,40 +28,40 @@ from skae._tasks import CallbackSupportMixin, FitTasks
 from skae.losses import LOSSES
 from skae.noise import Noise, draws_globally
 from skae.training import (
+    MIN_VALIDATION_ROWS,
     AutoencoderNet,
     LargeTable,
     Pairs,
     ProgressBar,
     Rows,
     Run,
+    Split,
     StreamedRows,
     Table,
+    count_distinct,
     dense_rows,
     device_rows,
+    distinct_with_weights,
     float_tensor,
     has_schedule,
+    hold_out,
     inputs_of,
     is_better,
-    n_rows_in,
     own_modes,
     private_generator,
     recipe,
     run,
     schedule_callbacks,
+    share_in,
     show,
-    spread_sample,
     take_rows,
     threads_for,
 )
 
-# Fewer rows cannot tell an improvement on the start from luck.
-_MIN_VALIDATION_ROWS = 10
 # Fewer rows say little of centre and scale.
 _MIN_FIRST_ROWS = 30
 # With fewer noisy rows, the draw of the noise would decide.
 _MIN_NOISY_ROWS = 512
-# Validation rows are kept in memory: of a larger table, a smaller share of the rows.
-_VALIDATION_BYTES = 2**27
 
 
 class FittedByTraining(CallbackSupportMixin, BaseEstimator):
@@ -222,6 +221,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         sample_weight: ArrayLike | None = None,
         *,
         X_val: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
     ) -> Self:
         """Train the autoencoder.
 
@@ -246,6 +246,12 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             to pass through the steps of a pipeline, name it in the pipeline's
             `transform_input`.
 
+        groups : array-like of shape (n_samples,), default=None
+            Labels of groups, such as patients, or recordings that windows are cut
+            from. No group is on both sides when rows are held out. None is for rows
+            that know nothing of each other; copies of a row are kept together in any
+            case. Not used with `X_val`, or without a `validation_fraction`.
+
         Returns
         -------
         self : object
@@ -257,15 +263,25 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             If a parameter is not valid, or does not fit `X`. An estimator that was
             fitted before stays as it was.
         """
-        return self._fit(X, y, sample_weight, X_val)
+        return self._fit(X, y, sample_weight, X_val, groups)
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        X_val: Any,
+        groups: Any,
+        y_val: Any = None,
     ) -> Self:
         tasks = FitTasks(self, X, X if y is None else y, sample_weight)
         with own_modes(), unchanged_on_error(self):
             warm = self.warm_start and hasattr(self, "net_")
-            table, sample_weight = self._check_rows(X, y, sample_weight, reset=not warm)
+            table, sample_weight, groups = self._check_rows(
+                X, y, sample_weight, groups, reset=not warm
+            )
+            self._set_weight_unit(sample_weight)
+            sample_weight = self._in_weight_units(table, sample_weight)
             table_val = self._check_validation_rows(X_val, y_val)
             if not warm:
                 self._begin_anew()
@@ -274,7 +290,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
                 self._take_over_state(net)
             with threads_for(net):
                 result, n_epochs = self._fit_net(
-                    net, table, sample_weight, table_val, warm, tasks
+                    net, table, sample_weight, groups, table_val, warm, tasks
                 )
                 self._describe(net, table, sample_weight)
             self._store(net, result)
@@ -305,7 +321,10 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             Ignored.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in the loss, and in the start of the first call.
+            Weights of the rows in the loss, and in the start of the first call. They
+            compare across calls: a row of weight 2 counts twice as much as a row of
+            weight 1, or without a weight, in another call. What the weights of all
+            calls, and of an earlier `fit`, are multiplied by changes nothing.
 
         Returns
         -------
@@ -318,8 +337,9 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         tasks = FitTasks(self, X, X if y is None else y, sample_weight)
         with own_modes(), unchanged_on_error(self):
             first = not hasattr(self, "net_")
-            table, sample_weight = self._check_rows(X, y, sample_weight, reset=first)
+            table, sample_weight, _ = self._check_rows(X, y, sample_weight, reset=first)
             if first:
+                self._set_weight_unit(sample_weight)
                 self._begin_anew()
                 net = self._make_net(table, stream=True)
                 self._warn_of_few_first_rows(table)
@@ -330,6 +350,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
                 if self._learning_rate() != "auto":
                     net.set_lr(self._lr())
             start = self._name_start(warm=not first)
+            sample_weight = self._in_weight_units(table, sample_weight)
             rows = self._rows(net, table, sample_weight)
             epochs_before = 0 if first else self.best_epoch_
             with threads_for(net), net.lending(rows):
@@ -351,6 +372,9 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
                     watcher=watcher,
                 )._replace(start=start)
                 self._describe(net, table, sample_weight)
+            if sample_weight is not None:
+                # The weights decide how much the rows count, not what the loss is.
+                result = result.in_units(float(sample_weight.mean()))
             self._store(net, result)
             self.loss_curve_ = curve + result.loss_curve
             self.n_iter_ = len(self.loss_curve_)
@@ -364,20 +388,22 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         net: AutoencoderNet,
         X: Table,
         sample_weight: np.ndarray | None,
+        groups: np.ndarray | None,
         X_val: Any,
         warm: bool,
         tasks: FitTasks,
     ) -> tuple[Run, int]:
         """Hold out, start, train, and decide which state is kept."""
         floor = self._has_floor()
-        X_train, weight, X_val, weight_val = self._split(X, sample_weight, X_val, floor)
         start = self._name_start(warm)
+        split = self._split(X, sample_weight, groups, X_val, floor)
+        X_train, weight, X_val = split.X, split.weight, split.X_val
         too_few = floor and X_val is None and self.validation_fraction is not None
         if self.early_stopping and X_val is None and not too_few:
             raise ValueError(
                 "early_stopping=True needs validation rows, and there are none: pass "
                 "X_val to fit, or set validation_fraction so that it leaves some of "
-                f"the {len(X)} rows of X."
+                f"the {self._count(X)} of X."
             )
 
         train = self._rows(net, X_train, weight)
@@ -391,8 +417,8 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
                 if not (warm or self._start_is_floor()):
                     self._set_floor(net, X, sample_weight)
                     self._warn_of_floor(
-                        f"X has {len(X)} rows, too few to hold out "
-                        f"{_MIN_VALIDATION_ROWS} of them, which it takes to tell "
+                        f"X has {self._count(X)}, too few to hold out "
+                        f"{MIN_VALIDATION_ROWS} of them, which it takes to tell "
                         "whether training is of use"
                     )
                 if not warm:
@@ -402,8 +428,9 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
                 return Run([], [], best_epoch=0, best_loss=loss, start=start), 0
             valid = clean = None
             if X_val is not None:
-                valid = self._validation_rows(net, X_val, weight_val)
-                clean = self._rows(net, X_val, weight_val) if self._denoises() else None
+                valid = self._validation_rows(net, X_val, split.weight_val)
+                if self._denoises():
+                    clean = self._rows(net, X_val, split.weight_val)
             start_losses = None
             if valid is not None:
                 start_losses = self._losses_to_beat(net, valid, X_train, weight, warm)
@@ -435,9 +462,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
                 else:
                     self._set_floor(net, X, sample_weight)
 
-            if not self._keep_better(
-                net, valid, len(X_val), weight_val, start_losses, restart
-            ):
+            if not self._keep_better(net, valid, split, start_losses, restart):
                 start_loss = valid.average(start_losses)
                 result = result._replace(best_epoch=0, best_loss=start_loss)
                 if not warm:
@@ -518,8 +543,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
     def _keep_better(
         net: AutoencoderNet,
         valid: Rows,
-        n_val: int,
-        weight: np.ndarray | None,
+        split: Split,
         start_losses: np.ndarray,
         restart: Callable[[], None],
     ) -> bool:
@@ -529,6 +553,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         That has seen the rows held out, but a row like no other may be among them, and
         the state trained has not learned it: it has to be better than this one, too.
         """
+        n_val = 0 if split.X_val is None else len(split.X_val)
         losses = net.row_losses(valid)
         trained = copy.deepcopy(net.plain_module_.state_dict())
         restart()
@@ -537,10 +562,16 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             each.reshape(-1, n_val).mean(axis=0)
             for each in (losses, start_losses, net.row_losses(valid))
         )
-        gain = np.average(other_losses - losses, weights=weight)
+        gain = np.average(other_losses - losses, weights=split.weight_val)
         # Losses of the user's that are below zero have no logarithm.
         logarithmic = net.logarithmic_loss or min(losses.min(), start_losses.min()) < 0
-        better = is_better(losses, start_losses, weight, logarithmic)
+        better = is_better(
+            losses,
+            start_losses,
+            split.weight_val,
+            split.groups_val,
+            logarithmic=logarithmic,
+        )
         if gain > 0 and better:
             net.plain_module_.load_state_dict(trained)
             return True
@@ -566,59 +597,57 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         self,
         X: Table,
         sample_weight: np.ndarray | None,
+        groups: np.ndarray | None,
         X_val: Any,
         floor: bool,
-    ) -> tuple[Table, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
-        """Training rows and weights, validation rows and weights."""
+    ) -> Split:
+        """Rows to train on, and rows to validate on if there are any."""
         if X_val is not None:
             X_val, _ = dense_rows(X_val, None)
-            if floor and len(X_val) < _MIN_VALIDATION_ROWS:
-                raise ValueError(
-                    f"X_val has {len(X_val)} rows; at least {_MIN_VALIDATION_ROWS} are "
-                    "needed to tell an improvement on the start from luck. Pass more, "
-                    "or set init='random'."
-                )
-            return X, sample_weight, X_val, None
+            self._check_held_out(X, X_val, floor)
+            return Split(X, sample_weight, *distinct_with_weights(X_val))
         if self.validation_fraction is None:
-            return X, sample_weight, None, None
-        # Noisy copies of one row are not to be on both sides.
-        distinct = X.targets if isinstance(X, Pairs) else X
-        held_out = self._hold_out(distinct, floor)
-        if not held_out.any():
-            return X, sample_weight, None, None
-        weight = weight_val = None
-        if sample_weight is not None:
-            weight, weight_val = sample_weight[~held_out], sample_weight[held_out]
-        return take_rows(X, ~held_out), weight, X[held_out], weight_val
-
-    def _hold_out(self, X: Table, floor: bool) -> np.ndarray:
-        """Mask of the validation rows; for the same rows it is the same.
-
-        So a fit that goes on from an earlier one holds out what that one did.
-        """
-        n_samples = len(X)
-        n_val = int(self.validation_fraction * n_samples)
-        needed = _MIN_VALIDATION_ROWS if floor else 1
-        # A tenth of the rows is enough of a larger table: there the fraction is wrong.
-        if n_val < needed <= n_samples // 10:
+            return Split(X, sample_weight)
+        if groups is not None and groups.max() == 0:
             raise ValueError(
-                f"validation_fraction={self.validation_fraction} leaves {n_val} of the "
-                f"{n_samples} rows of X to validate on, and at least {needed} are "
-                f"needed: set it to {needed / n_samples:.2g} or more, or to None to "
-                "train on all rows."
+                "groups has one group alone, and rows are held out by whole groups. "
+                "Give two groups or more, or pass X_val, or set "
+                "validation_fraction=None to train on all rows."
             )
-        held_out = np.zeros(n_samples, dtype=bool)
-        if n_val < needed:
-            return held_out
-        if isinstance(X, LargeTable):
-            n_val = min(n_val, max(needed, n_rows_in(_VALIDATION_BYTES, X.shape[1])))
-            index = sample_without_replacement(
-                n_samples, n_val, random_state=self._split_seed
+        return hold_out(
+            X,
+            sample_weight,
+            groups,
+            fraction=self.validation_fraction,
+            needed=MIN_VALIDATION_ROWS if floor else 1,
+            seed=self._split_seed,
+        )
+
+    def _check_held_out(self, X: Any, X_val: Any, floor: bool) -> None:
+        """Refuse validation rows that tell nothing, and warn of those that train."""
+        if floor and count_distinct(X_val) < MIN_VALIDATION_ROWS:
+            raise ValueError(
+                f"X_val has {self._count(X_val)}; at least {MIN_VALIDATION_ROWS} are "
+                "needed to tell an improvement on the start from luck. Pass more, or "
+                "set init='random'."
             )
-        else:
-            index = spread_sample(X, n_val, self._split_seed)
-        held_out[index] = True
-        return held_out
+        # A table in a file would have to be read for this alone.
+        if not isinstance(inputs_of(X), LargeTable):
+            share = share_in(X, X_val)
+            if share > 0.5:
+                warn(
+                    f"{share:.0%} of the rows of X_val are rows of X, too. "
+                    "What was learned by heart passes for an improvement on them: "
+                    "leave them out of X, or let fit hold out rows itself."
+                )
+
+    @staticmethod
+    def _count(X: Any) -> str:
+        """Tell how many rows there are, and how many of them differ."""
+        n_distinct = count_distinct(X)
+        if n_distinct == len(X):
+            return f"{len(X)} rows"
+        return f"{n_distinct} distinct rows"
 
     def _begin_anew(self) -> None:
         """Begin a fit that owes nothing to an earlier one."""
@@ -778,7 +807,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
     def _rows(
         self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
     ) -> Rows:
-        """Rows on the device, with weights of mean one."""
+        """Rows on the device."""
         rows: Any
         # What callbacks and iterators of the user's do, nobody knows.
         copy = bool(self.callbacks or self.net_params)
@@ -795,9 +824,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             rows = float_tensor(X, net.device, copy=copy)
         if sample_weight is None:
             return Rows(rows)
-        return Rows(
-            rows, float_tensor(sample_weight / sample_weight.mean(), net.device)
-        )
+        return Rows(rows, float_tensor(sample_weight, net.device))
 
     def _batch_size(self, n_samples: int) -> int:
         if self.batch_size == "auto":
@@ -918,14 +945,34 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             return self._check_X(X, name="X_val", reset=False)
 
     def _check_rows(
-        self, X: Any, y: Any, sample_weight: Any, *, reset: bool
-    ) -> tuple[Any, np.ndarray | None]:
-        """Training rows and weights, without the rows that count nothing."""
+        self, X: Any, y: Any, sample_weight: Any, groups: Any = None, *, reset: bool
+    ) -> tuple[Any, np.ndarray | None, np.ndarray | None]:
+        """Training rows, weights and groups, without the rows that count nothing."""
         X = self._check_table(X, y, reset=reset)
-        if sample_weight is None:
-            return X, None
-        sample_weight = checks.check_weights(sample_weight, X)
-        counts = sample_weight > 0
-        if counts.all():
-            return X, sample_weight
-        return take_rows(X, counts), sample_weight[counts]
+        if groups is not None:
+            groups = checks.check_groups(plain(groups, "groups"), X)
+        if sample_weight is not None:
+            sample_weight = checks.check_weights(sample_weight, X)
+            counts = sample_weight > 0
+            if not counts.all():
+                X, sample_weight = take_rows(X, counts), sample_weight[counts]
+                groups = None if groups is None else groups[counts]
+        return X, sample_weight, groups
+
+    def _set_weight_unit(self, sample_weight: np.ndarray | None) -> None:
+        """Take the mean weight for one: what all are multiplied by changes nothing."""
+        self._weight_unit = 1.0
+        if sample_weight is not None:
+            self._weight_unit = float(sample_weight.mean())
+
+    def _in_weight_units(
+        self, X: Any, sample_weight: np.ndarray | None
+    ) -> np.ndarray | None:
+        """Weights in units of the mean; None if all are one."""
+        # Estimators in older files have no unit.
+        unit = getattr(self, "_weight_unit", 1.0)
+        if sample_weight is None and unit != 1:
+            sample_weight = np.ones(len(X))
+        if sample_weight is None or (sample_weight == unit).all():
+            return None
+        return sample_weight / unit

@@ -55,12 +55,12 @@ from skae.training import (
     Run,
     SupervisedNet,
     TensorNet,
-    as_bytes,
     check_made,
     column_statistics,
     float_tensor,
     has_schedule,
     making_module,
+    ordered_distinct_rows,
     own_modes,
     private_draws,
     private_generator,
@@ -264,15 +264,19 @@ class _Labelled(NamedTuple):
 
     weight : ndarray of shape (n_rows,) or None
         Weights of mean one; None: all one.
+
+    number : ndarray of shape (n_rows,)
+        Numbers of the rows: they are equal where rows differ in the target alone.
     """
 
     X: np.ndarray
     target: np.ndarray
     weight: np.ndarray | None
+    number: np.ndarray
 
     def take(self, index: np.ndarray) -> "_Labelled":
         weight = None if self.weight is None else self.weight[index]
-        return _Labelled(self.X[index], self.target[index], weight)
+        return _Labelled(self.X[index], self.target[index], weight, self.number[index])
 
     def rows(self, device: str) -> Rows:
         """Give them as tensors on a device."""
@@ -284,16 +288,24 @@ class _Labelled(NamedTuple):
 
 
 def _distinct(
-    rows: np.ndarray, weight: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of the distinct rows, in an order of their own, and summed weights.
+    X: np.ndarray, weight: np.ndarray | None, y: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Numbers of the distinct rows, or of pairs with a target, and summed weights.
 
-    Training on them, a row with weight 2 and the row twice are the same bit by bit.
+    They are in an order of their own: training on them, a row with weight 2 and the row
+    twice are the same bit by bit. Equal numbers, given last, have rows that are the
+    same in pairs with different targets.
     """
-    _, index, inverse = np.unique(
-        as_bytes(rows), return_index=True, return_inverse=True
-    )
-    return index, np.bincount(inverse.ravel(), weights=weight).astype(np.float64)
+    index, number = ordered_distinct_rows(X)
+    row = np.arange(len(index))
+    if y is not None:
+        pairs = np.column_stack([number, y]) + 0.0  # -0.0 becomes 0.0
+        _, index, number = np.unique(
+            pairs, axis=0, return_index=True, return_inverse=True
+        )
+        row = pairs[index, 0].astype(int)
+    total = np.bincount(number.ravel(), weights=weight).astype(np.float64)
+    return index, total, row
 
 
 def _mean_one(weight: np.ndarray) -> np.ndarray | None:
@@ -467,7 +479,7 @@ class BasePretrained(
             tasks.set_rows(
                 X[labelled], y[labelled], None if weight is None else weight[labelled]
             )
-            index, total_weight = _distinct(X, weight)
+            index, total_weight, _ = _distinct(X, weight)
             rows, row_weight = X[index], _mean_one(total_weight)
             train = self._labelled_rows(X, y, labelled, weight)
             valid = None
@@ -542,11 +554,11 @@ class BasePretrained(
         weight: np.ndarray | None,
     ) -> _Labelled:
         X, y = X[labelled], self._encode(y[labelled])
-        index, total = _distinct(
-            np.column_stack([X, y]), None if weight is None else weight[labelled]
+        index, total, number = _distinct(
+            X, None if weight is None else weight[labelled], y
         )
         target, total = self._learn_target(y[index], total)
-        return _Labelled(X[index], target, _mean_one(total))
+        return _Labelled(X[index], target, _mean_one(total), number)
 
     def _encode(self, y: np.ndarray) -> np.ndarray:
         """Targets of labelled rows as numbers."""
@@ -725,9 +737,13 @@ class BasePretrained(
         return fitted.__dict__
 
     def _split(self, data: _Labelled, seed: int) -> tuple[_Labelled, _Labelled]:
-        """Training and validation rows, with all classes on both sides."""
-        n_rows = len(data.X)
-        strata = self._strata(data.target)
+        """Training and validation rows, with all classes on both sides.
+
+        Rows that differ in the target alone are on one side.
+        """
+        _, first, unit = np.unique(data.number, return_index=True, return_inverse=True)
+        n_rows = len(first)
+        strata = self._strata(data.target[first])
         n_strata, rarest = len(np.unique(strata)), np.bincount(strata).min()
         n_val = math.ceil(self.validation_fraction * n_rows)
         if rarest < 2 or min(n_val, n_rows - n_val) < n_strata:
@@ -745,6 +761,9 @@ class BasePretrained(
         train, valid = train_test_split(
             np.arange(n_rows), test_size=n_val, stratify=strata, random_state=seed
         )
+        starts = np.cumsum(np.bincount(unit))[:-1]
+        rows = np.split(np.argsort(unit, kind="stable"), starts)
+        train, valid = (np.concatenate([rows[i] for i in s]) for s in (train, valid))
         return data.take(train), data.take(valid)
 
     # Using what was fitted

@@ -310,12 +310,6 @@ class RecurrentAutoencoder(BaseAutoencoder):
             return module.from_code is not None
         return self._may_end and _has_nan(X)
 
-    def _hold_out(self, X: Table, floor: bool) -> np.ndarray:
-        # Distances of rows from the mean need numbers.
-        if isinstance(X, LargeTable):
-            return super()._hold_out(X, floor)
-        return super()._hold_out(fill_ends(X), floor)
-
     def _start(
         self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
     ) -> None:

@@ -5,6 +5,19 @@ from skae.training._batches import Rows
 from skae.training._callbacks import ProgressBar
 from skae.training._console import show
 from skae.training._denoising import denoising_start, full_width, paired_start
+from skae.training._distinct import (
+    count_distinct,
+    distinct_rows,
+    ordered_distinct_rows,
+    row_hashes,
+)
+from skae.training._holding_out import (
+    MIN_VALIDATION_ROWS,
+    Split,
+    distinct_with_weights,
+    hold_out,
+    share_in,
+)
 from skae.training._modes import own_modes
 from skae.training._net import AutoencoderNet
 from skae.training._random import (
@@ -20,7 +33,6 @@ from skae.training._sparse import SparseNet, start_as_atoms, start_as_pairs
 from skae.training._start import (
     Columns,
     LinearStart,
-    as_bytes,
     column_statistics,
     pca_start,
     standardize,
@@ -55,6 +67,7 @@ from skae.training._variational import (
 )
 
 __all__ = [
+    "MIN_VALIDATION_ROWS",
     "AutoencoderNet",
     "Columns",
     "FreezeEncoder",
@@ -68,23 +81,27 @@ __all__ = [
     "Run",
     "SeriesNet",
     "SparseNet",
+    "Split",
     "StreamedRows",
     "SupervisedNet",
     "Table",
     "TensorNet",
     "VariationalNet",
-    "as_bytes",
     "check_made",
     "column_statistics",
+    "count_distinct",
     "denoising_start",
     "dense_rows",
     "device_rows",
+    "distinct_rows",
+    "distinct_with_weights",
     "factor_analysis_start",
     "fill_ends",
     "fixed_draws",
     "float_tensor",
     "full_width",
     "has_schedule",
+    "hold_out",
     "inputs_of",
     "is_better",
     "is_large",
@@ -94,6 +111,7 @@ __all__ = [
     "min_variance",
     "n_rows_in",
     "on_one_thread",
+    "ordered_distinct_rows",
     "own_modes",
     "paired_start",
     "pca_start",
@@ -101,8 +119,10 @@ __all__ = [
     "private_generator",
     "probabilistic_pca_start",
     "recipe",
+    "row_hashes",
     "run",
     "schedule_callbacks",
+    "share_in",
     "share_memory",
     "show",
     "spread_sample",

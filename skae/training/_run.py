@@ -62,6 +62,13 @@ class Run(NamedTuple):
         """The state kept, in words."""
         return f"that of epoch {self.best_epoch}" if self.best_epoch > 0 else self.start
 
+    def in_units(self, unit: float) -> "Run":
+        """Give the run with its training losses over a number."""
+        return self._replace(
+            loss_curve=[loss / unit for loss in self.loss_curve],
+            best_loss=self.best_loss / unit,
+        )
+
 
 def run(
     net: TensorNet,

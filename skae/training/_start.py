@@ -84,21 +84,6 @@ def standardize(module: Any, X: Table, sample_weight: np.ndarray | None) -> Colu
     return columns
 
 
-def count_distinct(X: np.ndarray, enough: int) -> int:
-    """Count the rows that are not the same as others, up to `enough` of them."""
-    for rows in (X[: 4 * enough], X):
-        n_distinct = len(np.unique(as_bytes(rows)))
-        if n_distinct >= enough:
-            return enough
-    return n_distinct
-
-
-def as_bytes(X: np.ndarray) -> np.ndarray:
-    """View each row as one value, to be compared with others."""
-    X = np.ascontiguousarray(X)
-    return X.view(f"V{X.itemsize * X.shape[1]}").ravel()
-
-
 def pca_start(
     X: Table,
     columns: Columns,

@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from skae.training._batches import Rows
+from skae.training._distinct import count_distinct
 from skae.training._net import AutoencoderNet
 from skae.training._start import Columns, pca_start
 from skae.training._streaming import Table, dense_rows
@@ -205,8 +206,10 @@ def probabilistic_pca_start(
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
     centred = (X - columns.mean) / columns.scale
     total = weight.sum()
-    # As scikit-learn's PCA, which has unbiased variances.
-    factor = total / (total - 1) if total > 1 else 1.0
+    # As scikit-learn's PCA, which has unbiased variances. Copies and weights are no
+    # further rows.
+    n_rows = count_distinct(X)
+    factor = n_rows / (n_rows - 1) if n_rows > 1 else 1.0
     scores = centred @ linear.encoder_weight.T
     explained = factor * (weight / total) @ np.square(scores)
     left = factor * (weight / total) @ np.square(centred).sum(axis=1) - explained.sum()
