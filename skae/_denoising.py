@@ -19,11 +19,13 @@ from skae.noise import NOISES, Noise
 from skae.training import (
     AutoencoderNet,
     Columns,
+    LargeTable,
     LinearStart,
     Pairs,
     Rows,
     Run,
     Table,
+    count_distinct,
     denoising_start,
     float_tensor,
     full_width,
@@ -122,10 +124,11 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
     weight_decay : float or "auto", default="auto"
         Weight decay of the optimizer: an L2 penalty for "adam" and "sgd", decoupled
         for "adamw" and "muon". "auto" draws the hidden layers towards zero, so the
-        denoiser towards the linear one: ``(25 * n_features / n_samples) ** 2``, and
-        not more than 2; for pairs of rows, whose noise is drawn once, four times as
-        much, and not more than 6. It is 0 with another optimizer, without a linear path
-        that stays at its start, and in `partial_fit`.
+        denoiser towards the linear one: ``(25 * n_features / n_samples) ** 2``, where
+        copies of a row are one sample, and not more than 2; for pairs of rows, whose
+        noise is drawn once, four times as much, and not more than 6. It is 0 with
+        another optimizer, without a linear path that stays at its start, and in
+        `partial_fit`.
 
     {parameters}
 
@@ -280,6 +283,7 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
         *,
         X_val: ArrayLike | None = None,
         y_val: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
     ) -> Self:
         """Train the denoiser on rows that it makes noisy itself, or on pairs of rows.
 
@@ -311,6 +315,12 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
         y_val : array-like of shape (n_val, n_features), default=None
             The clean rows of `X_val`. Needed with `X_val` if `y` has those of `X`.
 
+        groups : array-like of shape (n_samples,), default=None
+            Labels of groups, such as patients, or recordings that windows are cut
+            from. No group is on both sides when rows are held out. None keeps copies
+            of a row together, and pairs with the same clean row. Not used with `X_val`,
+            or without a `validation_fraction`.
+
         Returns
         -------
         self : object
@@ -322,7 +332,7 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
             If a parameter is not valid, or does not fit `X`. An estimator that was
             fitted before stays as it was.
         """
-        return self._fit(X, y, sample_weight, X_val, y_val)
+        return self._fit(X, y, sample_weight, X_val, groups, y_val)
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -432,7 +442,8 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
             )
         if X is None:
             return None
-        table = self._check_X(X, name="X_val", reset=False, is_target=not pairs)
+        with checks.naming("X_val"):
+            table = self._check_X(X, name="X_val", reset=False, is_target=not pairs)
         if not pairs:
             return table
         if y is None:
@@ -479,9 +490,13 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
             or stream
         ):
             return 0.0
-        n_samples, n_features = X.shape
+        # Of a large table, there are enough rows whatever their copies.
+        large = isinstance(inputs_of(X), LargeTable)
         return recipe.weight_decay(
-            self.optimizer, n_samples, n_features, drawn_once=not self._denoises()
+            self.optimizer,
+            len(X) if large else count_distinct(X),
+            X.shape[1],
+            drawn_once=not self._denoises(),
         )
 
     def _net_options(self) -> dict[str, Any]:
@@ -499,7 +514,7 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
         if net.noise_ is not None:
             super()._fit_noise(net, inputs_of(X), sample_weight)
         if self.emphasis is not None:
-            checks.check_emphasis(self.emphasis, self.loss, net.noise_)
+            checks.check_emphasis(self.emphasis, net.criterion_, net.noise_)
 
     def _code_size(self, X: Any) -> int:
         return (
@@ -545,11 +560,9 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
             return
         module = net.plain_module_
         columns = standardize(module, X.inputs, sample_weight)
-        checks.check_offset(columns.mean, columns.scale)
         if self._uses_logits():
             return
         targets = start_statistics(X.targets, sample_weight)
-        checks.check_offset(targets.mean, targets.scale, "y")
         module.standardize_output(
             torch.as_tensor(targets.mean), torch.tensor(targets.scale)
         )

@@ -13,7 +13,7 @@ from skae._fitting import FittedByTraining
 from skae._sklearn_compat import Interval, StrOptions
 from skae.modules import DenseAutoencoder
 from skae.modules._layers import ACTIVATIONS, INITIALIZERS, linear_weights
-from skae.noise import GaussianNoise, Noise, make_noise
+from skae.noise import GaussianNoise, Noise, draws_globally, make_noise
 from skae.training import (
     AutoencoderNet,
     Columns,
@@ -134,7 +134,6 @@ class BaseDenseAutoencoder(BaseAutoencoder):
         if self.module is not None or self._uses_logits():
             return
         columns = standardize(net.plain_module_, X, sample_weight)
-        checks.check_offset(columns.mean, columns.scale)
         if self._start_is_floor():
             start = self._linear_start(net, X, columns, sample_weight)
             net.plain_module_.start_linear(*map(torch.as_tensor, start))
@@ -156,7 +155,8 @@ class BaseDenseAutoencoder(BaseAutoencoder):
         columns = start_statistics(X, sample_weight)
         X, _ = dense_rows(X, sample_weight)
         with net.guarded():
-            net.noise_.fit(float_tensor(X), *map(torch.as_tensor, columns))
+            rows = float_tensor(X, copy=draws_globally(net.noise_))
+            net.noise_.fit(rows, *map(torch.as_tensor, columns))
         checks.check_noise(net, float_tensor(X[:2], net.device, copy=True))
 
 

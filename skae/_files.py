@@ -17,7 +17,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import sklearn
@@ -34,7 +34,12 @@ from skae._fitting import FittedByTraining
 from skae._pretrained import BasePretrained, default_pretrainer
 from skae._report import warn
 from skae._tasks import belongs_to_callbacks
-from skae.training import PrivateRandomState
+from skae.training import (
+    PrivateRandomState,
+    on_one_thread,
+    own_modes,
+    private_draws,
+)
 
 _FORMAT = 1
 _MAX_HEADER_BYTES = 2**26
@@ -79,7 +84,7 @@ class _NotWritable(TypeError):
     """A value has a type that a file does not hold."""
 
 
-def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
+def save(estimator: BaseEstimator, path: str | os.PathLike[str] | IO[bytes]) -> None:
     """Write an estimator of skae to a file that :func:`skae.load` opens.
 
     The file holds numbers and texts, no code. A fitted estimator is the same after
@@ -90,15 +95,17 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
     estimator : estimator
         Any estimator of skae, fitted or not. Of a pipeline, save the steps.
 
-    path : str or path-like
+    path : str, path-like or binary file object
         The file. It is written beside it first, then moved there: whatever happens on
-        the way, a file that was there is whole, the old one or the new one.
+        the way, a file that was there is whole, the old one or the new one. Nothing is
+        written to a file object, such as :class:`io.BytesIO`, before it is known that
+        the estimator can be saved.
 
     Raises
     ------
     TypeError
         If the estimator is not one of skae, or an attribute that was added to it is
-        not made of numbers, texts and arrays.
+        not made of numbers, texts and arrays; if a file object was opened for text.
 
     ImportError
         If the package safetensors is not installed.
@@ -128,6 +135,7 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
     >>> bool((again.transform(X) == model.transform(X)).all())
     True
     """
+    _check_place(path, "write")
     package = _safetensors()
     writer = _Writer()
     content = {
@@ -138,7 +146,7 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
     }
     text = json.dumps(content, allow_nan=False, separators=(",", ":"))
     metadata = {"skae": text, "sha256": _checksum(text, writer.tensors)}
-    data = package.save(writer.tensors, metadata)
+    data = _with_metadata(package.save(writer.tensors), metadata)
     # What a file cannot tell shows now, and not when the estimator is gone: parameters
     # that were changed after `fit`, for instance.
     given = {
@@ -154,11 +162,14 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
             + ", ".join(f"{name}={value!r}" for name, value in writer.left_out.items())
             + f". Pass them to skae.load(path, {arguments}).",
         )
-    write_at_once(Path(path), data)
+    if isinstance(path, str | os.PathLike):
+        write_at_once(Path(path), data)
+    else:
+        _write(path, data)
 
 
 def load(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | IO[bytes],
     *,
     device: str | torch.device | None = None,
     **parameters: Any,
@@ -169,8 +180,8 @@ def load(
 
     Parameters
     ----------
-    path : str or path-like
-        The file.
+    path : str, path-like or binary file object
+        The file. A file object is read from where it stands to its end.
 
     device : str or torch.device, default=None
         Where to compute, in place of the parameter `device` in the file.
@@ -204,7 +215,51 @@ def load(
     --------
     save : Write the file, with an example.
     """
-    return _open(Path(path).read_bytes(), parameters, device)
+    _check_place(path, "read")
+    if isinstance(path, str | os.PathLike):
+        data = Path(path).read_bytes()
+    else:
+        data = _read(path)
+    return _open(data, parameters, device)
+
+
+def _check_place(path: Any, method: str) -> None:
+    """Refuse what is neither a path nor a file object with a method."""
+    if not (isinstance(path, str | os.PathLike) or hasattr(path, method)):
+        raise TypeError(
+            "path must be a str, a path-like, or a binary file object with a method "
+            f"{method}, such as io.BytesIO. Got {type(path).__name__}."
+        )
+
+
+def _write(file: Any, data: bytes) -> None:
+    while data:
+        try:
+            n_written = file.write(data)
+        except TypeError as error:
+            raise TypeError(
+                "The file object takes no bytes: open it for binary writing, with mode "
+                f"'wb'. {error}"
+            ) from error
+        # A file without a buffer may take a part; what gives no number takes all.
+        data = b"" if n_written is None else data[n_written:]
+
+
+def _read(file: Any) -> bytes:
+    try:
+        data = file.read()
+    except UnicodeDecodeError:
+        data = ""
+    if isinstance(data, str):
+        raise TypeError(
+            "The file object gives text: open it for binary reading, with mode 'rb'."
+        )
+    if len(data) == 0:
+        raise FileError(
+            "There is nothing to read: the file object is empty, or stands at its end. "
+            "Call its seek(0) after writing."
+        )
+    return bytes(data)
 
 
 def _safetensors() -> ModuleType:
@@ -244,9 +299,19 @@ def _checksum(text: str, tensors: dict[str, Tensor]) -> str:
     for name, tensor in sorted(tensors.items()):
         about = f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0"
         digest.update(about.encode())
-        content: Any = tensor.reshape(-1).view(torch.uint8).numpy()
-        digest.update(content)
+        if tensor.numel() > 0:  # of no values, torch makes no bytes
+            content: Any = tensor.reshape(-1).view(torch.uint8).numpy()
+            digest.update(content)
     return digest.hexdigest()
+
+
+def _with_metadata(data: bytes, metadata: dict[str, str]) -> bytes:
+    """Put metadata into a safetensors file: the package does in no order of its own."""
+    size = int.from_bytes(data[:8], "little")
+    header = {"__metadata__": metadata, **json.loads(data[8 : 8 + size])}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of eight
+    return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
 def write_at_once(path: Path, data: bytes) -> None:
@@ -274,7 +339,9 @@ def _open(data: bytes, given: dict[str, Any], device: str | torch.device | None)
     content, tensors = _parts(data)
     try:
         reader = _Reader(content["objects"], tensors, given, device)
-        estimator = reader.estimator(content["estimator"])
+        # A process that loads and then forks has started no threads.
+        with own_modes(), on_one_thread():
+            estimator = reader.estimator(content["estimator"])
     except FileError:
         raise
     except Exception as error:  # whatever a file may tell that is not so
@@ -464,14 +531,15 @@ class _Writer:
 
     def _net(self, net: Any) -> dict[str, Any]:
         settings = {}
-        for name, value in net.get_params(deep=False).items():
-            if not name.startswith(_NO_SETTINGS):
+        # Sorted, for a copy of the net may have them in another order.
+        for name, value in sorted(net.get_params(deep=False).items()):
+            if not name.startswith(("_", *_NO_SETTINGS)):
                 try:
                     settings[name] = self.encode(value)
                 except _NotWritable:
                     continue  # the estimator's parameters tell it
         states = {}
-        for name, value in vars(net).items():
+        for name, value in sorted(vars(net).items()):
             if not _is_state(name):
                 continue
             if name == "module_":
@@ -678,7 +746,7 @@ def _supervised_net(estimator: Any, rows: np.ndarray, arguments: dict[str, Any])
         elif isinstance(pretrainer, FrozenEstimator):
             pretrainer = pretrainer.estimator
         factory, _ = pretrainer._module_factory(rows)
-        with PrivateRandomState(0, torch.device("cpu")):
+        with private_draws(0, pretrainer._own_module()):
             autoencoder = factory(**estimator._autoencoder_arguments).float()
     twin = copy.copy(estimator)
     twin.head_input = arguments["head_input"]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skae.training import Table, float_tensor, recipe
+from skae.training import Table, float_tensor, own_modes, recipe
 
 
 def in_evaluation(module: nn.Module) -> Any:
@@ -56,7 +56,8 @@ def apply_in_batches(
         Rows that `then` takes in place of those of `X`.
 
     out : ndarray of shape (n_samples, ...), default=None
-        Where to write the results; None: into a new array.
+        Where to write the results, each in the shape that it has there; None: into a
+        new array.
 
     Returns
     -------
@@ -65,7 +66,7 @@ def apply_in_batches(
     """
     module = in_evaluation(module)
     batch_size = recipe.evaluation_rows(module, X.shape[1])
-    with torch.inference_mode():
+    with own_modes(gradients=False):
         for start in range(0, len(X), batch_size):
             rows = slice(start, start + batch_size)
             batch = X[rows]
@@ -78,6 +79,6 @@ def apply_in_batches(
                 part = then(batch if targets is None else targets[rows], part)
             if out is None:
                 out = np.empty((len(X), *part.shape[1:]), X.dtype)
-            out[rows] = part
+            out[rows] = part.reshape(len(part), *out.shape[1:])
     assert out is not None  # there are rows
     return out

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skae import _checks as checks
 from skae._autoencoder import AutoencoderTransformer
+from skae._inputs import plain
 from skae._report import unchanged_on_error
 from skae._sklearn_compat import HasMethods, fit_context, safe_indexing
 from skae._tasks import CallbackSupportMixin, FitTasks
@@ -165,8 +166,7 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         """
         tasks = FitTasks(self, X, y)
         with unchanged_on_error(self):
-            if not hasattr(X, "shape"):
-                X = np.asarray(X)
+            X = _as_one(plain(X))
             rng = private_generator(self.random_state)
             rows = _some(X, rng)
             values = _dense(rows, self)
@@ -323,6 +323,19 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
             autoencoder = AutoencoderTransformer()
         tags.input_tags = get_tags(autoencoder).input_tags
         return tags
+
+
+def _as_one(X: Any) -> Any:
+    """Give rows in a list as one array."""
+    if hasattr(X, "shape"):
+        return X
+    try:
+        return np.asarray(X)
+    except ValueError as error:
+        raise ValueError(
+            "New rows are as long as those given, so these must be of one length: X is "
+            f"a list of rows, series or images of several shapes. {error}"
+        ) from error
 
 
 def _some(X: Any, rng: np.random.RandomState) -> Any:

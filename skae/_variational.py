@@ -28,6 +28,7 @@ from skae.training import (
     fixed_draws,
     log_mean_weight,
     min_variance,
+    own_modes,
     private_generator,
     probabilistic_pca_start,
     standardize,
@@ -320,7 +321,6 @@ class VariationalAutoencoder(BaseAutoencoder):
             return
         module = net.plain_module_
         columns = standardize(module, X, sample_weight)
-        checks.check_offset(columns.mean, columns.scale)
         if self._start_is_floor():
             find = (
                 factor_analysis_start
@@ -330,11 +330,8 @@ class VariationalAutoencoder(BaseAutoencoder):
             start = find(X, columns, self.n_components, sample_weight, self._rng)
             module.start_linear(*map(torch.as_tensor, start))
 
-    def _run_callbacks(
-        self, net: AutoencoderNet, n_samples: int, n_epochs: int, part: str = ""
-    ) -> list[Callback]:
-        callbacks = super()._run_callbacks(net, n_samples, n_epochs, part)
-        return [GradientNormClipping(1.0), *callbacks]
+    def _step_callbacks(self) -> list[Callback]:
+        return [GradientNormClipping(1.0)]
 
     def _describe(
         self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
@@ -348,7 +345,7 @@ class VariationalAutoencoder(BaseAutoencoder):
                 for x in rows.X.split(net.evaluation_rows)
             ]
         self.kl_per_component_ = np.average(
-            torch.cat(parts).double().cpu().numpy(), axis=0, weights=weight
+            torch.cat(parts).cpu().double().numpy(), axis=0, weights=weight
         )
         self.active_components_ = np.flatnonzero(self.kl_per_component_ > _ACTIVE)
 
@@ -374,7 +371,8 @@ class VariationalAutoencoder(BaseAutoencoder):
 
         out : ndarray of shape (n_samples, n_features_out), default=None
             Where to write the result, for instance a :class:`numpy.memmap` for more
-            rows than memory holds. None makes a new array.
+            rows than memory holds. It may be `X` itself, but not overlap it otherwise.
+            None makes a new array.
 
         return_std : bool, default=False
             Whether to give the standard deviations of the codes, too.
@@ -397,7 +395,7 @@ class VariationalAutoencoder(BaseAutoencoder):
             return super().transform(X, out=out)
         rows = self._check_new_rows(X)
         if out is not None:
-            checks.check_out(out, (len(rows), self._n_features_out))
+            self._check_out(out, rows)
         Z, std = np.hsplit(self._apply(_code_and_std, rows), 2)
         if out is not None:
             out[:] = Z
@@ -469,7 +467,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         X = self._apply(_decode, rng.normal(size=(n_samples, self.n_components_)))
         if self._is_binary():
             return (rng.uniform(size=X.shape) < X).astype(X.dtype)
-        with torch.inference_mode():
+        with own_modes(gradients=False):
             module = self.net_.plain_module_
             std = module.noise_variance().sqrt() * module.scale
         return X + std.cpu().numpy() * rng.normal(size=X.shape)

@@ -285,4 +285,4 @@ class DenseAutoencoder(StandardizedModule):
             linear_decoder.weight.copy_(decoder_weight)
         if decoder_bias is not None:
             output_bias: Any = self.decoder[-1].bias
-            output_bias.copy_(decoder_bias / self.scale)
+            output_bias.copy_(decoder_bias / self.scale.to(decoder_bias.device))

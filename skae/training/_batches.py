@@ -24,7 +24,7 @@ class Rows(Dataset):
     """
 
     def transform(self, X: Any, y: Any) -> tuple[Any, Any]:
-        return X, torch.ones(()) if y is None else y
+        return X, torch.ones((), dtype=torch.float32) if y is None else y
 
     def average(self, losses: np.ndarray) -> float:
         """Weighted mean of the losses of the rows."""
@@ -52,11 +52,14 @@ def _batch_ends(n_rows: int, batch_size: int, join_last: bool) -> list[int]:
 
 
 def take(X: Any, index: Any) -> Any:
-    """Return some rows of a tensor, of each tensor of a pair or of streamed rows."""
+    """Copy rows of a tensor, of each tensor of a pair or of streamed rows.
+
+    Callbacks, and modules of the user's, may change a batch.
+    """
     if isinstance(X, tuple):
         return tuple(take(part, index) for part in X)
     # Twice as fast as by brackets.
-    return X[index] if isinstance(index, slice) else X.index_select(0, index)
+    return X[index].clone() if isinstance(index, slice) else X.index_select(0, index)
 
 
 class TensorBatches:
@@ -104,7 +107,7 @@ class TensorBatches:
         if not self.shuffle:
             for start in range(0, n_rows, self.batch_size):
                 rows = slice(start, start + self.batch_size)
-                yield take(X, rows), None if weight is None else weight[rows]
+                yield take(X, rows), None if weight is None else take(weight, rows)
             return
         device = X[0].device
         order = torch.randperm(n_rows, generator=self.generator, device=device)

@@ -8,14 +8,8 @@ import torch
 from scipy import linalg
 
 from skae.noise import Moments, Noise
-from skae.training._start import (
-    Columns,
-    LinearStart,
-    as_bytes,
-    column_statistics,
-    count_distinct,
-    spread,
-)
+from skae.training._distinct import count_distinct, ordered_distinct_rows
+from skae.training._start import Columns, LinearStart, column_statistics, spread
 from skae.training._streaming import Pairs, Table, dense_rows
 
 # Shares of the covariance that may be replaced by a diagonal.
@@ -286,10 +280,10 @@ class _Table:
     def best_shrinkage(self, random_state: np.random.RandomState) -> float:
         """Give the shrinkage with the least expected error in three folds."""
         # Rows that are the same go into the same fold: weight 2 is the row twice.
-        distinct, number = np.unique(as_bytes(self.X), return_inverse=True)
-        if len(distinct) < _N_FOLDS:
+        index, number = ordered_distinct_rows(self.X)
+        if len(index) < _N_FOLDS:
             return _SHRINKAGES[-1]
-        fold = random_state.permutation(len(distinct))[number] % _N_FOLDS
+        fold = random_state.permutation(len(index))[number] % _N_FOLDS
         errors = np.zeros(len(_SHRINKAGES))
         for held_out in range(_N_FOLDS):
             train, valid = fold != held_out, fold == held_out

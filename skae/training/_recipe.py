@@ -47,11 +47,21 @@ def learning_rate(optimizer: Any) -> float:
     return _LEARNING_RATES.get(optimizer, 3e-3) if isinstance(optimizer, str) else 3e-3
 
 
-def optimizer_options(optimizer: Any, device: torch.device) -> dict[str, Any]:
-    """Give the constructor arguments of an optimizer named."""
+def optimizer_options(
+    optimizer: Any, device: torch.device, asked: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Give the constructor arguments of an optimizer named.
+
+    Those that cannot be together with the ones that are `asked` for are left out.
+    """
     options = dict(_OPTIONS.get(optimizer, {})) if isinstance(optimizer, str) else {}
-    if device.type not in {"cpu", "cuda"}:
+    asked = asked or {}
+    if device.type not in {"cpu", "cuda"} or asked.get("foreach"):
         options.pop("fused", None)
+    if asked.get("differentiable"):
+        options.pop("fused", None)
+    if asked.get("momentum") == 0 or asked.get("dampening"):
+        options.pop("nesterov", None)
     return options
 
 

@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from numbers import Integral
 from typing import Any, overload
 
 import numpy as np
@@ -185,13 +186,69 @@ def inputs_of(X: Any) -> Any:
     return X.inputs if isinstance(X, Pairs) else X
 
 
-def _mapped_file(array: Any) -> Any:
-    """Path of the file that an array is mapped from; None if it is in memory."""
+def _mapping(array: Any) -> Any:
+    """Give the map of a file that an array is a part of; None if it is in memory."""
+    found = None
     while isinstance(array, np.ndarray):
         if isinstance(array, np.memmap) and array.filename is not None:
-            return array.filename
+            found = array  # the last one is of the whole map
         array = array.base
-    return None
+    return found
+
+
+def _mapped_file(array: Any) -> Any:
+    """Path of the file that an array is mapped from; None if it is in memory."""
+    mapping = _mapping(array)
+    return None if mapping is None else mapping.filename
+
+
+# What NumPy may try to find out whether arrays overlap. Those of two axes take less.
+_MAX_WORK = 100_000
+
+
+def share_memory(X: Table, out: Any) -> bool:
+    """Whether writing results into an array row by row would change rows to come.
+
+    The same rows in the same place are no trouble: they are read before.
+    """
+    array: Any = X
+    if isinstance(X, LargeTable):
+        if X.sparse:
+            return False
+        array = X.array if X.index is None else X.array[X.index]
+    if _place(array) == _place(out.reshape(len(out), -1)):
+        return False
+    try:
+        overlap = np.shares_memory(array, out, max_work=_MAX_WORK)  # type: ignore
+    except np.exceptions.TooHardError:
+        overlap = True
+    return overlap or _same_bytes_of_file(array, out)
+
+
+def _place(array: np.ndarray) -> tuple[Any, ...]:
+    return array.ctypes.data, array.dtype, array.shape, array.strides
+
+
+def _span(array: np.ndarray) -> tuple[int, int]:
+    """Give the addresses that the entries of an array lie between."""
+    start = array.ctypes.data
+    steps = [s * (n - 1) for s, n in zip(array.strides, array.shape, strict=True)]
+    low, high = (sum(f(0, step) for step in steps) for f in (min, max))
+    return start + low, start + high + array.itemsize
+
+
+def _same_bytes_of_file(array: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two arrays are mapped from a file, and their parts of it overlap."""
+    spans: list[Any] = []
+    for each in (array, other):
+        mapping = _mapping(each)
+        if mapping is None:
+            return False
+        shift = mapping.offset - _span(mapping)[0]
+        spans.append((mapping.filename, *(end + shift for end in _span(each))))
+    (path, start, stop), (other_path, other_start, other_stop) = spans
+    same_file = os.path.exists(path) and os.path.samefile(path, other_path)
+    return same_file and start < other_stop and other_start < stop
 
 
 def take_rows(X: Any, mask: np.ndarray) -> Any:
@@ -203,10 +260,14 @@ def take_rows(X: Any, mask: np.ndarray) -> Any:
 def dense_rows(
     X: Table, sample_weight: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray | None]: ...
+
+
 @overload
 def dense_rows(
-    X: Pairs, sample_weight: np.ndarray | None
-) -> tuple[Pairs, np.ndarray | None]: ...
+    X: "Pairs", sample_weight: np.ndarray | None
+) -> tuple["Pairs", np.ndarray | None]: ...
+
+
 def dense_rows(
     X: Any, sample_weight: np.ndarray | None
 ) -> tuple[Any, np.ndarray | None]:
@@ -241,6 +302,9 @@ class StreamedRows:
         return len(self.table)
 
     def __getitem__(self, rows: Any) -> Any:
+        if isinstance(rows, Integral):  # of which csr_matrix makes a table
+            part = self[[rows]]
+            return tuple(e[0] for e in part) if isinstance(part, tuple) else part[0]
         # What a slice gives may be the user's own memory, which a module may write to.
         copy = isinstance(rows, slice)
         part = self.table[rows]
