@@ -700,7 +700,8 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
                 "noise",
                 "seed",
             },
-            instead={"criterion": "loss", "train_split": "validation_fraction"},
+            instead={"criterion": "loss", "train_split": "validation_fraction"}
+            | ({} if self._own_module() else {"module__n_components": "n_components"}),
         )
         factory, arguments = module or self._module_factory(X, stream)
         weight_decay = self._weight_decay(X, arguments, stream)

@@ -252,8 +252,9 @@ class VariationalAutoencoder(BaseAutoencoder):
         **FittedByTraining._parameter_constraints,
         "loss": [StrOptions({"squared_error", "binary_cross_entropy"})],
         "kl_warmup_epochs": [Interval(Integral, 0, None, closed="left")],
-        "free_bits": [Interval(Real, 0, None, closed="left")],
-        "beta": [Interval(Real, 0, None, closed="left")],
+        # Larger ones overflow float32.
+        "free_bits": [Interval(Real, 0, 1e18, closed="both")],
+        "beta": [Interval(Real, 0, 1e18, closed="both")],
         "variance": [StrOptions({"scalar", "column"})],
         "hidden_layer_sizes": [
             "array-like",
