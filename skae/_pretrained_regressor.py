@@ -45,6 +45,10 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
     -----
     {notes}
 
+    :class:`~sklearn.compose.TransformedTargetRegressor` refuses NaN. Transform the
+    target yourself, as by ``numpy.log1p(y)``, which keeps NaN, and transform the
+    predictions back.
+
     References
     ----------
     {references}

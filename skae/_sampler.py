@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skae import _checks as checks
 from skae._autoencoder import AutoencoderTransformer
+from skae._frames import frame_like, frame_type
 from skae._inputs import plain
 from skae._report import unchanged_on_error
 from skae._sklearn_compat import HasMethods, fit_context, safe_indexing
@@ -166,6 +167,7 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         """
         tasks = FitTasks(self, X, y)
         with unchanged_on_error(self):
+            self._frame = frame_type(X)
             X = _as_one(plain(X))
             rng = private_generator(self.random_state)
             rows = _some(X, rng)
@@ -273,7 +275,7 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         rows = self._decode(codes)
         return rows + self.residual_std_ * rng.normal(size=rows.shape)
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
         """Draw new rows.
 
         Parameters
@@ -286,14 +288,19 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
-            Rows, in the units of those that `fit` was given.
+        X : ndarray or DataFrame of shape (n_samples, n_features)
+            Rows, in the units of those that `fit` was given. Where these were a frame
+            of pandas or polars, so are the new ones, with the names of the columns and
+            the types of those with integers, floats or booleans; others, such as
+            categories of numbers, are floats.
         """
         check_is_fitted(self)
         checks.check_count(n_samples, "n_samples")
         rng = private_generator(random_state)
-        rows = self._noisy(self._draw_codes(n_samples, rng), rng)
-        rows = self._mapped(rows).astype(self._dtype, copy=False)
+        rows = self._mapped(self._noisy(self._draw_codes(n_samples, rng), rng))
+        if self._frame is not None:
+            return frame_like(rows, self._frame)
+        rows = rows.astype(self._dtype, copy=False)
         return rows.reshape(n_samples, *self._shape)
 
     def sample_codes(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
