@@ -156,6 +156,7 @@ class ConvAutoencoder(BaseAutoencoder):
     True
     """
 
+    _module_class = ConvolutionalAutoencoder
     _floor_name = "PCA"
 
     def __init__(
@@ -329,7 +330,7 @@ class ConvAutoencoder(BaseAutoencoder):
                 f"{self.kernel_size}. Use {self.kernel_size - 1} or "
                 f"{self.kernel_size + 1}."
             )
-        return ConvolutionalAutoencoder, {
+        return self._module_class, {
             "image_shape": self._image_shape(X.shape[1], self.image_shape),
             "n_components": int(self.n_components),
             "n_filters": n_filters,

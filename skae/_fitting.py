@@ -108,6 +108,8 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
     # What a subclass decides
 
     _net_class: ClassVar[type[AutoencoderNet]] = AutoencoderNet
+    # The network, unless `module` is another one.
+    _module_class: ClassVar[type[nn.Module]]
 
     @abstractmethod
     def _module_factory(
@@ -574,8 +576,9 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
     ) -> AutoencoderNet:
         """Build an initialised net for rows like those of `X`.
 
-        `stream` tells that more rows are to come; `module` is a factory and its
-        arguments, in place of what `_module_factory` would give.
+        `stream` tells that more rows are to come; `module` is a factory and all of its
+        arguments, in place of what `_module_factory` would give, of a module that was
+        fitted and needs no more checks.
         """
         checks.check_loss(self.loss)
         checks.check_optimizer(self.optimizer)
@@ -601,7 +604,8 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
                 f"another optimizer. Got weight_decay={weight_decay}."
             )
         arguments = {f"module__{name}": value for name, value in arguments.items()}
-        arguments.update(self._net_params(of_module=True))
+        if module is None:
+            arguments.update(self._net_params(of_module=True))
         net = self._net(
             factory,
             len(X),
@@ -618,6 +622,8 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             net.iterator_valid__batch_size = recipe.evaluation_rows(
                 net.plain_module_, X.shape[1]
             )
+        if module is not None:
+            return net
         with torch.no_grad(), net.private_random_state_:
             net.module_.eval()
             rows = float_tensor(X[:2], net.device, copy=True)

@@ -612,23 +612,52 @@ class BasePretrained(
             x = float_tensor(rows[:2], device, copy=True)
             self.n_components_ = checks.check_module(autoencoder, x)
             n_inputs = self._n_head_inputs(autoencoder, x)
-        batch_size = self.batch_size
-        if batch_size == "auto":
-            batch_size = min(_MAX_BATCH_SIZE, n_train)
-        options = recipe.optimizer_options("adamw", device)
-        encoder_lr = self.lr if self.encoder_lr is None else self.encoder_lr
-        unit = float(column_statistics(rows, row_weight).variance.mean()) or 1.0
-        net = SupervisedNet(
-            EncoderWithHead,
-            self._criterion,
+        net = self._net(
+            rows.shape[1],
+            n_train,
+            device,
+            seed,
             module__autoencoder=autoencoder,
             module__n_inputs=n_inputs,
             module__n_outputs=self._n_outputs(),
             module__head_input=self.head_input,
             module__hidden_layer_sizes=widths,
             module__dropout=self.dropout,
+            reconstruction_unit=(
+                float(column_statistics(rows, row_weight).variance.mean()) or 1.0
+            ),
+            **net_params,
+        )
+        module = net.plain_module_
+        features = apply_in_batches(
+            module,
+            lambda module, x: module.features(x),
+            rows.astype(np.float32, copy=False),
+            device,
+            copy_rows=True,
+        )
+        mean, scale = standardization(features, row_weight)
+        module.standardize(torch.as_tensor(mean), torch.as_tensor(scale))
+        return net
+
+    def _net(
+        self,
+        n_features: int,
+        n_train: int,
+        device: torch.device,
+        seed: int,
+        **arguments: Any,
+    ) -> SupervisedNet:
+        """Build an initialised net as the parameters for training ask."""
+        batch_size = self.batch_size
+        if batch_size == "auto":
+            batch_size = min(_MAX_BATCH_SIZE, n_train)
+        options = recipe.optimizer_options("adamw", device)
+        encoder_lr = self.lr if self.encoder_lr is None else self.encoder_lr
+        net = SupervisedNet(
+            EncoderWithHead,
+            self._criterion,
             reconstruction_weight=self.reconstruction_weight,
-            reconstruction_unit=unit,
             # Dropout draws from the global generators.
             guard_random_state=True,
             seed=seed,
@@ -640,26 +669,16 @@ class BasePretrained(
             verbose=int(self.verbose >= 2),
             **{
                 "iterator_valid__batch_size": recipe.evaluation_rows(
-                    autoencoder, rows.shape[1]
+                    arguments["module__autoencoder"], n_features
                 ),
                 "optimizer__weight_decay": self.weight_decay,
                 "optimizer__param_groups": [("*autoencoder.*", {"lr": encoder_lr})],
                 **{f"optimizer__{name}": value for name, value in options.items()},
-                **net_params,
+                **arguments,
             },
         ).initialize()
-        module = net.plain_module_
-        module.freeze(self.freeze)
-        module.eval()
-        features = apply_in_batches(
-            module,
-            lambda module, x: module.features(x),
-            rows.astype(np.float32, copy=False),
-            device,
-            copy_rows=True,
-        )
-        mean, scale = standardization(features, row_weight)
-        module.standardize(torch.as_tensor(mean), torch.as_tensor(scale))
+        net.plain_module_.freeze(self.freeze)
+        net.plain_module_.eval()
         return net
 
     def _train(
