@@ -116,6 +116,8 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
     # What a subclass decides
 
     _net_class: ClassVar[type[AutoencoderNet]] = AutoencoderNet
+    # The network, unless `module` is another one.
+    _module_class: ClassVar[type[nn.Module]]
 
     @abstractmethod
     def _module_factory(
@@ -681,8 +683,9 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
     ) -> AutoencoderNet:
         """Build an initialised net for rows like those of `X`.
 
-        `stream` tells that more rows are to come; `module` is a factory and its
-        arguments, in place of what `_module_factory` would give.
+        `stream` tells that more rows are to come; `module` is a factory and all of its
+        arguments, in place of what `_module_factory` would give, of a module that was
+        fitted and needs no more checks.
         """
         checks.check_loss(self.loss, self.net_params)
         checks.check_optimizer(self.optimizer)
@@ -707,7 +710,8 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         weight_decay = self._weight_decay(X, arguments, stream)
         checks.check_weight_decay(self.optimizer, weight_decay)
         arguments = {f"module__{name}": value for name, value in arguments.items()}
-        arguments.update(self._net_params(of_module=True))
+        if module is None:
+            arguments.update(self._net_params(of_module=True))
         if self._own_module():
             names = {name.removeprefix("module__"): None for name in arguments}
             checks.check_module_arguments(factory, names)
@@ -727,6 +731,8 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             net.iterator_valid__batch_size = recipe.evaluation_rows(
                 net.plain_module_, X.shape[1]
             )
+        if module is not None:
+            return net
         with torch.no_grad(), net.guarded():
             net.module_.eval()
             rows = float_tensor(inputs_of(X)[:2], net.device, copy=True)

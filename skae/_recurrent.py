@@ -171,6 +171,7 @@ class RecurrentAutoencoder(BaseAutoencoder):
 
     _net_class = SeriesNet
     _ends_where_masked = True
+    _module_class = SeriesAutoencoder
 
     def __init__(
         self,
@@ -290,7 +291,7 @@ class RecurrentAutoencoder(BaseAutoencoder):
         self, X: Table, stream: bool = False
     ) -> tuple[Any, dict[str, Any]]:
         n_steps, n_channels = self.series_shape_
-        return SeriesAutoencoder, {
+        return self._module_class, {
             "n_steps": n_steps,
             "n_channels": n_channels,
             "n_components": int(self.n_components),

@@ -29,7 +29,8 @@ _MAX_ROWS = 4_000
 _MAX_BYTES = 2**27
 _MAX_MIXTURE_COMPONENTS = 32
 # Where the distributions of the columns are known: closer together in the tails.
-_LEVELS = ndtr(np.linspace(-3.5, 3.5, 501))
+N_LEVELS = 501
+_LEVELS = ndtr(np.linspace(-3.5, 3.5, N_LEVELS))
 
 
 class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):

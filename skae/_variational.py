@@ -189,6 +189,7 @@ class VariationalAutoencoder(BaseAutoencoder):
     """
 
     _net_class = VariationalNet
+    _module_class = VariationalDenseAutoencoder
 
     def __init__(
         self,
@@ -307,7 +308,7 @@ class VariationalAutoencoder(BaseAutoencoder):
                 "decoder in a sigmoid. Use init='auto' or init='random'."
             )
         column = self.variance == "column"
-        return VariationalDenseAutoencoder, {
+        return self._module_class, {
             "n_features": X.shape[1],
             "n_components": int(self.n_components),
             "hidden_layer_sizes": checks.layer_widths(
