@@ -119,7 +119,9 @@ def _as_numbers(X: Any, name: str, check: Callable[..., Any]) -> Any:
         ) from error
     if large:
         if issparse(X) and not X.has_canonical_format:
-            X = X.copy()  # it is the caller's
+            # A copy, since it is the caller's, of floats, since sums may be large.
+            single = X.dtype == np.float32
+            X = X.astype(np.float32 if single else np.float64, copy=True)
             X.sum_duplicates()
         return LargeTable(X)
     return X.toarray() if issparse(X) else X

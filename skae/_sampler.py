@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from scipy.special import ndtr
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
@@ -352,6 +353,8 @@ def _some(X: Any, rng: np.random.RandomState) -> Any:
     n_rows = min(_MAX_ROWS, n_rows_in(_MAX_BYTES, max(1, math.prod(X.shape[1:]))))
     if n_samples <= n_rows:
         return X
+    if issparse(X):
+        X = X.tocsr()  # not every kind can be indexed
     return safe_indexing(X, np.sort(rng.choice(n_samples, n_rows, replace=False)))
 
 

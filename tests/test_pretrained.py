@@ -512,6 +512,23 @@ def test_weight_two_is_the_row_twice(estimator, digits):
     assert np.abs(plain.transform(X) - weighted.transform(X)).max() > 1e-4
 
 
+@both
+def test_what_a_net_does_not_tell_apart_is_one_row(estimator, digits):
+    X, y, _ = digits
+    y = y if estimator is PretrainedClassifier else np.where(y < 0, np.nan, y)
+    model = quick(estimator)
+    expected = clone(model).fit(X, y).transform(X)
+    other_signs = np.where((X == 0) & (np.arange(64) % 2 == 0), -0.0, X)
+    assert_array_equal(clone(model).fit(other_signs, y).transform(X), expected)
+    single = clone(model).fit(X.astype(np.float32), y).transform(X)
+    assert_allclose(single, expected, atol=1e-3)
+    weight = np.where(np.arange(len(X)) < 60, 2.0, 1.0)
+    weighted = clone(model).fit(X, y, sample_weight=weight).transform(X)
+    for twin in (other_signs, np.nextafter(X, 1)):
+        repeated = clone(model).fit(np.r_[X, twin[:60]], np.r_[y, y[:60]])
+        assert_array_equal(repeated.transform(X), weighted)
+
+
 # Targets of the regressor
 
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.sparse import csr_matrix
+from scipy.sparse import coo_matrix, csr_matrix
 from sklearn.base import clone
 from sklearn.datasets import load_iris, load_wine
 from sklearn.decomposition import PCA
@@ -197,6 +197,16 @@ def test_rows_have_the_dtype_of_those_given():
     X = (load_wine().data > 1).astype(int)
     rows = AutoencoderSampler(AutoencoderTransformer(max_epochs=1)).fit(X).sample(30)
     assert set(rows.ravel()) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize("form", ["coo", "csc", "bsr"])
+def test_many_rows_of_any_sparse_form(form):
+    X = coo_matrix(np.random.RandomState(0).poisson(0.3, size=(4_500, 4)))
+    first, second = (
+        AutoencoderSampler(PCA(2), random_state=0).fit(each).sample(9, random_state=0)
+        for each in (X.tocsr(), X.asformat(form))
+    )
+    assert_array_equal(first, second)
 
 
 def test_frames_and_sparse_matrices():
