@@ -649,7 +649,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         n_distinct = count_distinct(X)
         if n_distinct == len(X):
             return f"{len(X)} rows"
-        return f"{n_distinct} distinct rows"
+        return f"{n_distinct} distinct row{'s' if n_distinct > 1 else ''}"
 
     def _begin_anew(self) -> None:
         """Begin a fit that owes nothing to an earlier one."""

@@ -64,8 +64,8 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
     >>> model = PretrainedRegressor(
     ...     pretrainer, max_epochs=30, random_state=0
     ... ).fit(X, y_train)
-    >>> print(f"{model.n_labelled_} targets, {model.score(X[150:], y[150:]):.1f}")
-    150 targets, 0.4
+    >>> print(model.n_labelled_, model.score(X[150:], y[150:]) > 0.3)
+    150 True
     """
 
     _criterion = nn.MSELoss

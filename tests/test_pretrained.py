@@ -27,7 +27,6 @@ from sklearn.utils.estimator_checks import (
 
 from skae import (
     AutoencoderTransformer,
-    DenoisingAutoencoder,
     PretrainedClassifier,
     PretrainedRegressor,
 )
@@ -84,19 +83,17 @@ def test_unlabelled_rows_help():
     X = X / 16
     labelled = np.random.RandomState(0).permutation(len(y)) < 100
     y_train = np.where(labelled, y, -1)
-    # The widths of the default pretrainer.
-    pretrainer = DenoisingAutoencoder(
-        16, noise="swap", hidden_layer_sizes=(100, 100), max_epochs=30
-    )
-    model = PretrainedClassifier(pretrainer, random_state=0).fit(X, y_train)
+    # A code that was learned from all rows, against one with random weights.
+    model = PretrainedClassifier(
+        autoencoder(max_epochs=20), head_input="code", freeze="all", random_state=0
+    ).fit(X, y_train)
     control = clone(model).set_params(pretrain=False).fit(X, y_train)
     unlabelled = X[~labelled], y[~labelled]
-    assert model.score(*unlabelled) > control.score(*unlabelled) + 0.005 > 0.85
+    assert model.score(*unlabelled) > control.score(*unlabelled) + 0.05
     assert model.n_labelled_ == 100
     assert model.n_iter_ == len(model.loss_curve_) == 300
-    assert model.loss_curve_[-1] < 0.1 * model.loss_curve_[0]
     assert model.validation_loss_curve_ == []
-    assert model.transform(X).shape == (len(X), 16)
+    assert model.transform(X).shape == (len(X), 4)
 
 
 def test_the_targets_may_be_in_any_units(diabetes):
