@@ -56,6 +56,8 @@ def tensors():
 @every_estimator
 @pytest.mark.parametrize("dispatch", [False, True])
 def test_tensors_are_as_arrays(estimator, dispatch):
+    if dispatch:  # scikit-learn asks for it
+        pytest.importorskip("scipy", minversion="1.14")
     X = torch.as_tensor(rows()).requires_grad_()
     array, weight = X.detach().numpy(), torch.linspace(1, 2, 120)
     expected = quick(estimator).fit(
