@@ -1,5 +1,6 @@
 """What all estimators share: the whole contract with scikit-learn."""
 
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -7,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import Tags, check_array
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
@@ -16,13 +18,10 @@ from skae import _checks as checks
 from skae._fitting import FittedByTraining
 from skae._halves import HalvesMixin
 from skae._inference import apply_in_batches, in_evaluation
-from skae._sklearn_compat import (
-    check_feature_names_in,
-    check_sample_weight,
-    get_output_config,
-)
+from skae._report import warn
+from skae._sklearn_compat import check_feature_names_in, get_output_config
 from skae._summary import SummaryMixin
-from skae.training import Table, column_statistics
+from skae.training import Columns, Table, column_statistics, own_modes
 
 
 class BaseAutoencoder(
@@ -44,6 +43,8 @@ class BaseAutoencoder(
         function: Callable[[Any, Tensor], Tensor],
         X: Table,
         then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+        *,
+        targets: Table | None = None,
         out: np.ndarray | None = None,
     ) -> np.ndarray:
         return apply_in_batches(
@@ -53,13 +54,14 @@ class BaseAutoencoder(
             self.net_.device,
             copy_rows=self._own_module(),
             then=then,
+            targets=targets,
             out=out,
         )
 
     def _check_new_rows(self, X: Any, unit_interval: bool = False) -> Table:
         """Check rows that the fitted estimator is given."""
         check_is_fitted(self)
-        X = self._as_table(X, reset=False)
+        X = self._as_table(self._plain(X), reset=False)
         return checks.check_table(
             self,
             X,
@@ -83,7 +85,9 @@ class BaseAutoencoder(
 
         out : ndarray of shape (n_samples, n_features_out), default=None
             Where to write the result, for instance a :class:`numpy.memmap` for more
-            rows than memory holds. None makes a new array.
+            rows than memory holds. It may be `X` itself, but not overlap it otherwise.
+            Reconstructions of images or series may have their shape. None makes a new
+            array.
 
         Returns
         -------
@@ -92,16 +96,24 @@ class BaseAutoencoder(
             Codes, reconstructions or hidden activations; `out` if it is given.
         """
         rows = self._check_new_rows(X)
-        if out is not None:
-            checks.check_out(out, (len(rows), self._n_features_out))
         if self.output not in ("code", "reconstruction"):
             self._validate_params()  # it may have been changed to something unknown
             self._hidden_sizes()
+        if out is not None:
+            self._check_out(out, rows)
         result = self._apply(OUTPUTS[self.output], rows, out=out)
-        if self.output == "reconstruction" and out is None:
-            frames = get_output_config("transform", self)["dense"] != "default"
-            return result if frames else self._as_given(result)  # frames are tables
-        return result
+        return self._as_given(result) if out is None and self._gives_rows() else result
+
+    def _gives_rows(self) -> bool:
+        """Whether `transform` gives rows in the shape of those of `fit`."""
+        frames = get_output_config("transform", self)["dense"] != "default"
+        return self.output == "reconstruction" and not frames  # frames are tables
+
+    def _check_out(self, out: Any, rows: Table) -> None:
+        shapes: list[tuple[int, ...]] = [(len(rows), self._n_features_out)]
+        if self._gives_rows():
+            shapes.insert(0, (len(rows), *self._shape_of_row()))
+        checks.check_out(out, rows, *shapes)
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Give the rows that codes stand for.
@@ -125,6 +137,7 @@ class BaseAutoencoder(
                 "inverse_transform needs codes, and with output='hidden' transform "
                 "gives hidden activations, which cannot be decoded. Set output='code'."
             )
+        X = self._plain(X)
         if self.output == "reconstruction":
             X = self._as_table(X, reset=False)
         may_end = self.output == "reconstruction" and self._n_channels() is not None
@@ -133,6 +146,7 @@ class BaseAutoencoder(
             dtype=[np.float64, np.float32],
             order="C",
             ensure_all_finite="allow-nan" if may_end else True,
+            input_name="codes" if self.output == "code" else "X",
         )
         if Z.shape[1] != self._n_features_out:
             what = "codes" if self.output == "code" else "rows"
@@ -142,6 +156,7 @@ class BaseAutoencoder(
             )
         if self.output == "reconstruction":
             return self._as_given(Z)
+        checks.check_codes(Z)
         return self._as_given(self._apply(lambda module, z: module.decode(z), Z))
 
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
@@ -178,9 +193,9 @@ class BaseAutoencoder(
             Squared errors, in the squared units of `X`.
         """
         rows = self._check_new_rows(X)
-        return self._apply(
-            _reconstruct, rows, _squared_error if per_feature else _row_error
-        )
+        if per_feature:
+            return self._apply(_reconstruct, rows, _squared_error)
+        return self._row_errors(rows)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Give minus the loss of each row: the higher, the more normal a row is.
@@ -221,17 +236,50 @@ class BaseAutoencoder(
         Returns
         -------
         score : float
-            At most 1; 0 for the reconstruction of every row by the mean row.
+            At most 1; 0 for the reconstruction of every row by the mean row. NaN of
+            fewer than two rows, with a warning. Of rows that are all the same, 1 if
+            they are reconstructed exactly, else 0.
         """
-        rows = self._check_new_rows(X)
+        self._warn_of_targets(X, y)
+        return self._r2(self._check_new_rows(X), sample_weight)
+
+    def _r2(
+        self, rows: Table, sample_weight: Any, targets: Table | None = None
+    ) -> float:
+        """R² of the reconstructions, against targets or the rows themselves."""
         weight = None
         if sample_weight is not None:
-            weight = check_sample_weight(sample_weight, rows, dtype=np.float64)
-        error = np.average(self._apply(_reconstruct, rows, _row_error), weights=weight)
-        variance = column_statistics(rows, weight).variance.mean()
-        if variance == 0:  # as scikit-learn has it for constant targets
-            return float(error == 0)
-        return 1 - float(error / variance)
+            weight = checks.check_weights(sample_weight, rows)
+        if (len(rows) if weight is None else np.count_nonzero(weight)) < 2:
+            warn(
+                "R² is not defined for fewer than two rows, and is NaN. To "
+                "cross-validate, leave out more rows at a time than LeaveOneOut does.",
+                UndefinedMetricWarning,
+            )
+            return math.nan
+        error, columns = self._error_and_statistics(rows, weight, targets)
+        # Means are rounded, so that columns that do not vary seem to.
+        rounding = np.finfo(rows.dtype).eps * columns.mean
+        if not (columns.variance > np.square(rounding)).any():
+            # As r2_score has it for constant targets; the net computes in float32.
+            single = np.finfo(np.float32)
+            exact = np.square(single.eps * np.abs(columns.mean) + single.tiny).mean()
+            return float(error <= exact)
+        return 1 - float(error / columns.variance.mean())
+
+    def _error_and_statistics(
+        self,
+        X: Table,
+        sample_weight: np.ndarray | None,
+        targets: Table | None = None,
+    ) -> tuple[float, Columns]:
+        """Mean squared error of rows, and mean and variance of the target columns."""
+        error = np.average(self._row_errors(X, targets), weights=sample_weight)
+        target = X if targets is None else targets
+        return float(error), column_statistics(target, sample_weight)
+
+    def _row_errors(self, X: Table, targets: Table | None = None) -> np.ndarray:
+        return self._apply(_reconstruct, X, _row_error, targets=targets)
 
     # What scikit-learn asks of an estimator
 
@@ -270,7 +318,7 @@ class BaseAutoencoder(
 
     def _hidden_sizes(self) -> list[int]:
         """Widths of the hidden layers whose activations the module gives."""
-        with torch.inference_mode():
+        with own_modes(gradients=False):
             x = torch.zeros(2, self.n_features_in_, device=self.net_.device)
             return checks.check_hidden(in_evaluation(self.net_.plain_module_), x)
 

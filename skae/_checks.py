@@ -2,22 +2,47 @@
 
 import inspect
 import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.sparse import issparse
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
 
+from skae._inputs import column_without_numbers, plain
 from skae._report import warn
+from skae._sklearn_compat import check_sample_weight
+from skae.losses import apply_criterion, row_losses
 from skae.noise import Noise
-from skae.training import AutoencoderNet, LargeTable, Table, is_large
+from skae.training import (
+    AutoencoderNet,
+    LargeTable,
+    Table,
+    column_statistics,
+    dense_rows,
+    fill_ends,
+    is_large,
+    n_rows_in,
+    recipe,
+    share_memory,
+)
 
+_NO_LABELS = {"<NA>", "NaT", "None", "nan"}
 # Squares of larger numbers overflow float32.
 _MAX_MAGNITUDE = 1e18
+# Tables are compared so much at a time: they mostly differ at once.
+_COMPARED_BYTES = 2**22
+# Squares of what varies less are lost in float32.
+_MIN_SCALE = 1e-18
+# Only tables without larger numbers may vary so little and be more than a constant.
+_SMALL_MAGNITUDE = 1e-12
 
 
 def check_table(
@@ -60,25 +85,137 @@ def check_table(
     if not reset and _is_ready(estimator, X):
         check_values(X, name, unit_interval, n_channels)
         return X
+    X = _as_numbers(X, name, partial(validate_data, estimator, reset=reset))
+    magnitude = check_values(X, name, unit_interval, n_channels)
+    if reset:
+        _check_scale(X, name, magnitude)
+    return X
+
+
+def _as_numbers(X: Any, name: str, check: Callable[..., Any]) -> Any:
+    """Return a table that a check of scikit-learn has passed, dense if it is small."""
+    X = plain(X, name)
     large = is_large(X)
     dtype: Any = [np.float64, np.float32]
-    if large and getattr(X, "dtype", None) is not None and X.dtype.kind in "biuf":
+    given = getattr(X, "dtype", None)  # of a frame, maybe a column
+    if large and isinstance(given, np.dtype) and given.kind in "biuf":
         dtype = None  # it is converted when it is read
-    X = validate_data(
-        estimator,
-        X,
-        reset=reset,
-        accept_sparse="csr",
-        dtype=dtype,
-        order=None if large else "C",
-        ensure_all_finite=False,
-    )
+    try:
+        X = check(
+            X,
+            accept_sparse="csr",
+            dtype=dtype,
+            order=None if large else "C",
+            ensure_all_finite=False,
+        )
+    except (TypeError, ValueError) as error:
+        column = column_without_numbers(X)
+        if column is None:
+            raise
+        raise ValueError(
+            f"Column {column!r} of {name} does not hold numbers alone: {error}. Encode "
+            "such columns first, for instance with OneHotEncoder in a "
+            "ColumnTransformer."
+        ) from error
     if large:
-        X = LargeTable(X)
-    elif issparse(X):
-        X = X.toarray()
-    check_values(X, name, unit_interval, n_channels)
-    return X
+        if issparse(X) and not X.has_canonical_format:
+            X = X.copy()  # it is the caller's
+            X.sum_duplicates()
+        return LargeTable(X)
+    return X.toarray() if issparse(X) else X
+
+
+# Targets in place of rows
+
+
+def shape_of(rows: Any) -> tuple[int, ...]:
+    """Return the shape of an array, a frame, or a list by its first row."""
+    if hasattr(rows, "shape"):
+        return tuple(rows.shape)
+    try:
+        return (len(rows), *np.shape(rows[0]))
+    except (TypeError, ValueError, LookupError):
+        return ()
+
+
+def check_targets(
+    estimator: Any, y: Any, X: Table, *, name: str = "y", unit_interval: bool = False
+) -> Any:
+    """Check the rows that a decoder is to give of rows `X`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Has the names of the columns of `X`.
+
+    y : array-like or sparse matrix of shape (n_samples, n_features)
+        The targets.
+
+    X : ndarray or LargeTable of shape (n_samples, n_features)
+        The rows, checked.
+
+    name : str, default="y"
+        Name of the targets in messages.
+
+    unit_interval : bool, default=False
+        Whether values must be in [0, 1].
+
+    Returns
+    -------
+    y : ndarray or LargeTable of shape (n_samples, n_features)
+        Targets, of dtype float32 or float64.
+    """
+    expected = list(getattr(estimator, "feature_names_in_", []))
+    names = list(getattr(y, "columns", []))
+    if names != expected and set(names) == set(expected):
+        raise ValueError(
+            f"The columns of {name} are those of X in another order. Order them as "
+            f"those of X, for instance by {name}[X.columns]."
+        )
+    y = _as_numbers(y, name, partial(check_array, input_name=name))
+    if y.shape != X.shape:
+        raise ValueError(
+            f"{name} must have a row for each row given, with as many columns: shape "
+            f"{X.shape}. Got {y.shape}."
+        )
+    _check_scale(y, name, check_values(y, name, unit_interval))
+    return y
+
+
+def same_shape(X: Any, y: Any) -> bool:
+    """Whether `y` has the shape of `X`, a table at least."""
+    shape = shape_of(X)
+    return y is not None and len(shape) > 1 and shape_of(y) == shape
+
+
+def same_rows(X: Any, y: Any) -> bool:
+    """Whether `y`, which has the shape of `X`, has its values in float32."""
+    if y is X:
+        return True
+    n_rows, *shape = shape_of(X)
+    size = n_rows_in(_COMPARED_BYTES, math.prod(shape))
+    return all(
+        _same(_part(X, start, start + size), _part(y, start, start + size))
+        for start in range(0, n_rows, size)
+    )
+
+
+def _part(rows: Any, start: int, stop: int) -> Any:
+    if issparse(rows):
+        return rows.tocsr()[start:stop].toarray()
+    return getattr(rows, "iloc", rows)[start:stop]
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether rows are the same in float32; lists of rows may differ in length."""
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(_same, a, b))
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            a, b = (np.asarray(each, dtype=np.float32) for each in (a, b))
+    except (TypeError, ValueError):
+        return False  # no numbers
+    return np.array_equal(a, b, equal_nan=True)
 
 
 def _is_ready(estimator: Any, X: Any) -> bool:
@@ -95,14 +232,36 @@ def _is_ready(estimator: Any, X: Any) -> bool:
     )
 
 
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Context in which errors about a table other than `X` name it."""
+    try:
+        yield
+    except ValueError as error:
+        text = str(error).replace("X has", f"{name} has")  # as scikit-learn says it
+        raise ValueError(text if name in text else f"{name}: {text}") from error
+
+
+def check_codes(Z: np.ndarray) -> None:
+    """Refuse codes that are too large for float32."""
+    magnitude = np.abs(Z).max(initial=0)
+    if magnitude > _MAX_MAGNITUDE:
+        raise ValueError(
+            f"inverse_transform was given codes of magnitude up to {magnitude:.3g}; "
+            f"the net computes in float32, and takes codes up to {_MAX_MAGNITUDE:g}. "
+            "Give codes like those of transform."
+        )
+
+
 def check_values(
     X: Table, name: str, unit_interval: bool = False, n_channels: int | None = None
-) -> None:
+) -> float:
     """Refuse numbers that are missing, infinite, or too large for float32.
 
-    With `n_channels`, those that come after the end of a series may be missing.
+    With `n_channels`, those that come after the end of a series may be missing. The
+    largest magnitude is returned.
     """
-    start = 0
+    start, largest = 0, 0.0
     for values in X.values() if isinstance(X, LargeTable) else [X]:
         if n_channels is not None and values.ndim == 2:
             values = _without_ends(values, start, name, n_channels)
@@ -110,7 +269,8 @@ def check_values(
         if not (math.isfinite(low) and math.isfinite(high)):
             _refuse_not_finite(X, values, start, name)
         start += len(values)
-        magnitude = max(abs(low), abs(high))
+        magnitude = float(max(abs(low), abs(high)))
+        largest = max(largest, magnitude)
         if magnitude > _MAX_MAGNITUDE:
             raise ValueError(
                 f"{name} has values of magnitude up to {magnitude:.3g}; the net "
@@ -120,6 +280,23 @@ def check_values(
             )
         if unit_interval:
             _check_unit_interval(low, high, name)
+    return largest
+
+
+def _check_scale(X: Table, name: str, magnitude: float) -> None:
+    """Refuse rows whose squared errors float32 would lose."""
+    if not 0 < magnitude < _SMALL_MAGNITUDE:
+        return
+    rows, _ = dense_rows(X, None)
+    # Squares may underflow float64, too.
+    variance = column_statistics(fill_ends(rows) / magnitude).variance
+    scale = magnitude * math.sqrt(variance.mean())
+    if 0 < scale < _MIN_SCALE:
+        raise ValueError(
+            f"The columns of {name} vary by about {scale:.3g}; the net computes in "
+            f"float32, where squared errors are lost below {_MIN_SCALE:g}. Scale the "
+            "columns first, for instance with StandardScaler, or choose a larger unit."
+        )
 
 
 def _without_ends(
@@ -183,23 +360,81 @@ def check_count(value: Any, name: str) -> None:
         raise ValueError(f"{name} must be an int in the range [1, inf). Got {value!r}.")
 
 
-def check_offset(mean: np.ndarray, scale: float) -> None:
+def check_groups(groups: Any, X: Table) -> np.ndarray:
+    """Turn labels of groups into numbers from 0, one for each row of a table."""
+    labels = np.asarray(groups)
+    if labels.shape != (len(X),):
+        raise ValueError(
+            f"groups must have one label for each of the {len(X)} rows of X. Got an "
+            f"array of shape {labels.shape}."
+        )
+    if labels.dtype.kind == "O":
+        # What stands for a missing label in object arrays, of pandas or not.
+        missing = np.array(
+            [not isinstance(x, str) and str(x) in _NO_LABELS for x in labels]
+        )
+    else:
+        missing = labels != labels  # NaN and NaT alone
+    if missing.any():
+        raise ValueError(
+            f"groups has no label in row {int(missing.argmax())}, counted from 0. Give "
+            "every row one; a row that belongs to no other needs one of its own."
+        )
+    try:
+        _, number = np.unique(labels, return_inverse=True)
+    except TypeError as error:
+        raise ValueError(
+            "The labels in groups must be of one type, all strings or all numbers. Got "
+            f"{sorted({type(label).__name__ for label in labels})}."
+        ) from error
+    return number
+
+
+def check_offset(mean: Tensor, scale: Tensor, name: str = "X") -> None:
     """Warn of columns so far from zero that float32 loses what varies in them."""
-    offset = np.abs(mean).max()
-    if offset * np.finfo(np.float32).eps > 1e-3 * scale:
+    offset, unit = float(mean.abs().max()), float(scale)
+    if offset * np.finfo(np.float32).eps > 1e-3 * unit:
         warn(
-            f"X has a column with mean {offset:.3g} where columns vary by about "
-            f"{scale:.3g}: float32, in which the net computes, keeps few digits of the "
+            f"{name} has a column with mean {offset:.3g} where columns vary by about "
+            f"{unit:.3g}: float32, in which the net computes, keeps few digits of the "
             "difference. Centre the columns first, for instance with StandardScaler.",
         )
 
 
 def layer_widths(sizes: Any, name: str, meaning: str) -> list[int]:
     """Turn a parameter with one width or several into a list of them."""
-    widths = [sizes] if isinstance(sizes, Integral) else list(sizes)
-    if not all(isinstance(width, Integral) and int(width) > 0 for width in widths):
+    widths = whole_numbers(sizes)
+    if widths is None:
         raise ValueError(f"{name} must be positive integers, {meaning}. Got {sizes!r}.")
-    return [int(width) for width in widths]
+    return widths
+
+
+def whole_numbers(sizes: Any) -> list[int] | None:
+    """Turn a positive integer or several into a list; None if they are none."""
+    if hasattr(sizes, "tolist"):
+        sizes = sizes.tolist()  # an array of no dimension is a number
+    sizes = list(sizes) if isinstance(sizes, Iterable) else [sizes]
+    good = all(
+        isinstance(each, Integral) and not isinstance(each, bool) and int(each) > 0
+        for each in sizes
+    )
+    return [int(each) for each in sizes] if good else None
+
+
+def check_weights(sample_weight: Any, X: Any) -> np.ndarray:
+    """Check the weights of rows: none is negative, and one at least is positive."""
+    weight = check_sample_weight(
+        plain(sample_weight, "sample_weight"),
+        X,
+        dtype=np.float64,
+        ensure_non_negative=True,
+    )
+    if not weight.any():
+        raise ValueError(
+            "sample_weight is zero for every row: at least one row needs a positive "
+            "weight."
+        )
+    return weight
 
 
 def check_new_rows(estimator: Any, X: Any, unit_interval: bool = False) -> Any:
@@ -208,9 +443,13 @@ def check_new_rows(estimator: Any, X: Any, unit_interval: bool = False) -> Any:
     return check_table(estimator, X, reset=False, unit_interval=unit_interval)
 
 
-def check_out(out: Any, shape: tuple[int, int]) -> None:
-    """Refuse an array that results of a shape cannot be written into."""
-    good = isinstance(out, np.ndarray) and out.shape == shape
+def check_out(out: Any, X: Table, *shapes: tuple[int, ...]) -> None:
+    """Refuse an array that results for rows `X` cannot be written into.
+
+    `shapes` are those that it may have; the first is that of the results.
+    """
+    shape = shapes[0]
+    good = isinstance(out, np.ndarray) and out.shape in shapes
     if not (good and out.dtype.kind == "f" and out.flags.writeable):
         got = type(out).__name__
         if isinstance(out, np.ndarray):
@@ -221,6 +460,31 @@ def check_out(out: Any, shape: tuple[int, int]) -> None:
             f"out must be a writeable array of floats of shape {shape}, for instance "
             f"numpy.memmap(path, dtype='float32', mode='w+', shape={shape}). Got {got}."
         )
+    if _overlaps_itself(out):
+        raise ValueError(
+            f"out has several entries in one place in memory, by its strides "
+            f"{out.strides}, and results would overwrite one another. Pass an array "
+            f"such as numpy.empty({shape})."
+        )
+    if share_memory(X, out):
+        raise ValueError(
+            "out overlaps X, and results would overwrite rows before they are read. "
+            f"Pass an array apart, such as numpy.empty({shape}), or X itself."
+        )
+
+
+def _overlaps_itself(array: np.ndarray) -> bool:
+    """Whether entries may share memory: never, where each axis steps over the last."""
+    extent = array.itemsize
+    for stride, size in sorted(
+        (abs(stride), size)
+        for stride, size in zip(array.strides, array.shape, strict=True)
+        if size > 1
+    ):
+        if stride < extent:
+            return True
+        extent = stride * (size - 1) + extent
+    return False
 
 
 def check_device(device: str | torch.device) -> torch.device:
@@ -248,23 +512,117 @@ def check_device(device: str | torch.device) -> torch.device:
     )
 
 
-def check_loss(loss: Any) -> None:
-    """Refuse a callable that is not a loss module."""
+# Losses that compare scores of classes with labels.
+_CLASS_LOSSES = (
+    nn.CrossEntropyLoss,
+    nn.HingeEmbeddingLoss,
+    nn.MultiLabelMarginLoss,
+    nn.MultiLabelSoftMarginLoss,
+    nn.MultiMarginLoss,
+    nn.NLLLoss,
+    nn.SoftMarginLoss,
+)
+
+
+def check_loss(loss: Any, net_params: dict[str, Any] | None) -> None:
+    """Refuse a callable that is not a loss module, and losses of other things."""
     is_class = inspect.isclass(loss) and issubclass(loss, nn.Module)
     if not (isinstance(loss, str | nn.Module) or is_class):
         raise ValueError(
             f"loss must be a name, a torch loss such as torch.nn.HuberLoss(delta=2.0), "
             f"or its class. Got {loss!r}."
         )
-    for entropy in (nn.BCELoss, nn.BCEWithLogitsLoss):
-        if loss is entropy or isinstance(loss, entropy):
+    if isinstance(loss, str):
+        return
+    kind = loss if is_class else type(loss)
+    if issubclass(kind, nn.BCELoss | nn.BCEWithLogitsLoss):
+        raise ValueError(
+            f"Use loss='binary_cross_entropy' in place of {kind.__name__}: the "
+            "decoder then ends in a sigmoid, as the loss needs."
+        )
+    if issubclass(kind, _CLASS_LOSSES):
+        raise ValueError(
+            f"loss={kind.__name__} compares scores of classes with labels, not "
+            "reconstructions with rows. Use another, such as 'squared_error', or "
+            "'binary_cross_entropy' for values in [0, 1]."
+        )
+    if is_class:
+        _check_arguments("loss", kind, "criterion", net_params)
+
+
+def _check_arguments(
+    parameter: str, kind: Any, prefix: str, net_params: dict[str, Any] | None
+) -> None:
+    """Refuse a class that has to be given more arguments than `net_params` has."""
+    given = {name.removeprefix(f"{prefix}__") for name in net_params or {}}
+    missing = [name for name in required_arguments(kind) if name not in given]
+    if missing:
+        raise ValueError(
+            f"{parameter}={kind.__name__} needs {', '.join(map(repr, missing))}: give "
+            f"an instance, {kind.__name__}({missing[0]}=...), in place of the class."
+        )
+
+
+def check_criterion(net: AutoencoderNet, x: Tensor) -> None:
+    """Refuse a loss of the user's that gives no loss of rows `x`."""
+    criterion: Any = net.criterion_
+    name = type(criterion).__name__
+    module = net.plain_module_
+    with torch.enable_grad():
+        x_hat = module.decode(module.encode(x.clone()))
+        # Series have ended where there is nothing.
+        x = torch.where(x.isnan(), x_hat.detach(), x)
+        loss = losses = None
+        try:
+            loss = apply_criterion(criterion, x_hat, x)
+            if isinstance(loss, Tensor) and loss.ndim == 0 and loss.is_floating_point():
+                losses = row_losses(criterion, x_hat, x)
+        except Exception as error:
             raise ValueError(
-                f"Use loss='binary_cross_entropy' in place of {entropy.__name__}: the "
-                "decoder then ends in a sigmoid, as the loss needs."
+                f"loss={name} failed on reconstructions and rows of shape "
+                f"{tuple(x.shape)}: {error_in_words(error)}. A loss takes the two, and "
+                "gives their mean loss; with an attribute `reduction` set to 'none', "
+                "the loss of each entry."
+            ) from error
+    if losses is None:
+        raise ValueError(
+            f"loss={name} must give the mean loss of reconstructions and rows, a "
+            f"tensor of shape () with a gradient. It gave {_kind(loss)}."
+        )
+    if not loss.requires_grad:
+        raise ValueError(
+            f"loss={name} has no gradient. Take detach(), torch.no_grad() and NumPy "
+            "out of it."
+        )
+    if loss.isnan() or losses.isnan().any():
+        raise ValueError(
+            f"loss={name} is NaN for rows of X and their reconstructions before the "
+            "first step: it must be defined for all numbers."
+        )
+
+
+def check_callbacks(callbacks: list | None, net_params: dict[str, Any] | None) -> None:
+    """Refuse what skorch cannot use as callbacks."""
+    for each in callbacks or []:
+        callback = each
+        if isinstance(each, tuple | list) and len(each) == 2:
+            name, callback = each
+            callback = callback if isinstance(name, str) else each
+        is_class = inspect.isclass(callback) and issubclass(callback, Callback)
+        if not (callback is None or isinstance(callback, Callback) or is_class):
+            raise ValueError(
+                "callbacks must be a list of skorch callbacks, such as "
+                "skorch.callbacks.EarlyStopping(), of their classes, or of pairs "
+                f"(name, callback). Got {each!r} in it."
             )
+        if is_class:
+            prefix = f"callbacks__{callback.__name__}"
+            _check_arguments("callbacks", callback, prefix, net_params)
+        if isinstance(callback, LRScheduler):
+            _check_policy(callback, "callbacks")
 
 
-def check_emphasis(emphasis: tuple, loss: Any, noise: Noise) -> None:
+def check_emphasis(emphasis: tuple, loss: nn.Module, noise: Noise | None) -> None:
     """Refuse weights that are none, and losses and noise that they are not for."""
     good = (
         len(emphasis) == 2
@@ -278,38 +636,55 @@ def check_emphasis(emphasis: tuple, loss: Any, noise: Noise) -> None:
             "corrupted and of untouched entries, one of them positive. "
             f"Got {emphasis!r}."
         )
-    if not noise.leaves_entries:
+    if noise is not None and not noise.leaves_entries:
         raise ValueError(
             "emphasis is for noise that leaves some entries as they are, such as "
             f"'masking'; {noise} corrupts all. Set emphasis=None."
         )
-    if not isinstance(loss, str):
-        criterion = loss() if inspect.isclass(loss) else loss
-        if not hasattr(criterion, "reduction"):
-            raise ValueError(
-                "emphasis weights the losses of entries: the loss needs a `reduction` "
-                f"attribute, as those of torch have it. Got loss={loss!r}."
-            )
+    if not hasattr(loss, "reduction"):
+        raise ValueError(
+            "emphasis weights the losses of entries: the loss needs a `reduction` "
+            f"attribute, as those of torch have it. Got loss={loss!r}."
+        )
 
 
 def check_schedule(schedule: Any) -> None:
     """Refuse callbacks that schedule nothing, and classes that need arguments."""
+    if schedule is None or isinstance(schedule, str):
+        return
+    if isinstance(schedule, LRScheduler):
+        _check_policy(schedule, "lr_schedule")
+        return
+    good = not isinstance(schedule, Callback)
     if inspect.isclass(schedule):
         good = issubclass(schedule, torch.optim.lr_scheduler.LRScheduler)
-        needed = [
-            name
-            for name, parameter in inspect.signature(schedule).parameters.items()
-            if parameter.default is parameter.empty
-        ]
-        good = good and len(needed) == 1
-    else:
-        good = not isinstance(schedule, Callback) or isinstance(schedule, LRScheduler)
-    if not good:
+    if not good or len(required_arguments(schedule)) > 1:
         raise ValueError(
             "lr_schedule must be a name, None, a skorch.callbacks.LRScheduler "
             "instance, or a callable that makes a torch scheduler from an optimizer "
             "alone, such as functools.partial(torch.optim.lr_scheduler.StepLR, "
             f"step_size=10). Got {schedule!r}."
+        )
+
+
+def _check_policy(schedule: LRScheduler, parameter: str) -> None:
+    """Refuse a scheduler of skorch that cannot make one of torch."""
+    try:
+        policy = schedule._get_policy_cls()
+    except AttributeError:
+        raise ValueError(
+            f"{parameter}: LRScheduler knows no policy {schedule.policy!r}. Give a "
+            "name or a class of torch.optim.lr_scheduler."
+        ) from None
+    # The first argument is the optimizer.
+    needed = [
+        each for each in required_arguments(policy)[1:] if each not in schedule.kwargs
+    ]
+    if needed:
+        raise ValueError(
+            f"{parameter}: LRScheduler({policy.__name__!r}) needs "
+            f"{', '.join(map(repr, needed))}: give LRScheduler({policy.__name__!r}, "
+            f"{needed[0]}=...)."
         )
 
 
@@ -323,6 +698,33 @@ def check_optimizer(optimizer: Any) -> None:
             "parameters it optimises do not exist yet. Pass its options in net_params, "
             f"as {{'optimizer__momentum': 0.9}}. Got {optimizer!r}."
         )
+
+
+def check_weight_decay(optimizer: Any, weight_decay: float) -> None:
+    """Refuse weight decay for an optimizer that has none."""
+    kind = recipe.OPTIMIZERS.get(optimizer, optimizer)
+    if weight_decay > 0 and "weight_decay" not in inspect.signature(kind).parameters:
+        raise ValueError(
+            f"optimizer={optimizer!r} has no weight decay. Set weight_decay=0, or use "
+            f"another optimizer. Got weight_decay={weight_decay}."
+        )
+
+
+@contextmanager
+def building_net(estimator: Any) -> Iterator[None]:
+    """Context in which a net is made; errors about its arguments name them."""
+    try:
+        yield
+    except ValueError:
+        raise  # it says what is wrong
+    except Exception as error:
+        name = type(estimator).__name__
+        optimizer = getattr(estimator, "optimizer", None)
+        raise ValueError(
+            f"{name} could not make its net, with net_params={estimator.net_params!r}"
+            + (f" and optimizer={optimizer!r}" if optimizer is not None else "")
+            + f": {error_in_words(error)}"
+        ) from error
 
 
 def check_net_params(
@@ -341,6 +743,18 @@ def check_net_params(
     instead : dict of str
         Parameters to use in place of arguments with other names.
     """
+    for name in estimator.net_params or {}:
+        if not isinstance(name, str):
+            raise ValueError(
+                f"net_params must have names of arguments as keys. Got {name!r}."
+            )
+    for name in ("iterator_train__batch_size", "iterator_valid__batch_size"):
+        size = (estimator.net_params or {}).get(name, 1)
+        if not (isinstance(size, Integral) and (size == -1 or int(size) > 0)):
+            raise ValueError(
+                f"net_params: {name!r} must be a positive int, or -1 for all rows. Got "
+                f"{size!r}."
+            )
     instead = {**{name: name for name in estimator.get_params(deep=False)}, **instead}
     for name in estimator.net_params or {}:
         if name in instead:
@@ -355,6 +769,20 @@ def check_net_params(
             )
 
 
+def required_arguments(factory: Any) -> list[str]:
+    """Name the arguments that a class or another callable cannot do without."""
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):  # a builtin has no signature
+        return []
+    optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [
+        each.name
+        for each in parameters
+        if each.default is each.empty and each.kind not in optional
+    ]
+
+
 def module_arguments(
     factory: Any, n_features: int, n_components: int
 ) -> dict[str, int]:
@@ -367,6 +795,24 @@ def module_arguments(
     except ValueError:  # a builtin has no signature
         return {}
     return {name: size for name, size in sizes.items() if name in accepted}
+
+
+def check_module_arguments(factory: Any, arguments: dict[str, Any]) -> None:
+    """Refuse a user's module class or factory that asks for more arguments."""
+    if isinstance(factory, nn.Module):
+        return
+    missing = [name for name in required_arguments(factory) if name not in arguments]
+    if missing:
+        name = getattr(factory, "__name__", repr(factory))
+        raise ValueError(
+            f"module={name} needs {', '.join(map(repr, missing))}, and is given "
+            "n_features and n_components alone. Set the others in net_params, as "
+            f"{{'module__{missing[0]}': ...}}, or pass an instance."
+        )
+
+
+# What codes and rows may be made of.
+_FLOATS = (torch.float32, torch.float64)
 
 
 def check_module(module: Any, x: Tensor, unit_interval: bool = False) -> int:
@@ -389,40 +835,110 @@ def check_module(module: Any, x: Tensor, unit_interval: bool = False) -> int:
         Width of the codes.
     """
     name = type(module).__name__
-    missing = [part for part in ("encode", "decode") if not hasattr(module, part)]
+    missing = [
+        part for part in ("encode", "decode") if not callable(getattr(module, part, 0))
+    ]
     if missing:
         raise ValueError(
             "module must be a torch.nn.Module with the methods encode(x) and "
             f"decode(z); {name} lacks {' and '.join(missing)}."
         )
-    shape = tuple(x.shape)
-    step, given = "encode", shape
-    try:
-        z = module.encode(x)
-        if not isinstance(z, Tensor) or z.ndim != 2 or len(z) != len(x):
+    n_rows, n_features = x.shape
+    with torch.enable_grad():
+        z = _called(module, "encode", x.clone(), n_features)
+        good = isinstance(z, Tensor) and z.ndim == 2 and len(z) == n_rows
+        if not (good and z.shape[1] > 0 and z.dtype in _FLOATS):
             raise ValueError(
-                f"It must give a tensor of codes of shape ({shape[0]}, n_components), "
-                f"and gave {tuple(z.shape) if isinstance(z, Tensor) else type(z)}"
+                f"{name}.encode must give a tensor of codes of shape ({n_rows}, "
+                f"n_components), of dtype float32, for {n_rows} rows of X. It gave "
+                f"{_kind(z)}."
             )
-        step, given = "decode", tuple(z.shape)
-        x_hat = module.decode(z)
-    except (RuntimeError, ValueError, IndexError) as error:
-        raise ValueError(
-            f"{name}.{step} failed on a float32 input of shape {given}: {error}. X has "
-            f"{shape[1]} columns, and the module must take such rows."
-        ) from error
-    if x_hat.shape != x.shape:
+        _refuse_not_finite_output(z, f"{name}.encode")
+        x_hat = _called(module, "decode", z, n_features)
+    shape = (n_rows, n_features)
+    good = isinstance(x_hat, Tensor) and x_hat.shape == shape
+    if not (good and x_hat.dtype in _FLOATS and x_hat.layout is torch.strided):
         raise ValueError(
             f"{name}.decode must map codes of shape {tuple(z.shape)} back to rows of "
-            f"shape {shape}. It gave {tuple(x_hat.shape)}."
+            f"shape {shape}, of dtype float32. It gave {_kind(x_hat)}."
         )
+    _refuse_not_finite_output(x_hat, f"{name}.decode")
     if unit_interval and not (x_hat.min() >= 0 and x_hat.max() <= 1):
         raise ValueError(
             f"loss='binary_cross_entropy' needs reconstructions in [0, 1]: let "
             f"{name}.decode end in torch.sigmoid. It gave values from "
             f"{x_hat.min():.4g} to {x_hat.max():.4g}."
         )
+    _check_gradient(module, z, x_hat)
     return z.shape[1]
+
+
+def _called(module: Any, method: str, x: Tensor, n_features: int) -> Any:
+    """Call a method of a user's module; say what it was given if it fails."""
+    try:
+        return getattr(module, method)(x)
+    except Exception as error:
+        raise ValueError(
+            f"{type(module).__name__}.{method} failed on a float32 input of shape "
+            f"{tuple(x.shape)}: {error_in_words(error)}. X has {n_features} columns, "
+            "and the module must take such rows."
+        ) from error
+
+
+def error_in_words(error: Exception) -> str:
+    """Name the kind of an error beside its message, which may be empty."""
+    return f"{type(error).__name__}: {error}".rstrip(" :.")
+
+
+def _kind(value: Any) -> str:
+    """Describe what came in place of a tensor, or what tensor it was."""
+    if not isinstance(value, Tensor):
+        return str(type(value))
+    layout = "" if value.layout is torch.strided else f", {value.layout}"
+    return f"{tuple(value.shape)}, {value.dtype}{layout}"
+
+
+def _refuse_not_finite_output(value: Tensor, method: str) -> None:
+    n_wrong = int((~value.isfinite()).sum())
+    if n_wrong:
+        raise ValueError(
+            f"{method} must give finite values. Of rows of X, it gave {value.numel()} "
+            f"values, of which {n_wrong} are NaN or infinite."
+        )
+
+
+def _check_gradient(module: nn.Module, z: Tensor, x_hat: Tensor) -> None:
+    """Refuse a module that cannot be trained; warn if its encoder cannot."""
+    trainable = {
+        name: each for name, each in module.named_parameters() if each.requires_grad
+    }
+    if not trainable:
+        return
+    name = type(module).__name__
+    if not x_hat.requires_grad:
+        raise ValueError(
+            f"{name} cannot be trained: what decode(encode(x)) gives has no gradient. "
+            "Take detach(), torch.no_grad(), rounding and NumPy out of encode and "
+            "decode."
+        )
+    # The operations that gave the reconstruction.
+    nodes: list[Any] = [x_hat.grad_fn]
+    found: set[Any] = set()
+    while nodes:
+        node = nodes.pop()
+        if node is not None and node not in found:
+            found.add(node)
+            nodes += [before for before, _ in node.next_functions]
+    if z.grad_fn in found:
+        return
+    reached = {id(node.variable) for node in found if hasattr(node, "variable")}
+    left = [name for name, each in trainable.items() if id(each) not in reached]
+    if left:
+        warn(
+            f"{name}: no gradient goes from decode back through encode, so training "
+            f"does not change {', '.join(left)}. Take detach() and torch.no_grad() out "
+            "of the module, or set requires_grad=False for these parameters."
+        )
 
 
 def check_hidden(module: Any, x: Tensor, parameter: str = "output") -> list[int]:
@@ -431,7 +947,7 @@ def check_hidden(module: Any, x: Tensor, parameter: str = "output") -> list[int]
     `parameter` is the one that asks for them with "hidden".
     """
     name = type(module).__name__
-    if not hasattr(module, "hidden"):
+    if not callable(getattr(module, "hidden", None)):
         raise ValueError(
             f"{parameter}='hidden' needs a module with a method hidden(x) that gives a "
             f"list of activations, and {name} has none. Set {parameter}='code'."
@@ -448,7 +964,22 @@ def check_hidden(module: Any, x: Tensor, parameter: str = "output") -> list[int]
 
 def hidden_widths(module: Any, x: Tensor) -> list[int]:
     """Give the widths of the hidden activations; none if there are no such layers."""
-    return [part.shape[1] for part in module.hidden(x)]
+    parts = _called(module, "hidden", x.clone(), x.shape[1])
+    good = isinstance(parts, list | tuple) and all(
+        isinstance(part, Tensor)
+        and part.ndim == 2
+        and len(part) == len(x)
+        and part.dtype in _FLOATS
+        for part in parts
+    )
+    if not good:
+        several = isinstance(parts, list | tuple)
+        raise ValueError(
+            f"{type(module).__name__}.hidden must give a list of activations, float32 "
+            f"tensors of shape ({len(x)}, width) for {len(x)} rows of X. It gave "
+            f"{[_kind(part) for part in parts] if several else _kind(parts)}."
+        )
+    return [part.shape[1] for part in parts]
 
 
 def check_noise(net: AutoencoderNet, x: Tensor) -> None:

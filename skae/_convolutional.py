@@ -13,6 +13,7 @@ from skae import _checks as checks
 from skae._base import BaseAutoencoder
 from skae._docs import shared_docs
 from skae._fitting import FittedByTraining
+from skae._report import warn
 from skae._sklearn_compat import Interval, StrOptions
 from skae.modules import ConvolutionalAutoencoder
 from skae.modules._layers import ACTIVATIONS
@@ -156,6 +157,7 @@ class ConvAutoencoder(BaseAutoencoder):
     True
     """
 
+    _module_class = ConvolutionalAutoencoder
     _floor_name = "PCA"
 
     def __init__(
@@ -246,8 +248,8 @@ class ConvAutoencoder(BaseAutoencoder):
         return module.image_shape
 
     def _as_table(self, X: Any, *, reset: bool) -> Any:
-        if isinstance(X, list | tuple) and len(X) > 0 and np.ndim(X[0]) in (2, 3):
-            X = np.asarray(X)
+        if isinstance(X, list | tuple) and len(X) > 0:
+            X = _stacked(X)
         are_images = getattr(X, "ndim", 2) in (3, 4)
         shape = tuple(X.shape[1:]) if are_images else None
         if reset:
@@ -266,10 +268,8 @@ class ConvAutoencoder(BaseAutoencoder):
             )
         return X.reshape(len(X), math.prod(shape))
 
-    def _as_given(self, rows: np.ndarray) -> np.ndarray:
-        if self._shape_given is None:
-            return rows
-        return rows.reshape(len(rows), *self._shape_given)
+    def _shape_of_row(self) -> tuple[int, ...]:
+        return self._shape_given or super()._shape_of_row()
 
     def _image_shape(self, n_features: int, told: Any) -> tuple[int, ...]:
         """Shape of the images that rows with so many columns are, as `told` has it."""
@@ -279,15 +279,13 @@ class ConvAutoencoder(BaseAutoencoder):
         if shape is None:
             side = math.isqrt(n_features)
             return (side, side) if side**2 == n_features else (1, n_features)
-        good = len(shape) in (2, 3) and all(
-            isinstance(size, Integral) and int(size) > 0 for size in shape
-        )
-        if not good:
+        sizes = checks.whole_numbers(shape)
+        if sizes is None or len(sizes) not in (2, 3):
             raise ValueError(
                 "image_shape must be (height, width) or (height, width, n_channels), "
                 f"positive integers, or None. Got {told!r}."
             )
-        shape = tuple(int(size) for size in shape)
+        shape = tuple(sizes)
         if math.prod(shape) != n_features:
             raise ValueError(
                 f"image_shape={shape} makes {math.prod(shape)} values; X has "
@@ -329,8 +327,18 @@ class ConvAutoencoder(BaseAutoencoder):
                 f"{self.kernel_size}. Use {self.kernel_size - 1} or "
                 f"{self.kernel_size + 1}."
             )
-        return ConvolutionalAutoencoder, {
-            "image_shape": self._image_shape(X.shape[1], self.image_shape),
+        image_shape = self._image_shape(X.shape[1], self.image_shape)
+        if len(image_shape) == 3 and image_shape[0] in (1, 3) and image_shape[2] > 4:
+            height, width, n_channels = image_shape
+            warn(
+                f"X has images of {height} x {width} pixels with {n_channels} "
+                "channels. If they are of shape (n_channels, height, width), as those "
+                "of PyTorch, put the channels last: pass X.transpose(0, 2, 3, 1), or "
+                f"X.reshape(-1, {height}, {width}, {n_channels}).transpose(0, 2, 3, 1) "
+                "of a table.",
+            )
+        return self._module_class, {
+            "image_shape": image_shape,
             "n_components": int(self.n_components),
             "n_filters": n_filters,
             "kernel_size": int(self.kernel_size),
@@ -350,8 +358,7 @@ class ConvAutoencoder(BaseAutoencoder):
     ) -> None:
         if self._uses_logits():
             return
-        columns = standardize(net.plain_module_, X, sample_weight)
-        checks.check_offset(columns.mean, columns.scale)
+        standardize(net.plain_module_, X, sample_weight)
 
     def _set_floor(
         self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
@@ -362,6 +369,21 @@ class ConvAutoencoder(BaseAutoencoder):
         module.become_linear(
             torch.as_tensor(start.encoder_weight), torch.as_tensor(start.decoder_weight)
         )
+
+
+def _stacked(images: Sequence[Any]) -> Any:
+    """Give a list of images as one array; rows of a table, as they are."""
+    arrays = [np.asarray(image) for image in images]
+    shapes = {array.shape for array in arrays}
+    if not any(len(shape) in (2, 3) for shape in shapes):
+        return images
+    if len(shapes) > 1:
+        raise ValueError(
+            "All images must be of one shape, (height, width) or (height, width, "
+            f"n_channels). Got images of the shapes {sorted(shapes)}: crop them, or "
+            "make them one size."
+        )
+    return np.stack(arrays)
 
 
 def _with_channels(shape: Sequence[int]) -> tuple[int, ...]:

@@ -1,28 +1,39 @@
 """The denoising autoencoder."""
 
+from collections.abc import Callable
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import nn
 
 from skae import _checks as checks
 from skae._dense import BaseDenseAutoencoder
 from skae._docs import shared_docs
-from skae._sklearn_compat import Interval, StrOptions
+from skae._report import warn
+from skae._sklearn_compat import Interval, StrOptions, fit_context
 from skae._tasks import FitTasks
 from skae.noise import NOISES, Noise
 from skae.training import (
     AutoencoderNet,
     Columns,
+    LargeTable,
     LinearStart,
+    Pairs,
     Rows,
+    Run,
     Table,
+    count_distinct,
     denoising_start,
     float_tensor,
     full_width,
+    inputs_of,
+    paired_start,
     recipe,
+    standardize,
+    start_statistics,
 )
 
 
@@ -51,12 +62,15 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
         is the number of distinct rows if these are fewer. The linear path then stays
         at its start, and only the nonlinear layers are trained.
 
-    noise : {"dropout", "gaussian", "masking", "salt_and_pepper", "swap"}, \
-            torch.nn.Module, or list of these, default="gaussian"
+    noise : {"auto", "dropout", "gaussian", "masking", "salt_and_pepper", "swap"}, \
+            torch.nn.Module, or list of these, default="auto"
         What makes rows noisy: the name of a noise, an instance from :mod:`skae.noise`
         or any module that takes rows and gives noisy ones in training mode. A list
-        applies several in turn. An instance is copied. With any of them, `optimizer`
-        may not be "lbfgs", which needs the same loss each time it asks for it.
+        applies several in turn. An instance is copied. "auto" is "gaussian" if `fit`
+        is given clean rows alone, and no noise if it is given pairs of noisy and clean
+        rows. Any other value makes the noisy rows of pairs noisier. With noise,
+        `optimizer` may not be "lbfgs", which needs the same loss each time it asks
+        for it.
 
     noise_level : float, (float, float) or "auto", default="auto"
         Level of the noise given by name. "gaussian": standard deviation in units of
@@ -64,13 +78,15 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
         standardised columns is 0.5. All others: probability of an entry to be
         corrupted, in [0, 1). Of a pair ``(low, high)``, each row draws its own level
         in between: for noise of unknown strength. "auto" is 0.5 for "gaussian", 0.3 for
-        "masking" and "dropout", 0.15 for "swap", 0.1 for "salt_and_pepper".
+        "masking" and "dropout", 0.15 for "swap", 0.1 for "salt_and_pepper". Not used
+        where ``noise="auto"`` makes none.
 
     emphasis : (float, float) or None, default=None
         Weights in the loss of entries that are corrupted and of entries that are not
         [1]_, for noise that leaves entries as they are. An entry whose value did not
         change, as a zero that was masked, counts as not corrupted. None weights all
-        the same.
+        the same. In pairs of rows, an entry is corrupted if the noisy row differs from
+        the clean one there.
 
     hidden_layer_sizes : int or sequence of int, default=(256, 256)
         Widths of the encoder's hidden layers, from input to code; the decoder has
@@ -108,9 +124,11 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
     weight_decay : float or "auto", default="auto"
         Weight decay of the optimizer: an L2 penalty for "adam" and "sgd", decoupled
         for "adamw" and "muon". "auto" draws the hidden layers towards zero, so the
-        denoiser towards the linear one: ``(25 * n_features / n_samples) ** 2``, and
-        not more than 2. It is 0 with another optimizer, without a linear path that
-        stays at its start, and in `partial_fit`.
+        denoiser towards the linear one: ``(25 * n_features / n_samples) ** 2``, where
+        copies of a row are one sample, and not more than 2; for pairs of rows, whose
+        noise is drawn once, four times as much, and not more than 6. It is 0 with
+        another optimizer, without a linear path that stays at its start, and in
+        `partial_fit`.
 
     {parameters}
 
@@ -176,7 +194,7 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
         self,
         n_components: int | None = None,
         *,
-        noise: Any = "gaussian",
+        noise: Any = "auto",
         noise_level: Any = "auto",
         emphasis: tuple[float, float] | None = None,
         hidden_layer_sizes: Any = (256, 256),
@@ -239,7 +257,7 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseDenseAutoencoder._parameter_constraints,
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
-        "noise": [StrOptions(set(NOISES)), nn.Module, list],
+        "noise": [StrOptions({"auto", *NOISES}), nn.Module, list],
         "noise_level": [
             Interval(Real, 0, None, closed="left"),
             tuple,
@@ -254,11 +272,208 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
         "module": [callable, None],
     }
 
-    def _noise(self) -> Noise:
-        return self._noise_asked_for()
+    # Rows in pairs
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
+        """Train the denoiser on rows that it makes noisy itself, or on pairs of rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows: clean ones, or the noisy ones of pairs. Of a table that would
+            take more than 512 MiB as float32 (of a sparse matrix, 64 MiB), no dense
+            copy is made: it is read block by block, and may be a memory-mapped file
+            larger than memory.
+
+        y : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+            The clean rows, in the same order, that the decoder is to give of the rows
+            of `X`; or other rows with a column for each of `X`. Values equal to those
+            of `X` are as None: then `X` is clean. A `y` of another shape is ignored, as
+            pipelines pass class labels and targets to all their steps; a warning says
+            so if it has two columns or more.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows: in the loss, in the centring and in the start. Weight
+            2 counts as the row twice, weight 0 as the row left out.
+
+        X_val : array-like of shape (n_val, n_features), default=None
+            Validation rows. All rows of `X` then train, whatever
+            `validation_fraction` says. Of a large table, a sample is taken. For `X_val`
+            to pass through the steps of a pipeline, name it in the pipeline's
+            `transform_input`.
+
+        y_val : array-like of shape (n_val, n_features), default=None
+            The clean rows of `X_val`. Needed with `X_val` if `y` has those of `X`.
+
+        groups : array-like of shape (n_samples,), default=None
+            Labels of groups, such as patients, or recordings that windows are cut
+            from. No group is on both sides when rows are held out. None keeps copies
+            of a row together, and pairs with the same clean row. Not used with `X_val`,
+            or without a `validation_fraction`.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid, or does not fit `X`. An estimator that was
+            fitted before stays as it was.
+        """
+        return self._fit(X, y, sample_weight, X_val, groups, y_val)
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Train for one pass over the given rows, going on from the present state.
+
+        The first call starts as `fit` does, from the rows of that call. All calls
+        share one optimizer, at a constant learning rate; of the parameters, only a
+        number set for `lr` is looked at again. There are no validation rows: the last
+        state is the one kept.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        y : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+            The clean rows, as in `fit`. With ``noise="auto"``, either all calls have
+            them or none.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the loss, and in the start of the first call.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+        """
+        return self._partial_fit(X, y, sample_weight)
+
+    def score(
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return the R² of the reconstruction, weighted by the variance of the columns.
+
+        One minus the squared error over the total variance, of `X` or of `y`. It is
+        what :class:`~sklearn.model_selection.GridSearchCV` maximises.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, clean or noisy.
+
+        y : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+            The clean rows, which the reconstructions are compared with. Without it, or
+            with a `y` of another shape, they are compared with `X`.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            At most 1; 0 for the reconstruction of every row by the mean row.
+        """
+        rows, targets = self._check_new_rows(X), None
+        if checks.same_shape(X, y):
+            targets = checks.check_targets(self, y, rows)
+        return self._r2(rows, sample_weight, targets)
+
+    def _check_table(self, X: Any, y: Any, *, reset: bool) -> Any:
+        # What goes on from pairs may have some that are without noise.
+        goes_on = not reset and self._is_fitted_to_pairs()
+        pairs = checks.same_shape(X, y) and (goes_on or not checks.same_rows(X, y))
+        table = self._check_X(X, reset=reset, is_target=not pairs)
+        self._fitted_to_pairs = pairs
+        if pairs:
+            return self._with_targets(table, y)
+        shape = checks.shape_of(y)
+        if len(shape) > 1 and shape != table.shape and shape[1:] != (1,):
+            if shape[1:] == table.shape[1:]:
+                raise ValueError(
+                    "y must have a clean row for each row of X, in the same order. "
+                    f"Got {shape[0]} rows in y and {len(table)} in X."
+                )
+            warn(
+                f"{type(self).__name__} ignores y, of shape {shape}: only a y of the "
+                f"shape of X, {table.shape}, is taken for the clean rows that the "
+                "decoder is to give."
+            )
+        return table
+
+    def _check_goes_on(self, net: AutoencoderNet, X: Any) -> None:
+        if self.noise != "auto" or (net.noise_ is None) == isinstance(X, Pairs):
+            return
+        if net.noise_ is None:
+            raise ValueError(
+                "The earlier calls had y, the clean rows, and no noise was made: give "
+                "a y of the shape of X in each call of partial_fit."
+            )
+        raise ValueError(
+            "The earlier calls had no y of the shape of X, and noise was made in its "
+            "place. Leave y out; or train on pairs of rows by fit, with "
+            "warm_start=True if it is to go on from the present state."
+        )
+
+    def _check_validation_rows(self, X: Any, y: Any) -> Any:
+        pairs = self._fitted_to_pairs
+        if (X is None or not pairs) and y is not None:
+            raise ValueError(
+                "y_val is for the clean rows of X_val, where y has those of X: give "
+                "all of X_val, y_val and y, or leave y_val out."
+            )
+        if X is None:
+            return None
+        with checks.naming("X_val"):
+            table = self._check_X(X, name="X_val", reset=False, is_target=not pairs)
+        if not pairs:
+            return table
+        if y is None:
+            raise ValueError(
+                "y has the clean rows of X, and those of X_val are needed, too: give "
+                "them as y_val."
+            )
+        return self._with_targets(table, y, name="y_val")
+
+    def _with_targets(self, table: Table, y: Any, name: str = "y") -> Pairs:
+        targets = checks.check_targets(
+            self,
+            y,
+            table,
+            name=name,
+            unit_interval=self.loss == "binary_cross_entropy",
+        )
+        return Pairs(table, targets)
+
+    def _is_fitted_to_pairs(self) -> bool:
+        # A file may be from before there were pairs.
+        return getattr(self, "_fitted_to_pairs", False)
+
+    # What training is to be
+
+    def _noise(self) -> Noise | None:
+        return self._noise_asked_for() if self._denoises() else None
 
     def _denoises(self) -> bool:
-        return True
+        return self.noise != "auto" or not self._is_fitted_to_pairs()
 
     def _weight_decay(
         self, X: Table, module_arguments: dict[str, Any], stream: bool
@@ -275,30 +490,53 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
             or stream
         ):
             return 0.0
-        return recipe.weight_decay(self.optimizer, *X.shape)
+        # Of a large table, there are enough rows whatever their copies.
+        large = isinstance(inputs_of(X), LargeTable)
+        return recipe.weight_decay(
+            self.optimizer,
+            len(X) if large else count_distinct(X),
+            X.shape[1],
+            drawn_once=not self._denoises(),
+        )
 
     def _net_options(self) -> dict[str, Any]:
         return {"emphasis": self.emphasis}
 
-    def _fit_noise(
-        self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
-    ) -> None:
-        super()._fit_noise(net, X, sample_weight)
-        if self.emphasis is not None:
-            checks.check_emphasis(self.emphasis, self.loss, net.noise_)
+    def _store(self, net: AutoencoderNet, result: Run) -> None:
+        super()._store(net, result)
+        if not self._denoises():
+            # Pairs are validated on as they are.
+            self.clean_validation_loss_curve_ = list(result.validation_loss_curve)
 
-    def _code_size(self, X: Table) -> int:
-        return full_width(X) if self.n_components is None else int(self.n_components)
+    def _fit_noise(
+        self, net: AutoencoderNet, X: Any, sample_weight: np.ndarray | None
+    ) -> None:
+        if net.noise_ is not None:
+            super()._fit_noise(net, inputs_of(X), sample_weight)
+        if self.emphasis is not None:
+            checks.check_emphasis(self.emphasis, net.criterion_, net.noise_)
+
+    def _code_size(self, X: Any) -> int:
+        return (
+            full_width(inputs_of(X))
+            if self.n_components is None
+            else int(self.n_components)
+        )
 
     def _module_factory(
-        self, X: Table, stream: bool = False
+        self, X: Any, stream: bool = False
     ) -> tuple[Any, dict[str, Any]]:
         factory, arguments = super()._module_factory(X, stream)
         if self.module is None:
             # At full width there is nothing to gain but the noise of small tables;
             # unless that of the start is to be mended by the rows of a stream.
-            narrow = arguments["n_components"] < full_width(X)
+            narrow = arguments["n_components"] < full_width(inputs_of(X))
             arguments["train_linear_path"] = narrow or (stream and len(X) < X.shape[1])
+            if self.warm_start and hasattr(self, "net_"):  # to go on with what there is
+                output_units = getattr(self.module_, "output_units", False)
+            else:
+                output_units = isinstance(X, Pairs)
+            arguments["output_units"] = output_units
         return factory, arguments
 
     def _pretrain(
@@ -312,6 +550,35 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
             or self.emphasis is not None
         )
 
+    def _start(
+        self, net: AutoencoderNet, X: Any, sample_weight: np.ndarray | None
+    ) -> None:
+        if not isinstance(X, Pairs):
+            super()._start(net, X, sample_weight)
+            return
+        if self.module is not None:
+            return
+        module = net.plain_module_
+        columns = standardize(module, X.inputs, sample_weight)
+        if self._uses_logits():
+            return
+        targets = start_statistics(X.targets, sample_weight)
+        module.standardize_output(
+            torch.as_tensor(targets.mean), torch.tensor(targets.scale)
+        )
+        if self._start_is_floor():
+            start = paired_start(
+                X,
+                columns.mean,
+                targets.scale / columns.scale,
+                self.n_components_,
+                None if net.noise_ is None else self._corrupt(net),
+                sample_weight,
+                self._rng,
+                tied=self.tied_weights,
+            )
+            module.start_linear(*map(torch.as_tensor, start))
+
     def _linear_start(
         self,
         net: AutoencoderNet,
@@ -319,19 +586,23 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
         columns: Columns,
         sample_weight: np.ndarray | None,
     ) -> LinearStart:
+        return denoising_start(
+            X,
+            columns,
+            self.n_components_,
+            net.noise_,
+            self._corrupt(net),
+            sample_weight,
+            self._rng,
+            tied=self.tied_weights,
+        )
+
+    def _corrupt(self, net: AutoencoderNet) -> Callable[[np.ndarray], np.ndarray]:
+        """Return a function that makes rows noisy by the net's noise."""
         generator = torch.Generator(net.device).manual_seed(self._seed())
 
         def corrupt(X: np.ndarray) -> np.ndarray:
             rows = float_tensor(X, net.device, copy=True)
             return net.corrupt(rows, generator).cpu().numpy()
 
-        return denoising_start(
-            X,
-            columns,
-            self.n_components_,
-            net.noise_,
-            corrupt,
-            sample_weight,
-            self._rng,
-            tied=self.tied_weights,
-        )
+        return corrupt

@@ -13,7 +13,7 @@ from skae._fitting import FittedByTraining
 from skae._sklearn_compat import Interval, StrOptions
 from skae.modules import DenseAutoencoder
 from skae.modules._layers import ACTIVATIONS, INITIALIZERS, linear_weights
-from skae.noise import GaussianNoise, Noise, make_noise
+from skae.noise import GaussianNoise, Noise, draws_globally, make_noise
 from skae.training import (
     AutoencoderNet,
     Columns,
@@ -33,6 +33,7 @@ class BaseDenseAutoencoder(BaseAutoencoder):
     A subclass overrides `_linear_start`.
     """
 
+    _module_class = DenseAutoencoder
     # The value of `init` for the start that `_linear_start` gives.
     _linear_init: ClassVar[str]
 
@@ -117,7 +118,7 @@ class BaseDenseAutoencoder(BaseAutoencoder):
             return self.module, checks.module_arguments(
                 self.module, X.shape[1], n_components
             )
-        return DenseAutoencoder, {
+        return self._module_class, {
             "n_features": X.shape[1],
             "n_components": n_components,
             "hidden_layer_sizes": self._hidden_widths(),
@@ -134,7 +135,6 @@ class BaseDenseAutoencoder(BaseAutoencoder):
         if self.module is not None or self._uses_logits():
             return
         columns = standardize(net.plain_module_, X, sample_weight)
-        checks.check_offset(columns.mean, columns.scale)
         if self._start_is_floor():
             start = self._linear_start(net, X, columns, sample_weight)
             net.plain_module_.start_linear(*map(torch.as_tensor, start))
@@ -145,7 +145,8 @@ class BaseDenseAutoencoder(BaseAutoencoder):
                 "optimizer='lbfgs' needs the same loss each time it asks for it, and "
                 "noise is drawn anew each time. Use another optimizer."
             )
-        return make_noise(self.noise, self.noise_level)
+        noise = "gaussian" if self.noise == "auto" else self.noise
+        return make_noise(noise, self.noise_level)
 
     def _fit_noise(
         self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
@@ -155,7 +156,8 @@ class BaseDenseAutoencoder(BaseAutoencoder):
         columns = start_statistics(X, sample_weight)
         X, _ = dense_rows(X, sample_weight)
         with net.guarded():
-            net.noise_.fit(float_tensor(X), *map(torch.as_tensor, columns))
+            rows = float_tensor(X, copy=draws_globally(net.noise_))
+            net.noise_.fit(rows, *map(torch.as_tensor, columns))
         checks.check_noise(net, float_tensor(X[:2], net.device, copy=True))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from sklearn import config_context
 from sklearn.decomposition import PCA
 from sklearn.model_selection import KFold
 from sklearn.neighbors import NearestNeighbors
@@ -17,9 +18,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae import _checks as checks
 from skae._base import OUTPUTS, BaseAutoencoder
+from skae._denoising import DenoisingAutoencoder
 from skae._inference import in_evaluation
 from skae._sklearn_compat import safe_indexing
-from skae.training import Rows, fill_ends, float_tensor, n_rows_in
+from skae.training import Rows, fill_ends, float_tensor, n_rows_in, own_modes
 
 # Means over so many rows are known to about 1 %; more would only take longer.
 _MAX_ROWS = 10_000
@@ -183,7 +185,8 @@ def diagnose(
 
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         At least 20 rows, better such as `fit` has not seen. Those of a denoiser are
-        clean: it is given them with its own noise.
+        clean: it is given them with its own noise. One that was fitted to pairs of
+        noisy and clean rows has none, and is refused.
 
     X_train : {array-like, sparse matrix} of shape (n_train, n_features), default=None
         The rows that `fit` was given, to compare with. Without them overfitting is not
@@ -255,10 +258,18 @@ def diagnose(
             "the steps before give them: diagnose(pipe[-1], pipe[:-1].transform(X))."
         )
     check_is_fitted(estimator)
-    evidence = _Evidence(estimator, X, X_train)
-    outcomes = {rule.__name__.lstrip("_"): rule(evidence) for rule in _RULES}
+    if isinstance(estimator, DenoisingAutoencoder) and not estimator._denoises():
+        raise ValueError(
+            "diagnose compares reconstructions with X itself, and this "
+            "DenoisingAutoencoder was fitted to pairs of noisy and clean rows. Look at "
+            "score(X_noisy, X_clean) and at plotting.LossCurveDisplay."
+        )
+    with own_modes():
+        evidence = _Evidence(estimator, X, X_train)
+        outcomes = {rule.__name__.lstrip("_"): rule(evidence) for rule in _RULES}
+        title = evidence.title()
     return Diagnosis(
-        evidence.title(),
+        title,
         {name: each for name, each in outcomes.items() if isinstance(each, Finding)},
         {name: each for name, each in outcomes.items() if isinstance(each, str)},
         len(_RULES),
@@ -348,7 +359,8 @@ class _Evidence:
         given = fill_ends(self.X_given)
         for rows, part in splits:
             size = min(self.estimator.n_components_, *rows.shape)
-            pca = PCA(size, random_state=0).fit(rows)
+            with config_context(array_api_dispatch=False):
+                pca = PCA(size, random_state=0).fit(rows)
             X_hat = pca.inverse_transform(pca.transform(given[part]))
             total += float(_squares(self.rows[part], X_hat).sum())
         return total / self.n_values
@@ -359,6 +371,7 @@ class _Evidence:
 
 def _sample(estimator: Any, X: Any) -> np.ndarray:
     """Give checked rows in random order, or a sample if they are many."""
+    X = estimator._plain(X)
     n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
     n_columns = estimator.n_features_in_
     size = min(n_rows, _MAX_ROWS, max(_MIN_ROWS, n_rows_in(_BYTES, n_columns)))

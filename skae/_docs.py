@@ -35,7 +35,8 @@ skorch.callbacks.LRScheduler, default="auto"
     falls to zero (Smith and Topin, 2018, arXiv:1708.07120); "cosine" falls to zero;
     None keeps it. A callable makes a torch scheduler from an optimizer, as
     ``functools.partial(StepLR, step_size=10)`` does, and that is stepped after each
-    epoch. "auto" is "one_cycle", and None for "lbfgs".
+    epoch. "auto" is "one_cycle", and None for "lbfgs" and where `callbacks` has an
+    LRScheduler.
 
 max_epochs : int or "auto", default="auto"
     Passes over the training rows. "auto" makes about 2,000 steps, whatever the

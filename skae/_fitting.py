@@ -12,49 +12,56 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.random import sample_without_replacement
 from skorch.callbacks import Callback, PrintLog
 from torch import nn
 
 from skae import _checks as checks
+from skae._inputs import plain
 from skae._report import report, unchanged_on_error, warn
 from skae._sklearn_compat import (
     HasMethods,
     Interval,
     StrOptions,
-    check_sample_weight,
     fit_context,
 )
 from skae._tasks import CallbackSupportMixin, FitTasks
 from skae.losses import LOSSES
 from skae.noise import Noise, draws_globally
 from skae.training import (
+    MIN_VALIDATION_ROWS,
     AutoencoderNet,
     LargeTable,
+    Pairs,
     ProgressBar,
     Rows,
     Run,
+    Split,
+    StreamedRows,
     Table,
+    count_distinct,
     dense_rows,
     device_rows,
+    distinct_with_weights,
     float_tensor,
+    has_schedule,
+    hold_out,
+    inputs_of,
     is_better,
-    n_rows_in,
+    own_modes,
     private_generator,
     recipe,
     run,
     schedule_callbacks,
-    spread_sample,
+    share_in,
+    show,
     take_rows,
     threads_for,
 )
 
-# Fewer rows cannot tell an improvement on the start from luck.
-_MIN_VALIDATION_ROWS = 10
+# Fewer rows say little of centre and scale.
+_MIN_FIRST_ROWS = 30
 # With fewer noisy rows, the draw of the noise would decide.
 _MIN_NOISY_ROWS = 512
-# Validation rows are kept in memory: of a larger table, a smaller share of the rows.
-_VALIDATION_BYTES = 2**27
 
 
 class FittedByTraining(CallbackSupportMixin, BaseEstimator):
@@ -100,6 +107,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
     loss_curve_: list[float]
     validation_loss_curve_: list[float]
     clean_validation_loss_curve_: list[float]
+    n_features_in_: int
 
     # What an estimator without these parameters has.
     module: Any = None
@@ -108,6 +116,8 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
     # What a subclass decides
 
     _net_class: ClassVar[type[AutoencoderNet]] = AutoencoderNet
+    # The network, unless `module` is another one.
+    _module_class: ClassVar[type[nn.Module]]
 
     @abstractmethod
     def _module_factory(
@@ -158,15 +168,13 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         """Whether the start is kept unless training improves on it significantly."""
         return False
 
-    def _start_name(self) -> str | None:
-        """Name of what the first entry of `validation_loss_curve_` is the loss of."""
-        # A fit that went on from an earlier one started at that.
-        if self._start_is_floor() and not self.warm_start:
-            return self._closed_form_name
-        return None
-
     # What the start is, where that has a name, such as "PCA".
     _closed_form_name: str | None = None
+
+    # What `validation_loss_curve_` begins with, if that has a name, and the state that
+    # is kept if `best_epoch_` is 0.
+    _start_name: str | None
+    _epoch_0: str
 
     # A state other than the start that is kept unless training beats it, in words for
     # messages, such as "PCA". A class that has one overrides the two methods below.
@@ -189,9 +197,13 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         """
         return X
 
+    def _shape_of_row(self) -> tuple[int, ...]:
+        """Shape of a row, as `fit` was given it: that of an image, for instance."""
+        return (self.n_features_in_,)
+
     def _as_given(self, rows: np.ndarray) -> np.ndarray:
         """Give rows the shape of those that `fit` was given."""
-        return rows
+        return rows.reshape(len(rows), *self._shape_of_row())
 
     def _n_channels(self) -> int | None:
         """Values in a step, where rows are series that may end in NaN; else None."""
@@ -211,6 +223,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         sample_weight: ArrayLike | None = None,
         *,
         X_val: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
     ) -> Self:
         """Train the autoencoder.
 
@@ -222,7 +235,8 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             and may be a memory-mapped file larger than memory.
 
         y : None
-            Ignored.
+            Ignored. A warning says so if it has the shape of `X` and other values:
+            :class:`DenoisingAutoencoder` is for such pairs of rows.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows: in the loss, in the centring and in the start. Weight
@@ -233,6 +247,12 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             `validation_fraction` says. Of a large table, a sample is taken. For `X_val`
             to pass through the steps of a pipeline, name it in the pipeline's
             `transform_input`.
+
+        groups : array-like of shape (n_samples,), default=None
+            Labels of groups, such as patients, or recordings that windows are cut
+            from. No group is on both sides when rows are held out. None is for rows
+            that know nothing of each other; copies of a row are kept together in any
+            case. Not used with `X_val`, or without a `validation_fraction`.
 
         Returns
         -------
@@ -245,13 +265,26 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             If a parameter is not valid, or does not fit `X`. An estimator that was
             fitted before stays as it was.
         """
+        return self._fit(X, y, sample_weight, X_val, groups)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        X_val: Any,
+        groups: Any,
+        y_val: Any = None,
+    ) -> Self:
         tasks = FitTasks(self, X, X if y is None else y, sample_weight)
-        with unchanged_on_error(self):
+        with own_modes(), unchanged_on_error(self):
             warm = self.warm_start and hasattr(self, "net_")
-            table, sample_weight = self._check_rows(X, sample_weight, reset=not warm)
-            table_val = None
-            if X_val is not None:
-                table_val = self._check_X(X_val, name="X_val", reset=False)
+            table, sample_weight, groups = self._check_rows(
+                X, y, sample_weight, groups, reset=not warm
+            )
+            self._set_weight_unit(sample_weight)
+            sample_weight = self._in_weight_units(table, sample_weight)
+            table_val = self._check_validation_rows(X_val, y_val)
             if not warm:
                 self._begin_anew()
             net = self._make_net(table)
@@ -259,7 +292,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
                 self._take_over_state(net)
             with threads_for(net):
                 result, n_epochs = self._fit_net(
-                    net, table, sample_weight, table_val, warm, tasks
+                    net, table, sample_weight, groups, table_val, warm, tasks
                 )
                 self._describe(net, table, sample_weight)
             self._store(net, result)
@@ -273,7 +306,10 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
     ) -> Self:
         """Train for one pass over the given rows, going on from the present state.
 
-        The first call starts as `fit` does, from the rows of that call. All calls
+        The first call starts as `fit` does, from the rows of that call: centre, scale,
+        start and unit of the loss stay as they are then. So let these rows be many, and
+        typical of all; a warning says so if they are fewer than 30, or than
+        `n_components`, or all the same. All calls
         share one optimizer, at a constant learning rate; of the parameters, only a
         number set for `lr` is looked at again. There are no validation rows: the last
         state is the one kept.
@@ -287,38 +323,60 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             Ignored.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows in the loss, and in the start of the first call.
+            Weights of the rows in the loss, and in the start of the first call. They
+            compare across calls: a row of weight 2 counts twice as much as a row of
+            weight 1, or without a weight, in another call. What the weights of all
+            calls, and of an earlier `fit`, are multiplied by changes nothing.
 
         Returns
         -------
         self : object
             Fitted estimator.
         """
+        return self._partial_fit(X, y, sample_weight)
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
         tasks = FitTasks(self, X, X if y is None else y, sample_weight)
-        with unchanged_on_error(self):
+        with own_modes(), unchanged_on_error(self):
             first = not hasattr(self, "net_")
-            table, sample_weight = self._check_rows(X, sample_weight, reset=first)
+            table, sample_weight, _ = self._check_rows(X, y, sample_weight, reset=first)
             if first:
+                self._set_weight_unit(sample_weight)
                 self._begin_anew()
                 net = self._make_net(table, stream=True)
+                self._warn_of_few_first_rows(table)
                 curve = []
             else:
                 net, curve = self.net_, self.loss_curve_
+                self._check_goes_on(net, table)
                 if self._learning_rate() != "auto":
                     net.set_lr(self._lr())
+            start = self._name_start(warm=not first)
+            sample_weight = self._in_weight_units(table, sample_weight)
             rows = self._rows(net, table, sample_weight)
             epochs_before = 0 if first else self.best_epoch_
             with threads_for(net), net.lending(rows):
                 if first:
                     self._fit_noise(net, table, sample_weight)
                     self._start(net, table, sample_weight)
+                    self._check_offset(net)
                     net.set_loss_unit(rows)
                 go_on = not first or self._pretrain(net, rows, None, tasks)
                 n_epochs = int(go_on)
                 # An estimator after the epoch is the one after the whole call.
                 watcher = tasks.epochs(n_epochs, None, "all layers")
-                result = run(net, rows, None, n_epochs=n_epochs, watcher=watcher)
+                result = run(
+                    net,
+                    rows,
+                    None,
+                    n_epochs=n_epochs,
+                    callbacks=self._step_callbacks(),
+                    watcher=watcher,
+                )._replace(start=start)
                 self._describe(net, table, sample_weight)
+            if sample_weight is not None:
+                # The weights decide how much the rows count, not what the loss is.
+                result = result.in_units(float(sample_weight.mean()))
             self._store(net, result)
             self.loss_curve_ = curve + result.loss_curve
             self.n_iter_ = len(self.loss_curve_)
@@ -332,19 +390,22 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         net: AutoencoderNet,
         X: Table,
         sample_weight: np.ndarray | None,
-        X_val: Table | None,
+        groups: np.ndarray | None,
+        X_val: Any,
         warm: bool,
         tasks: FitTasks,
     ) -> tuple[Run, int]:
         """Hold out, start, train, and decide which state is kept."""
         floor = self._has_floor()
-        X_train, weight, X_val, weight_val = self._split(X, sample_weight, X_val, floor)
+        start = self._name_start(warm)
+        split = self._split(X, sample_weight, groups, X_val, floor)
+        X_train, weight, X_val = split.X, split.weight, split.X_val
         too_few = floor and X_val is None and self.validation_fraction is not None
         if self.early_stopping and X_val is None and not too_few:
             raise ValueError(
                 "early_stopping=True needs validation rows, and there are none: pass "
                 "X_val to fit, or set validation_fraction so that it leaves some of "
-                f"the {len(X)} rows of X."
+                f"the {self._count(X)} of X."
             )
 
         train = self._rows(net, X_train, weight)
@@ -353,21 +414,25 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             self._fit_noise(net, X_train, weight)
             if not warm:
                 self._start(net, X_train, weight)
+                self._check_offset(net)
             if too_few:
                 if not (warm or self._start_is_floor()):
                     self._set_floor(net, X, sample_weight)
                     self._warn_of_floor(
-                        f"X has {len(X)} rows, too few to hold out "
-                        f"{_MIN_VALIDATION_ROWS} of them, which it takes to tell "
+                        f"X has {self._count(X)}, too few to hold out "
+                        f"{MIN_VALIDATION_ROWS} of them, which it takes to tell "
                         "whether training is of use"
                     )
+                if not warm:
+                    start = self._floor_in_words()
                 rows = self._validation_rows(net, X_train, weight)
                 loss = net.mean_loss(rows)
-                return Run([], [], best_epoch=0, best_loss=loss, start_kept=True), 0
+                return Run([], [], best_epoch=0, best_loss=loss, start=start), 0
             valid = clean = None
             if X_val is not None:
-                valid = self._validation_rows(net, X_val, weight_val)
-                clean = self._rows(net, X_val, weight_val) if self._denoises() else None
+                valid = self._validation_rows(net, X_val, split.weight_val)
+                if self._denoises():
+                    clean = self._rows(net, X_val, split.weight_val)
             start_losses = None
             if valid is not None:
                 start_losses = self._losses_to_beat(net, valid, X_train, weight, warm)
@@ -389,7 +454,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
                     ),
                     "all layers",
                 ),
-            )
+            )._replace(start=start)
             if not floor or X_val is None or valid is None or start_losses is None:
                 return result, n_epochs
 
@@ -399,14 +464,12 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
                 else:
                     self._set_floor(net, X, sample_weight)
 
-            if not self._keep_better(
-                net, valid, len(X_val), weight_val, start_losses, restart
-            ):
+            if not self._keep_better(net, valid, split, start_losses, restart):
                 start_loss = valid.average(start_losses)
-                result = result._replace(
-                    best_epoch=0, best_loss=start_loss, start_kept=True
-                )
+                result = result._replace(best_epoch=0, best_loss=start_loss)
                 if not warm:
+                    result = result._replace(start=self._floor_in_words())
+                if not (warm or self._start_is_floor()):
                     self._warn_of_floor(
                         f"in {len(result.loss_curve)} epochs, training did not beat "
                         f"{self._floor_name} with as many components on held-out rows"
@@ -430,10 +493,47 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         net.plain_module_.load_state_dict(start)
         return losses
 
+    def _name_start(self, warm: bool) -> str:
+        self._start_name = None
+        if warm:
+            self._start_name = "the earlier fit"
+        elif self._start_is_floor():
+            self._start_name = self._closed_form_name
+        return self._start_name or "the start"
+
+    def _floor_in_words(self) -> str:
+        name = self._closed_form_name if self._start_is_floor() else None
+        return name or self._floor_name
+
+    def _check_offset(self, net: AutoencoderNet) -> None:
+        if self._own_module():
+            return
+        module = net.plain_module_
+        checks.check_offset(module.mean, module.scale)
+        if hasattr(module, "output_mean"):
+            checks.check_offset(module.output_mean, module.output_scale, "y")
+
+    def _warn_of_few_first_rows(self, X: Table) -> None:
+        """Warn if the rows of the first `partial_fit` cannot tell of the others."""
+        if self.loss == "binary_cross_entropy":
+            return  # nothing is found from them
+        # Without a number, codes are as long as rows, or longer.
+        needed = max(_MIN_FIRST_ROWS, self.n_components or 0)
+        rows, _ = dense_rows(inputs_of(X), None)
+        alike = len(X) > 1 and bool((rows == rows[0]).all())
+        if len(X) < needed or alike:
+            warn(
+                f"{type(self).__name__}: the first call of partial_fit was given "
+                f"{len(X)} row{'s' if len(X) > 1 else ''}"
+                + (", all of them the same" if alike else "")
+                + ". "
+                "What it finds from them stays for all calls: centre, scale, start and "
+                f"unit of the loss. Begin with {needed} rows or more that are typical "
+                "of all."
+            )
+
     def _warn_of_floor(self, reason: str) -> None:
         """Say that the state kept is neither the start nor what was trained."""
-        if self._start_is_floor():
-            return
         warn(
             f"{type(self).__name__}: {reason}. What is kept is {self._floor_name}, of "
             "all rows. Try more rows, another n_components or a larger max_epochs; "
@@ -445,8 +545,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
     def _keep_better(
         net: AutoencoderNet,
         valid: Rows,
-        n_val: int,
-        weight: np.ndarray | None,
+        split: Split,
         start_losses: np.ndarray,
         restart: Callable[[], None],
     ) -> bool:
@@ -456,6 +555,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         That has seen the rows held out, but a row like no other may be among them, and
         the state trained has not learned it: it has to be better than this one, too.
         """
+        n_val = 0 if split.X_val is None else len(split.X_val)
         losses = net.row_losses(valid)
         trained = copy.deepcopy(net.plain_module_.state_dict())
         restart()
@@ -464,8 +564,16 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             each.reshape(-1, n_val).mean(axis=0)
             for each in (losses, start_losses, net.row_losses(valid))
         )
-        gain = np.average(other_losses - losses, weights=weight)
-        better = is_better(losses, start_losses, weight, net.logarithmic_loss)
+        gain = np.average(other_losses - losses, weights=split.weight_val)
+        # Losses of the user's that are below zero have no logarithm.
+        logarithmic = net.logarithmic_loss or min(losses.min(), start_losses.min()) < 0
+        better = is_better(
+            losses,
+            start_losses,
+            split.weight_val,
+            split.groups_val,
+            logarithmic=logarithmic,
+        )
         if gain > 0 and better:
             net.plain_module_.load_state_dict(trained)
             return True
@@ -482,65 +590,66 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         # Drawn once: the curve shows what is learned, not what is drawn.
         generator = torch.Generator(net.device).manual_seed(self._split_seed)
         n_copies = math.ceil(_MIN_NOISY_ROWS / len(X))
-        clean = rows.X.repeat(n_copies, 1)
+        given, clean = rows.X if isinstance(rows.X, tuple) else (rows.X, rows.X)
         weight = None if rows.y is None else rows.y.repeat(n_copies)
-        return Rows((net.corrupt(clean, generator), clean), weight)
+        noisy = net.corrupt(given.repeat(n_copies, 1), generator)
+        return Rows((noisy, clean.repeat(n_copies, 1)), weight)
 
     def _split(
         self,
         X: Table,
         sample_weight: np.ndarray | None,
-        X_val: Table | None,
+        groups: np.ndarray | None,
+        X_val: Any,
         floor: bool,
-    ) -> tuple[Table, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
-        """Training rows and weights, validation rows and weights."""
+    ) -> Split:
+        """Rows to train on, and rows to validate on if there are any."""
         if X_val is not None:
             X_val, _ = dense_rows(X_val, None)
-            if floor and len(X_val) < _MIN_VALIDATION_ROWS:
-                raise ValueError(
-                    f"X_val has {len(X_val)} rows; at least {_MIN_VALIDATION_ROWS} are "
-                    "needed to tell an improvement on the start from luck. Pass more, "
-                    "or set init='random'."
-                )
-            return X, sample_weight, X_val, None
+            self._check_held_out(X, X_val, floor)
+            return Split(X, sample_weight, *distinct_with_weights(X_val))
         if self.validation_fraction is None:
-            return X, sample_weight, None, None
-        held_out = self._hold_out(X, floor)
-        if not held_out.any():
-            return X, sample_weight, None, None
-        weight = weight_val = None
-        if sample_weight is not None:
-            weight, weight_val = sample_weight[~held_out], sample_weight[held_out]
-        return take_rows(X, ~held_out), weight, X[held_out], weight_val
-
-    def _hold_out(self, X: Table, floor: bool) -> np.ndarray:
-        """Mask of the validation rows; for the same rows it is the same.
-
-        So a fit that goes on from an earlier one holds out what that one did.
-        """
-        n_samples = len(X)
-        n_val = int(self.validation_fraction * n_samples)
-        needed = _MIN_VALIDATION_ROWS if floor else 1
-        # A tenth of the rows is enough of a larger table: there the fraction is wrong.
-        if n_val < needed <= n_samples // 10:
+            return Split(X, sample_weight)
+        if groups is not None and groups.max() == 0:
             raise ValueError(
-                f"validation_fraction={self.validation_fraction} leaves {n_val} of the "
-                f"{n_samples} rows of X to validate on, and at least {needed} are "
-                f"needed: set it to {needed / n_samples:.2g} or more, or to None to "
-                "train on all rows."
+                "groups has one group alone, and rows are held out by whole groups. "
+                "Give two groups or more, or pass X_val, or set "
+                "validation_fraction=None to train on all rows."
             )
-        held_out = np.zeros(n_samples, dtype=bool)
-        if n_val < needed:
-            return held_out
-        if isinstance(X, LargeTable):
-            n_val = min(n_val, max(needed, n_rows_in(_VALIDATION_BYTES, X.shape[1])))
-            index = sample_without_replacement(
-                n_samples, n_val, random_state=self._split_seed
+        return hold_out(
+            X,
+            sample_weight,
+            groups,
+            fraction=self.validation_fraction,
+            needed=MIN_VALIDATION_ROWS if floor else 1,
+            seed=self._split_seed,
+        )
+
+    def _check_held_out(self, X: Any, X_val: Any, floor: bool) -> None:
+        """Refuse validation rows that tell nothing, and warn of those that train."""
+        if floor and count_distinct(X_val) < MIN_VALIDATION_ROWS:
+            raise ValueError(
+                f"X_val has {self._count(X_val)}; at least {MIN_VALIDATION_ROWS} are "
+                "needed to tell an improvement on the start from luck. Pass more, or "
+                "set init='random'."
             )
-        else:
-            index = spread_sample(X, n_val, self._split_seed)
-        held_out[index] = True
-        return held_out
+        # A table in a file would have to be read for this alone.
+        if not isinstance(inputs_of(X), LargeTable):
+            share = share_in(X, X_val)
+            if share > 0.5:
+                warn(
+                    f"{share:.0%} of the rows of X_val are rows of X, too. "
+                    "What was learned by heart passes for an improvement on them: "
+                    "leave them out of X, or let fit hold out rows itself."
+                )
+
+    @staticmethod
+    def _count(X: Any) -> str:
+        """Tell how many rows there are, and how many of them differ."""
+        n_distinct = count_distinct(X)
+        if n_distinct == len(X):
+            return f"{len(X)} rows"
+        return f"{n_distinct} distinct rows"
 
     def _begin_anew(self) -> None:
         """Begin a fit that owes nothing to an earlier one."""
@@ -574,16 +683,19 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
     ) -> AutoencoderNet:
         """Build an initialised net for rows like those of `X`.
 
-        `stream` tells that more rows are to come; `module` is a factory and its
-        arguments, in place of what `_module_factory` would give.
+        `stream` tells that more rows are to come; `module` is a factory and all of its
+        arguments, in place of what `_module_factory` would give, of a module that was
+        fitted and needs no more checks.
         """
-        checks.check_loss(self.loss)
+        checks.check_loss(self.loss, self.net_params)
         checks.check_optimizer(self.optimizer)
         checks.check_schedule(self.lr_schedule)
+        checks.check_callbacks(self.callbacks, self.net_params)
         checks.check_net_params(
             self,
             set_here={
                 "emphasis",
+                "copy_rows",
                 "from_logits",
                 "guard_random_state",
                 "loss_unit",
@@ -591,17 +703,18 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
                 "noise",
                 "seed",
             },
-            instead={"criterion": "loss", "train_split": "validation_fraction"},
+            instead={"criterion": "loss", "train_split": "validation_fraction"}
+            | ({} if self._own_module() else {"module__n_components": "n_components"}),
         )
         factory, arguments = module or self._module_factory(X, stream)
         weight_decay = self._weight_decay(X, arguments, stream)
-        if self.optimizer == "lbfgs" and weight_decay > 0:
-            raise ValueError(
-                "optimizer='lbfgs' has no weight decay. Set weight_decay=0, or use "
-                f"another optimizer. Got weight_decay={weight_decay}."
-            )
+        checks.check_weight_decay(self.optimizer, weight_decay)
         arguments = {f"module__{name}": value for name, value in arguments.items()}
-        arguments.update(self._net_params(of_module=True))
+        if module is None:
+            arguments.update(self._net_params(of_module=True))
+        if self._own_module():
+            names = {name.removeprefix("module__"): None for name in arguments}
+            checks.check_module_arguments(factory, names)
         net = self._net(
             factory,
             len(X),
@@ -618,14 +731,18 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             net.iterator_valid__batch_size = recipe.evaluation_rows(
                 net.plain_module_, X.shape[1]
             )
-        with torch.no_grad(), net.private_random_state_:
+        if module is not None:
+            return net
+        with torch.no_grad(), net.guarded():
             net.module_.eval()
-            rows = float_tensor(X[:2], net.device, copy=True)
+            rows = float_tensor(inputs_of(X)[:2], net.device, copy=True)
             self.n_components_ = checks.check_module(
                 net.plain_module_,
                 rows,
                 unit_interval=self.loss == "binary_cross_entropy",
             )
+            if not isinstance(self.loss, str):
+                checks.check_criterion(net, rows)
             if self.output == "hidden":
                 checks.check_hidden(net.plain_module_, rows)
         return net
@@ -646,27 +763,33 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
     ) -> AutoencoderNet:
         """Build an initialised net as the parameters for training ask."""
         device = checks.check_device(self.device)
-        options = recipe.optimizer_options(self.optimizer, device)
+        net_params = self._net_params(of_module=False)
+        asked = {
+            name.removeprefix("optimizer__"): net_params[name] for name in net_params
+        }
+        options = recipe.optimizer_options(self.optimizer, device, asked)
         if weight_decay > 0:
             options["weight_decay"] = weight_decay
-        return self._net_class(
-            factory,
-            noise=noise,
-            guard_random_state=self._own_module()
-            or (noise is not None and draws_globally(noise)),
-            seed=self._seed(),
-            optimizer=recipe.OPTIMIZERS.get(self.optimizer, self.optimizer),
-            batch_size=self._batch_size(n_samples),
-            callbacks=self.callbacks,
-            device=str(device),
-            verbose=int(self.verbose >= 2),
-            **{
-                "lr": self._lr(),
-                **{f"optimizer__{name}": value for name, value in options.items()},
-                **arguments,
-                **self._net_params(of_module=False),
-            },
-        ).initialize()
+        with checks.building_net(self):
+            return self._net_class(
+                factory,
+                noise=noise,
+                copy_rows=self._own_module(),
+                guard_random_state=self._own_module()
+                or (noise is not None and draws_globally(noise)),
+                seed=self._seed(),
+                optimizer=recipe.OPTIMIZERS.get(self.optimizer, self.optimizer),
+                batch_size=self._batch_size(n_samples),
+                callbacks=self.callbacks,
+                device=str(device),
+                verbose=int(self.verbose >= 2),
+                **{
+                    "lr": self._lr(),
+                    **{f"optimizer__{name}": value for name, value in options.items()},
+                    **arguments,
+                    **net_params,
+                },
+            ).initialize()
 
     def _net_params(self, *, of_module: bool) -> dict[str, Any]:
         """Give those of `net_params` that are for the module, or all others."""
@@ -691,17 +814,24 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
     def _rows(
         self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
     ) -> Rows:
-        """Rows on the device, with weights of mean one."""
+        """Rows on the device."""
         rows: Any
+        # What callbacks and iterators of the user's do, nobody knows.
+        copy = bool(self.callbacks or self.net_params)
         if isinstance(X, LargeTable):
             rows = device_rows(X, torch.device(net.device))
+        elif isinstance(X, Pairs) and isinstance(X.inputs, LargeTable):
+            rows = StreamedRows(X, net.device)
+        elif isinstance(X, Pairs):
+            rows = (
+                float_tensor(X.inputs, net.device, copy=copy),
+                float_tensor(X.targets, net.device, copy=copy),
+            )
         else:
-            rows = float_tensor(X, net.device, copy=self._own_module())
+            rows = float_tensor(X, net.device, copy=copy)
         if sample_weight is None:
             return Rows(rows)
-        return Rows(
-            rows, float_tensor(sample_weight / sample_weight.mean(), net.device)
-        )
+        return Rows(rows, float_tensor(sample_weight, net.device))
 
     def _batch_size(self, n_samples: int) -> int:
         if self.batch_size == "auto":
@@ -720,6 +850,10 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             return recipe.patience(n_epochs)
         return self.n_iter_no_change
 
+    def _step_callbacks(self) -> list[Callback]:
+        """Callbacks that belong to each training step."""
+        return []
+
     def _run_callbacks(
         self, net: AutoencoderNet, n_samples: int, n_epochs: int, part: str = ""
     ) -> list[Callback]:
@@ -728,12 +862,13 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             return []
         schedule = self.lr_schedule
         if schedule == "auto":
-            schedule = None if self.optimizer == "lbfgs" else "one_cycle"
-        callbacks = schedule_callbacks(schedule, n_steps)
+            constant = self.optimizer == "lbfgs" or has_schedule(self.callbacks)
+            schedule = None if constant else "one_cycle"
+        callbacks = [*self._step_callbacks(), *schedule_callbacks(schedule, n_steps)]
         if self.verbose == 1:
             callbacks.append(ProgressBar(type(self).__name__ + part, n_steps))
         elif self.verbose >= 2:
-            callbacks.append(PrintLog())
+            callbacks.append(PrintLog(sink=show))
         return callbacks
 
     def _store(self, net: AutoencoderNet, result: Run) -> None:
@@ -744,6 +879,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         self.n_iter_ = len(result.loss_curve)
         self.best_epoch_ = result.best_epoch
         self.best_loss_ = result.best_loss
+        self._epoch_0 = result.start
         if self._denoises():
             self.clean_validation_loss_curve_ = result.clean_validation_loss_curve
 
@@ -761,11 +897,10 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         return fitted.__dict__
 
     def _training_in_words(self) -> str:
-        start = self._start_name() or "the start"
         kept = f"that of epoch {self.best_epoch_}"
         if self.best_epoch_ == 0:
-            other_floor = self._has_floor() and not self._start_is_floor()
-            kept = self._floor_name if other_floor and not self.warm_start else start
+            kept = getattr(self, "_epoch_0", "the start")
+        start = getattr(self, "_start_name", None) or "the start"
         # Without validation rows, or with too few, the loss is that of training rows.
         curve = self.validation_loss_curve_
         text = (
@@ -778,32 +913,78 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
 
     # Data
 
-    def _check_X(self, X: Any, *, name: str = "X", reset: bool) -> Table:
+    # Whether masks say where rows end, so that NaN stands for what is masked.
+    _ends_where_masked: ClassVar[bool] = False
+
+    def _plain(self, X: Any, name: str = "X") -> Any:
+        return plain(X, name, fill_masked=self._ends_where_masked)
+
+    def _check_X(
+        self, X: Any, *, name: str = "X", reset: bool, is_target: bool = True
+    ) -> Table:
         return checks.check_table(
             self,
-            self._as_table(X, reset=reset),
+            self._as_table(self._plain(X, name), reset=reset),
             name=name,
             reset=reset,
-            unit_interval=self.loss == "binary_cross_entropy",
+            unit_interval=is_target and self.loss == "binary_cross_entropy",
             n_channels=self._n_channels(),
         )
 
-    def _check_rows(
-        self, X: Any, sample_weight: Any, *, reset: bool
-    ) -> tuple[Table, np.ndarray | None]:
-        """Training rows and weights, without the rows that count nothing."""
-        X = self._check_X(X, reset=reset)
-        if sample_weight is None:
-            return X, None
-        sample_weight = check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
-        counts = sample_weight > 0
-        if not counts.any():
-            raise ValueError(
-                "sample_weight is zero for every row: at least one row needs a "
-                "positive weight."
+    def _check_table(self, X: Any, y: Any, *, reset: bool) -> Any:
+        """Check training rows, or pairs of them where a subclass has a use for `y`."""
+        self._warn_of_targets(X, y)
+        return self._check_X(X, reset=reset)
+
+    def _warn_of_targets(self, X: Any, y: Any) -> None:
+        """Warn if `y` is ignored though it looks like the rows to reconstruct."""
+        if not checks.same_shape(X, y) or checks.shape_of(y)[1:] == (1,):
+            return
+        if not checks.same_rows(X, y):
+            warn(
+                f"{type(self).__name__} ignores y, which has the shape of X and other "
+                "values: it reconstructs the rows of X. DenoisingAutoencoder takes "
+                "pairs of rows, noisy ones as X and clean ones as y."
             )
-        if counts.all():
-            return X, sample_weight
-        return take_rows(X, counts), sample_weight[counts]
+
+    def _check_goes_on(self, net: AutoencoderNet, X: Any) -> None:
+        """Refuse rows that the earlier calls of `partial_fit` do not go on with."""
+
+    def _check_validation_rows(self, X: Any, y: Any) -> Any:
+        if X is None:
+            return None
+        with checks.naming("X_val"):
+            return self._check_X(X, name="X_val", reset=False)
+
+    def _check_rows(
+        self, X: Any, y: Any, sample_weight: Any, groups: Any = None, *, reset: bool
+    ) -> tuple[Any, np.ndarray | None, np.ndarray | None]:
+        """Training rows, weights and groups, without the rows that count nothing."""
+        X = self._check_table(X, y, reset=reset)
+        if groups is not None:
+            groups = checks.check_groups(plain(groups, "groups"), X)
+        if sample_weight is not None:
+            sample_weight = checks.check_weights(sample_weight, X)
+            counts = sample_weight > 0
+            if not counts.all():
+                X, sample_weight = take_rows(X, counts), sample_weight[counts]
+                groups = None if groups is None else groups[counts]
+        return X, sample_weight, groups
+
+    def _set_weight_unit(self, sample_weight: np.ndarray | None) -> None:
+        """Take the mean weight for one: what all are multiplied by changes nothing."""
+        self._weight_unit = 1.0
+        if sample_weight is not None:
+            self._weight_unit = float(sample_weight.mean())
+
+    def _in_weight_units(
+        self, X: Any, sample_weight: np.ndarray | None
+    ) -> np.ndarray | None:
+        """Weights in units of the mean; None if all are one."""
+        # Estimators in older files have no unit.
+        unit = getattr(self, "_weight_unit", 1.0)
+        if sample_weight is None and unit != 1:
+            sample_weight = np.ones(len(X))
+        if sample_weight is None or (sample_weight == unit).all():
+            return None
+        return sample_weight / unit

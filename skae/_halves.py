@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from skae.modules import Decoder, Encoder
+from skae.training import own_modes
 
 
 class HalvesMixin:
@@ -28,7 +29,10 @@ class HalvesMixin:
         return Decoder(self._copy_without_the_parts_idle_in("decode"))
 
     def _copy_without_the_parts_idle_in(self, half: str) -> nn.Module:
-        module: Any = copy.deepcopy(self._autoencoder())
+        with (
+            own_modes()
+        ):  # in inference mode, it would be a copy that cannot be trained
+            module: Any = copy.deepcopy(self._autoencoder())
         # Of a module of the user's, nobody knows what its methods look at.
         if hasattr(module, "idle_parts"):
             for name in module.idle_parts(half):

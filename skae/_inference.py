@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skae.training import Table, float_tensor, recipe
+from skae.training import Table, float_tensor, own_modes, recipe
 
 
 def in_evaluation(module: nn.Module) -> Any:
@@ -24,6 +24,7 @@ def apply_in_batches(
     *,
     copy_rows: bool,
     then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+    targets: Table | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Apply a function of a module and rows to all rows.
@@ -51,8 +52,12 @@ def apply_in_batches(
         Takes the rows of a batch and what the function gave of them, as arrays, and
         gives the result. None: what the function gave is the result.
 
+    targets : ndarray or LargeTable of shape (n_samples, n_features), default=None
+        Rows that `then` takes in place of those of `X`.
+
     out : ndarray of shape (n_samples, ...), default=None
-        Where to write the results; None: into a new array.
+        Where to write the results, each in the shape that it has there; None: into a
+        new array.
 
     Returns
     -------
@@ -61,7 +66,7 @@ def apply_in_batches(
     """
     module = in_evaluation(module)
     batch_size = recipe.evaluation_rows(module, X.shape[1])
-    with torch.inference_mode():
+    with own_modes(gradients=False):
         for start in range(0, len(X), batch_size):
             rows = slice(start, start + batch_size)
             batch = X[rows]
@@ -71,9 +76,9 @@ def apply_in_batches(
                 x = torch.cat([x, x[-1:].expand(-n_rows % recipe.BLOCK_ROWS, -1)])
             part = function(module, x)[:n_rows].cpu().numpy()
             if then is not None:
-                part = then(batch, part)
+                part = then(batch if targets is None else targets[rows], part)
             if out is None:
                 out = np.empty((len(X), *part.shape[1:]), X.dtype)
-            out[rows] = part
+            out[rows] = part.reshape(len(part), *out.shape[1:])
     assert out is not None  # there are rows
     return out

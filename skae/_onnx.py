@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from skae._base import OUTPUTS, BaseAutoencoder
 from skae._files import write_at_once
 from skae._pretrained import BasePretrained
+from skae.training import own_modes
 
 OPSET = 18
 _METHODS = ("transform", "reconstruct", "score_samples", "predict", "predict_proba")
@@ -36,9 +37,15 @@ class _Method(nn.Module):
             "predict": partial(_targets, estimator),
         }
         self.function = functions[method]
+        recurrent = nn.RNNBase | nn.RNNCellBase
+        self.is_recurrent = any(isinstance(m, recurrent) for m in self.module.modules())
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.function(self.module, x)
+        if not self.is_recurrent:
+            return self.function(self.module, x)
+        # Of no rows, the recurrent layers of onnxruntime end the process.
+        one_more = torch.cat([x, x.new_zeros(1, x.shape[1])])
+        return self.function(self.module, one_more)[:-1]
 
 
 def _minus_row_losses(net: Any, module: Any, x: Tensor) -> Tensor:
@@ -146,13 +153,13 @@ def to_onnx(
 
 def exported(estimator: Any, method: str, opset: int) -> Any:
     """Let torch's exporter turn a method that gives floats into a model."""
-    rows = torch.zeros(2, estimator.n_features_in_)
+    rows = torch.zeros((2, estimator.n_features_in_), dtype=torch.float32, device="cpu")
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     try:
         # What the exporter says is about itself, such as packages it could use.
         logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings(), torch.no_grad():
+        with warnings.catch_warnings(), own_modes(), torch.no_grad():
             warnings.simplefilter("ignore")
             program: Any = torch.onnx.export(
                 _Method(estimator, method),

@@ -4,6 +4,7 @@ import copy
 import math
 from abc import abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -41,7 +42,6 @@ from skae._sklearn_compat import (
     HasMethods,
     Interval,
     StrOptions,
-    check_sample_weight,
     fit_context,
 )
 from skae._summary import SummaryMixin
@@ -55,13 +55,19 @@ from skae.training import (
     Run,
     SupervisedNet,
     TensorNet,
-    as_bytes,
+    check_made,
     column_statistics,
     float_tensor,
+    has_schedule,
+    making_module,
+    ordered_distinct_rows,
+    own_modes,
+    private_draws,
     private_generator,
     recipe,
     run,
     schedule_callbacks,
+    show,
     standardize,
 )
 
@@ -131,7 +137,8 @@ n_iter_no_change : int or "auto", default="auto"
     with ``early_stopping=True``.
 
 callbacks : list of skorch callbacks, default=None
-    Callbacks for the net that is trained on the labelled rows.
+    Callbacks for the net that is trained on the labelled rows. A
+    :class:`skorch.callbacks.LRScheduler` takes the place of the schedule.
 
 net_params : dict, default=None
     Any further arguments of that net, a :class:`skorch.NeuralNet`.
@@ -257,15 +264,19 @@ class _Labelled(NamedTuple):
 
     weight : ndarray of shape (n_rows,) or None
         Weights of mean one; None: all one.
+
+    number : ndarray of shape (n_rows,)
+        Numbers of the rows: they are equal where rows differ in the target alone.
     """
 
     X: np.ndarray
     target: np.ndarray
     weight: np.ndarray | None
+    number: np.ndarray
 
     def take(self, index: np.ndarray) -> "_Labelled":
         weight = None if self.weight is None else self.weight[index]
-        return _Labelled(self.X[index], self.target[index], weight)
+        return _Labelled(self.X[index], self.target[index], weight, self.number[index])
 
     def rows(self, device: str) -> Rows:
         """Give them as tensors on a device."""
@@ -277,16 +288,24 @@ class _Labelled(NamedTuple):
 
 
 def _distinct(
-    rows: np.ndarray, weight: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of the distinct rows, in an order of their own, and summed weights.
+    X: np.ndarray, weight: np.ndarray | None, y: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Numbers of the distinct rows, or of pairs with a target, and summed weights.
 
-    Training on them, a row with weight 2 and the row twice are the same bit by bit.
+    They are in an order of their own: training on them, a row with weight 2 and the row
+    twice are the same bit by bit. Equal numbers, given last, have rows that are the
+    same in pairs with different targets.
     """
-    _, index, inverse = np.unique(
-        as_bytes(rows), return_index=True, return_inverse=True
-    )
-    return index, np.bincount(inverse.ravel(), weights=weight).astype(np.float64)
+    index, number = ordered_distinct_rows(X)
+    row = np.arange(len(index))
+    if y is not None:
+        pairs = np.column_stack([number, y]) + 0.0  # -0.0 becomes 0.0
+        _, index, number = np.unique(
+            pairs, axis=0, return_index=True, return_inverse=True
+        )
+        row = pairs[index, 0].astype(int)
+    total = np.bincount(number.ravel(), weights=weight).astype(np.float64)
+    return index, total, row
 
 
 def _mean_one(weight: np.ndarray) -> np.ndarray | None:
@@ -441,7 +460,7 @@ class BasePretrained(
             Fitted estimator.
         """
         tasks = FitTasks(self)
-        with unchanged_on_error(self):
+        with own_modes(), unchanged_on_error(self):
             net_params = self._checked_net_params()
             device = checks.check_device(self.device)
             widths = checks.layer_widths(
@@ -460,7 +479,7 @@ class BasePretrained(
             tasks.set_rows(
                 X[labelled], y[labelled], None if weight is None else weight[labelled]
             )
-            index, total_weight = _distinct(X, weight)
+            index, total_weight, _ = _distinct(X, weight)
             rows, row_weight = X[index], _mean_one(total_weight)
             train = self._labelled_rows(X, y, labelled, weight)
             valid = None
@@ -513,9 +532,7 @@ class BasePretrained(
         check_consistent_length(X, y)
         weight = None
         if sample_weight is not None:
-            weight = check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
+            weight = checks.check_weights(sample_weight, X)
             counts = weight > 0
             X, y, labelled = X[counts], y[counts], labelled[counts]
             weight = weight[counts]
@@ -537,11 +554,11 @@ class BasePretrained(
         weight: np.ndarray | None,
     ) -> _Labelled:
         X, y = X[labelled], self._encode(y[labelled])
-        index, total = _distinct(
-            np.column_stack([X, y]), None if weight is None else weight[labelled]
+        index, total, number = _distinct(
+            X, None if weight is None else weight[labelled], y
         )
         target, total = self._learn_target(y[index], total)
-        return _Labelled(X[index], target, _mean_one(total))
+        return _Labelled(X[index], target, _mean_one(total), number)
 
     def _encode(self, y: np.ndarray) -> np.ndarray:
         """Targets of labelled rows as numbers."""
@@ -569,6 +586,7 @@ class BasePretrained(
         return pretrainer
 
     def _checked_net_params(self) -> dict[str, Any]:
+        checks.check_callbacks(self.callbacks, self.net_params)
         checks.check_net_params(
             self,
             set_here={
@@ -608,49 +626,30 @@ class BasePretrained(
         net_params: dict[str, Any],
     ) -> SupervisedNet:
         """Build a net that is ready to be trained."""
-        with torch.no_grad(), PrivateRandomState(seed, device):
+        guarded: AbstractContextManager[Any] = nullcontext()
+        if _is_users(autoencoder):
+            guarded = PrivateRandomState(seed, device)
+        with torch.no_grad(), guarded:
             x = float_tensor(rows[:2], device, copy=True)
             self.n_components_ = checks.check_module(autoencoder, x)
             n_inputs = self._n_head_inputs(autoencoder, x)
-        batch_size = self.batch_size
-        if batch_size == "auto":
-            batch_size = min(_MAX_BATCH_SIZE, n_train)
-        options = recipe.optimizer_options("adamw", device)
-        encoder_lr = self.lr if self.encoder_lr is None else self.encoder_lr
-        unit = float(column_statistics(rows, row_weight).variance.mean()) or 1.0
-        net = SupervisedNet(
-            EncoderWithHead,
-            self._criterion,
+        net = self._net(
+            rows.shape[1],
+            n_train,
+            device,
+            seed,
             module__autoencoder=autoencoder,
             module__n_inputs=n_inputs,
             module__n_outputs=self._n_outputs(),
             module__head_input=self.head_input,
             module__hidden_layer_sizes=widths,
             module__dropout=self.dropout,
-            reconstruction_weight=self.reconstruction_weight,
-            reconstruction_unit=unit,
-            # Dropout draws from the global generators.
-            guard_random_state=True,
-            seed=seed,
-            optimizer=torch.optim.AdamW,
-            lr=self.lr,
-            batch_size=batch_size,
-            callbacks=self.callbacks,
-            device=str(device),
-            verbose=int(self.verbose >= 2),
-            **{
-                "iterator_valid__batch_size": recipe.evaluation_rows(
-                    autoencoder, rows.shape[1]
-                ),
-                "optimizer__weight_decay": self.weight_decay,
-                "optimizer__param_groups": [("*autoencoder.*", {"lr": encoder_lr})],
-                **{f"optimizer__{name}": value for name, value in options.items()},
-                **net_params,
-            },
-        ).initialize()
+            reconstruction_unit=(
+                float(column_statistics(rows, row_weight).variance.mean()) or 1.0
+            ),
+            **net_params,
+        )
         module = net.plain_module_
-        module.freeze(self.freeze)
-        module.eval()
         features = apply_in_batches(
             module,
             lambda module, x: module.features(x),
@@ -660,6 +659,51 @@ class BasePretrained(
         )
         mean, scale = standardization(features, row_weight)
         module.standardize(torch.as_tensor(mean), torch.as_tensor(scale))
+        return net
+
+    def _net(
+        self,
+        n_features: int,
+        n_train: int,
+        device: torch.device,
+        seed: int,
+        **arguments: Any,
+    ) -> SupervisedNet:
+        """Build an initialised net as the parameters for training ask."""
+        batch_size = self.batch_size
+        if batch_size == "auto":
+            batch_size = min(_MAX_BATCH_SIZE, n_train)
+        asked = {
+            name.removeprefix("optimizer__"): value for name, value in arguments.items()
+        }
+        options = recipe.optimizer_options("adamw", device, asked)
+        encoder_lr = self.lr if self.encoder_lr is None else self.encoder_lr
+        autoencoder = arguments["module__autoencoder"]
+        with checks.building_net(self):
+            net = SupervisedNet(
+                EncoderWithHead,
+                self._criterion,
+                reconstruction_weight=self.reconstruction_weight,
+                guard_random_state=_is_users(autoencoder),
+                seed=seed,
+                optimizer=torch.optim.AdamW,
+                lr=self.lr,
+                batch_size=batch_size,
+                callbacks=self.callbacks,
+                device=str(device),
+                verbose=int(self.verbose >= 2),
+                **{
+                    "iterator_valid__batch_size": recipe.evaluation_rows(
+                        autoencoder, n_features
+                    ),
+                    "optimizer__weight_decay": self.weight_decay,
+                    "optimizer__param_groups": [("*autoencoder.*", {"lr": encoder_lr})],
+                    **{f"optimizer__{name}": value for name, value in options.items()},
+                    **arguments,
+                },
+            ).initialize()
+        net.plain_module_.freeze(self.freeze)
+        net.plain_module_.eval()
         return net
 
     def _train(
@@ -680,13 +724,14 @@ class BasePretrained(
             patience = self.n_iter_no_change
             if patience == "auto":
                 patience = recipe.patience(n_epochs)
-        callbacks: list[Callback] = schedule_callbacks("one_cycle", n_steps)
+        schedule = None if has_schedule(self.callbacks) else "one_cycle"
+        callbacks: list[Callback] = schedule_callbacks(schedule, n_steps)
         if self.freeze_epochs > 0:
             callbacks.append(FreezeEncoder(self.freeze_epochs, self.freeze))
         if self.verbose == 1:
             callbacks.append(ProgressBar(type(self).__name__, n_steps))
         elif self.verbose >= 2:
-            callbacks.append(PrintLog())
+            callbacks.append(PrintLog(sink=show))
         result = run(
             net,
             train.rows(net.device),
@@ -712,9 +757,13 @@ class BasePretrained(
         return fitted.__dict__
 
     def _split(self, data: _Labelled, seed: int) -> tuple[_Labelled, _Labelled]:
-        """Training and validation rows, with all classes on both sides."""
-        n_rows = len(data.X)
-        strata = self._strata(data.target)
+        """Training and validation rows, with all classes on both sides.
+
+        Rows that differ in the target alone are on one side.
+        """
+        _, first, unit = np.unique(data.number, return_index=True, return_inverse=True)
+        n_rows = len(first)
+        strata = self._strata(data.target[first])
         n_strata, rarest = len(np.unique(strata)), np.bincount(strata).min()
         n_val = math.ceil(self.validation_fraction * n_rows)
         if rarest < 2 or min(n_val, n_rows - n_val) < n_strata:
@@ -732,6 +781,9 @@ class BasePretrained(
         train, valid = train_test_split(
             np.arange(n_rows), test_size=n_val, stratify=strata, random_state=seed
         )
+        starts = np.cumsum(np.bincount(unit))[:-1]
+        rows = np.split(np.argsort(unit, kind="stable"), starts)
+        train, valid = (np.concatenate([rows[i] for i in s]) for s in (train, valid))
         return data.take(train), data.take(valid)
 
     # Using what was fitted
@@ -804,6 +856,11 @@ class BasePretrained(
         return tags
 
 
+def _is_users(autoencoder: nn.Module) -> bool:
+    """Whether a module is the user's, which may draw from the global generators."""
+    return not type(autoencoder).__module__.startswith("skae.")
+
+
 def _random_module(
     pretrainer: BaseAutoencoder,
     X: np.ndarray,
@@ -822,14 +879,23 @@ def _random_module(
         pretrainer._validate_params()
         pretrainer._check_X(X, reset=True)
         factory, arguments = pretrainer._module_factory(X)
+        asked = pretrainer._net_params(of_module=True)
+        arguments = {
+            **arguments,
+            **{name.removeprefix("module__"): value for name, value in asked.items()},
+        }
+        if pretrainer._own_module():
+            checks.check_module_arguments(factory, arguments)
     if isinstance(factory, nn.Module):
         raise ValueError(
             "pretrain=False builds the pretrainer's module anew, and the module is an "
             f"instance of {type(factory).__name__}: pass its class, or a function "
             "that makes it."
         )
-    with PrivateRandomState(seed, torch.device("cpu")):
-        module = factory(**arguments).float()
+    with making_module(factory), private_draws(seed, pretrainer._own_module()):
+        module = factory(**arguments)
+    check_made(module)
+    module = module.float()
     if not hasattr(module, "standardize"):
         return module, arguments
     if fitted:

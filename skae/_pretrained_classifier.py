@@ -14,9 +14,13 @@ from sklearn.utils.validation import column_or_1d
 from torch import nn
 
 from skae import _checks as checks
+from skae._inputs import plain, targets
 from skae._pretrained import BasePretrained, pretrained_docs
 from skae._report import warn
 from skae._sklearn_compat import StrOptions
+
+# What files of texts have where -1 is meant.
+_MARKS_AS_TEXTS = {"-1", "-1.0", b"-1", b"-1.0"}
 
 
 @pretrained_docs(
@@ -31,10 +35,11 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
     An autoencoder is trained on all rows. Its encoder then becomes the first layers of
     a classifier, and all of it is trained on the labelled rows [1]_, [3]_.
 
-    Unlabelled rows have -1 in `y`, as in :mod:`sklearn.semi_supervised`. Labels that
-    are strings are mixed with -1 in an array of dtype object. One exception: numbers
-    that are -1 and 1 and nothing else are two classes, and all rows are labelled; where
-    1 is the only class and -1 is to be no label, pass `y` with dtype object.
+    Unlabelled rows have -1 in `y`, as in :mod:`sklearn.semi_supervised`, or a missing
+    value: NaN, None, `pandas.NA` or a masked one. Labels that are strings are mixed
+    with -1 in an array of dtype object. One exception: numbers that are -1 and 1 and
+    nothing else are two classes, and all rows are labelled; where 1 is the only class
+    and -1 is to be no label, pass `y` with dtype object.
 
     Parameters
     ----------
@@ -59,6 +64,14 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
     Notes
     -----
     {notes}
+
+    Some estimators encode `y` before they pass it on, and make a class of -1:
+    :class:`~sklearn.ensemble.VotingClassifier`,
+    :class:`~sklearn.ensemble.StackingClassifier`,
+    :class:`~sklearn.ensemble.BaggingClassifier`, and
+    :class:`~sklearn.calibration.CalibratedClassifierCV`. That cannot be seen from
+    within, so give them labelled rows alone, and a pretrainer that was fitted to all
+    rows, in a :class:`~sklearn.frozen.FrozenEstimator`.
 
     References
     ----------
@@ -137,37 +150,52 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
     }
 
     def _check_y(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
-        y = column_or_1d(y, warn=True)
-        if y.dtype.kind == "f":
-            assert_all_finite(y, input_name="y")
-        if y.dtype.kind in "US" and (y == np.array("-1", dtype=y.dtype)).any():
+        objects = isinstance(getattr(y, "dtype", None), np.dtype) and y.dtype == object
+        y, missing = targets(y)
+        y, missing = column_or_1d(y, warn=True), missing.reshape(-1)
+        labels = y[~missing]
+        texts = {label for label in labels.tolist() if isinstance(label, str | bytes)}
+        if not (texts or objects):
+            labels = np.array(labels.tolist())  # numbers, which None stood beside
+        if labels.dtype.kind == "f":
+            assert_all_finite(labels, input_name="y")
+        if texts & _MARKS_AS_TEXTS:
             raise ValueError(
-                "y is an array of strings with '-1' among them. To mark unlabelled "
-                "rows beside labels that are strings, give y dtype object, with the "
-                "number -1."
+                f"y has the string {min(texts & _MARKS_AS_TEXTS, key=str)!r} among its "
+                "labels. To mark unlabelled rows beside labels that are strings, give "
+                "y dtype object, with the number -1 or None. If it is a class, give "
+                "that another name."
             )
-        if y.dtype.kind == "O":
-            return y, np.asarray(y != -1, dtype=bool)
-        if y.dtype.kind not in "if":
-            return y, np.ones(len(y), dtype=bool)
-        if np.array_equal(np.unique(y), [-1, 1]):
-            warn(
-                "y holds -1 and 1 and nothing else: they are taken for two classes. If "
-                "-1 marks unlabelled rows here, pass y.astype(object).",
-            )
-            return y, np.ones(len(y), dtype=bool)
-        return y, y != -1
+        if labels.dtype.kind in "if" and not objects:
+            numbers = np.unique(labels).tolist()
+            if numbers == [-1, 1]:
+                warn(
+                    "y holds -1 and 1 and nothing else: they are taken for two "
+                    "classes. If -1 marks unlabelled rows here, pass y.astype(object).",
+                )
+                return y, ~missing
+            if numbers == [-1, 0, 1]:
+                warn(
+                    "y holds -1, 0 and 1 and nothing else: -1 is taken for the mark of "
+                    "unlabelled rows, and there are two classes. If so, pass "
+                    "y.astype(object), which says that; if -1 is a class, give that "
+                    "another number, as y + 1 does.",
+                )
+        labelled = ~missing
+        if labels.dtype.kind in "iufO":
+            labelled[labelled] = labels != -1
+        return y, labelled
 
     def _encode(self, y: np.ndarray) -> np.ndarray:
         if y.dtype.kind == "O":
-            texts = [isinstance(label, str) for label in y]
-            if None in y.tolist() or len(set(texts)) > 1:
+            texts = {isinstance(label, str) for label in y}
+            if len(texts) > 1:
                 raise ValueError(
                     "The labels in y must be all strings or all numbers, beside the "
                     "number -1 that marks an unlabelled row. Got labels of the types "
                     f"{sorted({type(label).__name__ for label in y})}."
                 )
-            if not texts[0]:
+            if not texts.pop():
                 y = np.array(y.tolist())  # numbers, which -1 may have stood beside
         check_classification_targets(y)
         self.classes_, encoded = np.unique(y, return_inverse=True)
@@ -245,3 +273,28 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
         rows = checks.check_new_rows(self, X)
         scores = self._output(rows).astype(rows.dtype, copy=False)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+    def score(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Give the accuracy of the predictions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        y : array-like of shape (n_samples,)
+            Their true labels; the mark of an unlabelled row is no exception.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            Share of rows whose label is predicted.
+        """
+        # scikit-learn's metrics take arrays alone, or tensors alone.
+        y, sample_weight = plain(y, "y"), plain(sample_weight, "sample_weight")
+        return super().score(X, y, sample_weight)

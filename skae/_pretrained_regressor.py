@@ -9,6 +9,7 @@ from sklearn.utils import Tags, check_array
 from torch import nn
 
 from skae import _checks as checks
+from skae._inputs import plain, targets
 from skae._pretrained import BasePretrained, pretrained_docs, standardization
 
 
@@ -24,8 +25,8 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
     An autoencoder is trained on all rows. Its encoder then becomes the first layers of
     a regressor, and all of it is trained on the rows that have a target [1]_, [3]_.
 
-    Rows without a target have NaN in `y`. If `y` has several columns, a NaN in one of
-    them is enough.
+    Rows without a target have NaN in `y`, or another missing value: None, `pandas.NA`
+    or a masked one. If `y` has several columns, one in a row is enough.
 
     Parameters
     ----------
@@ -43,6 +44,10 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
     Notes
     -----
     {notes}
+
+    :class:`~sklearn.compose.TransformedTargetRegressor` refuses NaN. Transform the
+    target yourself, as by ``numpy.log1p(y)``, which keeps NaN, and transform the
+    predictions back.
 
     References
     ----------
@@ -66,6 +71,10 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
     _criterion = nn.MSELoss
 
     def _check_y(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        y, missing = targets(y)
+        if missing.any():
+            y = y.astype(y.dtype if y.dtype.kind == "f" else object)
+            y[missing] = np.nan
         y = check_array(
             y,
             dtype=np.float64,
@@ -106,6 +115,31 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
         y = self._target_mean + self._target_scale * self._output(rows)
         y = y.astype(rows.dtype, copy=False)
         return y[:, 0] if self._one_dimensional else y
+
+    def score(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Give the R² of the predictions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their true targets; the mark of an unlabelled row is no exception.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            R² as :func:`sklearn.metrics.r2_score` gives it, averaged over the targets.
+        """
+        # scikit-learn's metrics take arrays alone, or tensors alone.
+        y, sample_weight = plain(y, "y"), plain(sample_weight, "sample_weight")
+        return super().score(X, y, sample_weight)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -1,6 +1,5 @@
 """The autoencoder of series."""
 
-import inspect
 import math
 from numbers import Integral
 from typing import Any, ClassVar
@@ -15,13 +14,14 @@ from skae import _checks as checks
 from skae._base import BaseAutoencoder
 from skae._docs import shared_docs
 from skae._fitting import FittedByTraining
-from skae._sklearn_compat import Interval, StrOptions, check_sample_weight
+from skae._sklearn_compat import Interval, StrOptions
 from skae.losses import LOSSES
 from skae.modules import SeriesAutoencoder
 from skae.modules._recurrent import CELLS
 from skae.noise import GaussianNoise, Noise
 from skae.training import (
     AutoencoderNet,
+    Columns,
     LargeTable,
     SeriesNet,
     Table,
@@ -170,6 +170,8 @@ class RecurrentAutoencoder(BaseAutoencoder):
     """
 
     _net_class = SeriesNet
+    _ends_where_masked = True
+    _module_class = SeriesAutoencoder
 
     def __init__(
         self,
@@ -254,13 +256,11 @@ class RecurrentAutoencoder(BaseAutoencoder):
             self.series_shape_ = _shape(X, series, self.series_shape)
         return X if series is None else _padded(series, self.series_shape_)
 
-    def _as_given(self, rows: np.ndarray) -> np.ndarray:
-        if not self._gives_series:
-            return rows
-        return rows.reshape(len(rows), *self.series_shape_)
+    def _shape_of_row(self) -> tuple[int, ...]:
+        return self.series_shape_ if self._gives_series else super()._shape_of_row()
 
-    def _check_X(self, X: Any, *, name: str = "X", reset: bool) -> Table:
-        table = super()._check_X(X, name=name, reset=reset)
+    def _check_X(self, X: Any, **options: Any) -> Table:
+        table = super()._check_X(X, **options)
         if self.series_shape_ is None:
             self.series_shape_ = (table.shape[1], 1)
         return table
@@ -282,16 +282,6 @@ class RecurrentAutoencoder(BaseAutoencoder):
     def _start_is_floor(self) -> bool:
         return self.init != "random"
 
-    def _net_options(self) -> dict[str, Any]:
-        loss = self.loss() if inspect.isclass(self.loss) else self.loss
-        if not (isinstance(loss, str) or hasattr(loss, "reduction")):
-            raise ValueError(
-                "What comes after the end of a series is left out of the loss: the "
-                "loss needs a `reduction` attribute, as those of torch have it. Got "
-                f"loss={self.loss!r}."
-            )
-        return {}
-
     def _noise(self) -> Noise | None:
         # L-BFGS needs the same loss each time it asks for it.
         noisy = self._start_is_floor() and not self._uses_lbfgs()
@@ -301,7 +291,7 @@ class RecurrentAutoencoder(BaseAutoencoder):
         self, X: Table, stream: bool = False
     ) -> tuple[Any, dict[str, Any]]:
         n_steps, n_channels = self.series_shape_
-        return SeriesAutoencoder, {
+        return self._module_class, {
             "n_steps": n_steps,
             "n_channels": n_channels,
             "n_components": int(self.n_components),
@@ -321,19 +311,12 @@ class RecurrentAutoencoder(BaseAutoencoder):
             return module.from_code is not None
         return self._may_end and _has_nan(X)
 
-    def _hold_out(self, X: Table, floor: bool) -> np.ndarray:
-        # Distances of rows from the mean need numbers.
-        if isinstance(X, LargeTable):
-            return super()._hold_out(X, floor)
-        return super()._hold_out(fill_ends(X), floor)
-
     def _start(
         self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
     ) -> None:
         X, sample_weight = self._filled(X, sample_weight)
         module = net.plain_module_
         columns = standardize(module, X, sample_weight)
-        checks.check_offset(columns.mean, columns.scale)
         if self._start_is_floor():
             start, residual = pca_start(
                 X, columns, self.n_components, sample_weight, self._rng
@@ -349,11 +332,8 @@ class RecurrentAutoencoder(BaseAutoencoder):
             return max(1, round(_N_STEPS / math.ceil(n_samples / net.batch_size)))
         return super()._n_epochs(net, n_samples)
 
-    def _run_callbacks(
-        self, net: AutoencoderNet, n_samples: int, n_epochs: int, part: str = ""
-    ) -> list[Callback]:
-        callbacks = super()._run_callbacks(net, n_samples, n_epochs, part)
-        return [GradientNormClipping(1.0), *callbacks]
+    def _step_callbacks(self) -> list[Callback]:
+        return [GradientNormClipping(1.0)]
 
     # Using what was fitted
 
@@ -382,25 +362,23 @@ class RecurrentAutoencoder(BaseAutoencoder):
         -------
         score : float
             At most 1; 0 for the reconstruction of every series by the mean of those
-            that have as many steps.
+            that have as many steps. NaN of fewer than two series, with a warning.
         """
-        rows = self._check_new_rows(X)
-        if self._may_end and _has_nan(rows):
-            return self._score_of_ended(rows, sample_weight)
         return super().score(X, y, sample_weight)
 
-    def _score_of_ended(self, X: Table, sample_weight: ArrayLike | None) -> float:
-        weight = None
-        if sample_weight is not None:
-            weight = check_sample_weight(sample_weight, X, dtype=np.float64)
-        X, weight = dense_rows(X, weight)
+    def _error_and_statistics(
+        self,
+        X: Table,
+        sample_weight: np.ndarray | None,
+        targets: Table | None = None,
+    ) -> tuple[float, Columns]:
+        if not (self._may_end and _has_nan(X)):
+            return super()._error_and_statistics(X, sample_weight, targets)
+        X, weight = dense_rows(X, sample_weight)
         share = (~np.isnan(X)).mean(axis=1)
-        error = np.average(self.reconstruction_error(X) * share, weights=weight)
+        error = np.average(self._row_errors(X) * share, weights=weight)
         # What is filled in does not vary.
-        variance = column_statistics(fill_ends(X, weight), weight).variance.mean()
-        if variance == 0:
-            return float(error == 0)
-        return 1 - float(error / variance)
+        return float(error), column_statistics(fill_ends(X, weight), weight)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -412,26 +390,33 @@ class RecurrentAutoencoder(BaseAutoencoder):
 def _series(X: Any) -> Any:
     """Give an array of three dimensions, or a list of series; None for a table."""
     if getattr(X, "ndim", 2) == 3:
-        return np.asanyarray(X)
+        return np.asarray(X)
     if not (isinstance(X, list | tuple) and len(X) > 0):
         return None
-    if all(isinstance(each, np.ndarray) and each.ndim == 1 for each in X):
-        if len({len(each) for each in X}) > 1:
+    try:
+        series = [np.asarray(each) for each in X]
+    except ValueError as error:
+        raise ValueError(
+            "All series must be of shape (steps, channels), with as many channels in "
+            f"each step. {error}"
+        ) from error
+    if all(each.ndim == 0 for each in series):
+        return None  # for scikit-learn's message
+    if all(each.ndim == 1 for each in series):
+        if len({len(each) for each in series}) > 1:
             raise ValueError(
-                "All series must be of shape (steps, channels). Got arrays of shape "
-                "(steps,), of unequal length: give series[:, None] for each, which has "
-                "one channel."
+                "All series must be of shape (steps, channels). Got some of shape "
+                "(steps,), of unequal length: give numpy.asarray(series)[:, None] for "
+                "each, which has one channel."
             )
         return None  # the rows of a table
-    if np.ndim(X[0]) != 2:
-        return None
-    series = [np.asarray(each) for each in X]
-    n_channels = series[0].shape[1]
+    n_channels = next(each.shape[1] for each in series if each.ndim > 1)
     for i, each in enumerate(series):
         if each.ndim != 2 or each.shape[1] != n_channels:
             raise ValueError(
-                f"All series must be of shape (steps, channels), with the {n_channels} "
-                f"channels of the first. Series {i} has shape {each.shape}."
+                "All series must be of shape (steps, channels), with the same number "
+                f"of channels. One has {n_channels} channels. Series {i} has shape "
+                f"{each.shape}."
             )
     return series
 
@@ -439,15 +424,13 @@ def _series(X: Any) -> Any:
 def _shape(X: Any, series: Any, series_shape: Any) -> Any:
     """Give steps and channels of the series, as told or as rows have them."""
     if series_shape is not None:
-        shape = tuple(series_shape)
-        if len(shape) != 2 or not all(
-            isinstance(n, Integral) and int(n) > 0 for n in shape
-        ):
+        shape = checks.whole_numbers(series_shape)
+        if shape is None or len(shape) != 2:
             raise ValueError(
                 "series_shape must be (steps, channels), two positive ints, or None. "
                 f"Got {series_shape!r}."
             )
-        n_steps, n_channels = map(int, shape)
+        n_steps, n_channels = shape
         if series is None:
             n_columns = (getattr(X, "shape", None) or np.shape(X))[1:]
             if n_columns and n_columns[0] != n_steps * n_channels:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
 
-from skae.training import Run
+from skae.training import Run, show
 
 # Frames of these packages stand between a user's line and a warning.
 _PASSED_THROUGH = {"joblib", "skae", "sklearn", "skorch", "torch"}
@@ -61,12 +61,12 @@ def report(
     rows : str, default=""
         Which rows were trained on, to go after the number of epochs.
     """
-    name, kept = type(estimator).__name__ + part, result.best_epoch
+    name = type(estimator).__name__ + part
     done = len(result.loss_curve)
     if result.diverged_at is not None:
         warn(
             f"{name}: the loss was not finite in epoch {result.diverged_at} of "
-            f"{n_epochs}, at lr={lr:g}. The state kept is that of epoch {kept}. "
+            f"{n_epochs}, at lr={lr:g}. The state kept is {result.kept}. "
             f"Try lr={lr / 10:g}, callbacks=[skorch.callbacks."
             "GradientNormClipping(1.0)], or columns scaled by StandardScaler.",
             ConvergenceWarning,
@@ -74,14 +74,13 @@ def report(
     if result.interrupted:
         warn(
             f"{name}: training was interrupted after {done} of {n_epochs} epochs. "
-            f"The state kept is that of epoch {kept}.",
+            f"The state kept is {result.kept}.",
         )
     if estimator.verbose:
         how = "Stopped early" if result.stopped_early else "Trained"
-        state = estimator._floor_name if result.start_kept else f"that of epoch {kept}"
-        print(
-            f"{name}: {how} after {done} epochs{rows}; the state kept is {state}, with "
-            f"loss {result.best_loss:.4g}."
+        show(
+            f"{name}: {how} after {done} epochs{rows}; the state kept is "
+            f"{result.kept}, with loss {result.best_loss:.4g}."
         )
 
 

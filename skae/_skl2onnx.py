@@ -104,10 +104,16 @@ def _targets_shape(operator: Any) -> None:
 def _classifier_shapes(operator: Any) -> None:
     from skl2onnx.common.data_types import Int64TensorType, StringTensorType
 
-    classes = label_values(operator.raw_operator.classes_)
+    classes = _labels(operator)
     labels = Int64TensorType if classes.dtype == np.int64 else StringTensorType
     operator.outputs[0].type = labels([operator.inputs[0].get_first_dimension()])
     operator.outputs[1].type = _float_rows(operator, len(classes))
+
+
+def _labels(operator: Any) -> np.ndarray:
+    """Give the classes as skl2onnx has them: all that are no texts are int64."""
+    classes = label_values(operator.raw_operator.classes_)
+    return classes if classes.dtype.kind == "O" else classes.astype(np.int64)
 
 
 def _convert_transform(scope: Any, operator: Any, container: Any) -> None:
@@ -133,7 +139,7 @@ def _convert_predict(scope: Any, operator: Any, container: Any) -> None:
 def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
     labels, probabilities = (output.full_name for output in operator.outputs)
     _add(scope, operator, container, "predict_proba", probabilities)
-    nodes, classes = label_nodes(operator.raw_operator.classes_, probabilities, labels)
+    nodes, classes = label_nodes(_labels(operator), probabilities, labels)
     _take_in(container, nodes, [classes], {"": container.target_opset_any_domain("")})
 
 

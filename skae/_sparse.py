@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from skae import _checks as checks
 from skae._base import BaseAutoencoder
 from skae._docs import shared_docs
 from skae._fitting import FittedByTraining
@@ -159,6 +158,7 @@ class SparseAutoencoder(BaseAutoencoder):
     """
 
     _net_class = SparseNet
+    _module_class = SparseLinearAutoencoder
     _floor_name = "signed PCA"
 
     # The start and the floor are made for it.
@@ -276,7 +276,7 @@ class SparseAutoencoder(BaseAutoencoder):
     ) -> tuple[Any, dict[str, Any]]:
         n_components = self._code_size(X.shape[1])
         topk = self.penalty == "topk"
-        return SparseLinearAutoencoder, {
+        return self._module_class, {
             "n_features": X.shape[1],
             "n_components": n_components,
             "n_active": self._n_active(n_components) if topk else None,
@@ -288,7 +288,6 @@ class SparseAutoencoder(BaseAutoencoder):
     ) -> None:
         module = net.plain_module_
         columns = standardize(module, X, sample_weight)
-        checks.check_offset(columns.mean, columns.scale)
         if self.init != "random":
             start_as_atoms(module, X, columns, self.sparsity, sample_weight, self._rng)
 
@@ -316,13 +315,13 @@ class SparseAutoencoder(BaseAutoencoder):
             for x, weight in zip(rows.X.split(size), weights.split(size), strict=True):
                 z = module.encode(x)
                 active = z if module.in_interval else (z > 0).to(z.dtype)
-                total = total + weight.double() @ active.double()
+                total = total + weight.cpu().double() @ active.cpu().double()
                 lows.append(active.amin(dim=0))
                 highs.append(active.amax(dim=0))
-            activity = total / weights.double().sum()
+            activity = total / weights.cpu().double().sum()
             dead = activity == 0
             if module.in_interval:
                 low, high = torch.stack(lows).amin(0), torch.stack(highs).amax(0)
                 dead = high - low < _DEAD_RANGE
-        self.code_activity_ = activity.cpu().numpy()
+        self.code_activity_ = activity.numpy()
         self.n_dead_units_ = int(dead.sum())

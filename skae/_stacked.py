@@ -5,9 +5,11 @@ from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skae import _checks as checks
 from skae._dense import BasePCAAutoencoder
 from skae._docs import shared_docs
 from skae._report import report
@@ -241,6 +243,8 @@ class StackedAEPretrainer(BasePCAAutoencoder):
         ],
     }
 
+    _floor_name = "PCA"
+
     phases_: list[dict[str, Any]]
 
     def _noise(self) -> Noise | None:
@@ -257,23 +261,25 @@ class StackedAEPretrainer(BasePCAAutoencoder):
     def _phase_epochs(self, net: AutoencoderNet, i: int, n_samples: int) -> int:
         if isinstance(self.max_epochs, str):
             return recipe.n_phase_epochs(self.optimizer, n_samples, net.batch_size)
-        if isinstance(self.max_epochs, Integral):
-            return int(self.max_epochs)
-        return int(self.max_epochs[i])
+        return self._epochs_of_phases()[i]
+
+    def _epochs_of_phases(self) -> list[int]:
+        n_phases = len(self._hidden_widths()) + 1
+        epochs = checks.whole_numbers(self.max_epochs)
+        if epochs is not None and np.ndim(self.max_epochs) == 0:
+            epochs = epochs * n_phases
+        if epochs is None or len(epochs) != n_phases:
+            raise ValueError(
+                "max_epochs must be a positive integer, or one for each hidden layer "
+                f"and one for the code, {n_phases} in all. Got {self.max_epochs!r}."
+            )
+        return epochs
 
     def _module_factory(
         self, X: Any, stream: bool = False
     ) -> tuple[Any, dict[str, Any]]:
-        n_phases = len(self._hidden_widths()) + 1
-        epochs = self.max_epochs
-        if not isinstance(epochs, str | Integral) and not (
-            len(epochs) == n_phases
-            and all(isinstance(each, Integral) and int(each) > 0 for each in epochs)
-        ):
-            raise ValueError(
-                "max_epochs must be a positive integer, or one for each hidden layer "
-                f"and one for the code, {n_phases} in all. Got {epochs!r}."
-            )
+        if not isinstance(self.max_epochs, str):
+            self._epochs_of_phases()
         return super()._module_factory(X, stream)
 
     def _begin_anew(self) -> None:

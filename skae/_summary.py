@@ -9,6 +9,8 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from skae.training import own_modes
+
 # Applies a network to rows, up to the end of a part.
 _Part = Callable[[Any, Tensor], Tensor]
 
@@ -53,7 +55,9 @@ class SummaryMixin:
         module = self.net_.plain_module_
         n_parameters = sum(p.numel() for p in module.parameters())
         n_fixed = sum(p.numel() for p in module.parameters() if not p.requires_grad)
-        rows = torch.zeros(2, self.n_features_in_, device=self.net_.device)
+        rows = torch.zeros(
+            (2, self.n_features_in_), dtype=torch.float32, device=self.net_.device
+        )
         table = [("layer", "", "output", "parameters")]
         for part, layers in _layers(module, self._parts(), rows).items():
             table.append((part, "", "", ""))
@@ -109,7 +113,7 @@ def _layers(
             _Layer(name, type(layer).__name__, shape, sum(p.numel() for p in own))
         )
 
-    with torch.inference_mode():
+    with own_modes(gradients=False):
         for part, function in parts.items():
             hooks = [
                 layer.register_forward_hook(

@@ -13,6 +13,13 @@ LOSSES: dict[str, type[nn.Module]] = {
 }
 
 
+def apply_criterion(criterion: nn.Module, x_hat: Tensor, x: Tensor) -> Tensor:
+    """Call a criterion; one of the user's may work in place, and is given copies."""
+    if not type(criterion).__module__.startswith("torch."):
+        x_hat, x = x_hat.clone(), x.clone()
+    return criterion(x_hat, x)
+
+
 def row_losses(
     criterion: nn.Module, x_hat: Tensor, x: Tensor, entry_weight: Tensor | None = None
 ) -> Tensor:
@@ -39,19 +46,19 @@ def row_losses(
     if hasattr(criterion, "reduction"):
         criterion = copy.copy(criterion)
         criterion.reduction = "none"  # type: ignore[assignment]
-        losses = criterion(x_hat, x)
+        losses = apply_criterion(criterion, x_hat, x)
         if entry_weight is not None:
             if losses.shape != x.shape:
                 raise ValueError(
-                    "emphasis weights the losses of entries, of shape "
-                    f"{tuple(x.shape)}; {type(criterion).__name__} gives losses of "
-                    f"shape {tuple(losses.shape)}. Set emphasis=None."
+                    "Emphasis and ends of series weight the losses of entries, of "
+                    f"shape {tuple(x.shape)}; {type(criterion).__name__} gives losses "
+                    f"of shape {tuple(losses.shape)}. Use another loss."
                 )
             losses = losses * entry_weight
         # Not `len(x)`, which would fix the number of rows of an exported module.
         return losses.reshape(x.shape[0], -1).mean(1)
     rows = zip(x_hat.split(1), x.split(1), strict=True)
-    return torch.stack([criterion(row_hat, row) for row_hat, row in rows])
+    return torch.stack([apply_criterion(criterion, *pair) for pair in rows])
 
 
 def mean_loss_with_gradient(

@@ -1,5 +1,6 @@
 """What is particular to AutoencoderTransformer."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -20,6 +21,7 @@ from torch import nn
 from skae import AutoencoderTransformer
 from skae.modules import DenseAutoencoder
 from skae.modules._layers import ACTIVATIONS
+from skae.training import recipe
 
 
 def fit(X, **params):
@@ -362,6 +364,25 @@ def test_every_optimizer_learns(optimizer, init, curved):
     assert model.score(curved) > floor + (
         0.1 if (optimizer, init) != ("sgd", "pca") else -0.01
     )
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [*recipe.OPTIMIZERS, torch.optim.LBFGS, torch.optim.NAdam, torch.optim.Rprop],
+)
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))]
+)
+def test_copies_go_on_with_every_optimizer(optimizer, copied, curved):
+    params = {"hidden_layer_sizes": (5,), "max_epochs": 2, "random_state": 0}
+    model = fit(curved, optimizer=optimizer, init="random", **params)
+    model.partial_fit(curved)
+    twin = copied(model)
+    for rows in (curved, curved[:50]):
+        assert_array_equal(
+            twin.partial_fit(rows).transform(curved),
+            model.partial_fit(rows).transform(curved),
+        )
 
 
 def test_muon_takes_every_parameter(curved):

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from modules_for_tests import Own
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -42,7 +43,11 @@ from skae import (
 )
 from skae.training import AutoencoderNet
 
-pytestmark = pytest.mark.filterwarnings(BECOMES_PCA)
+pytestmark = [
+    pytest.mark.filterwarnings(BECOMES_PCA),
+    # scikit-learn's checks of it have 10 rows.
+    pytest.mark.filterwarnings("ignore:.* the first call of partial_fit was given"),
+]
 
 
 def expected_failures(estimator):
@@ -299,6 +304,75 @@ def test_threads_can_transform_with_one_estimator(estimator, curved):
 
 
 @every_estimator
+def test_score_of_rows_that_do_not_vary(estimator, curved):
+    for dtype in (np.float32, np.float64):
+        X = np.tile(np.array([1.7, 0.0, -1e3], dtype=dtype), (120, 1))
+        assert quick(estimator).fit(X).score(X) == 1
+        assert quick(estimator).fit(X).score(X * dtype(1.5)) == 0
+
+
+@every_estimator
+@pytest.mark.parametrize("init", ["auto", "random"])
+@pytest.mark.parametrize("unit", [1e-20, 1e-26, 1e-45, 1e-200])
+def test_units_too_small_for_squares(estimator, init, unit, curved):
+    match = r"X vary by about \S+; .* squared errors are lost.*StandardScaler"
+    with pytest.raises(ValueError, match=match):
+        quick(estimator, init=init).fit(curved * unit)
+    with pytest.raises(ValueError, match=match):
+        quick(estimator, init=init).partial_fit(curved * unit)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"module": Own},
+        {"loss": "huber"},
+        {"loss": "absolute_error"},
+        {"loss": torch.nn.SmoothL1Loss},
+        {"validation_fraction": None},
+    ],
+    ids=str,
+)
+def test_units_too_small_with_other_settings(params, curved):
+    with pytest.raises(ValueError, match="squared errors are lost"):
+        quick(AutoencoderTransformer, **params).fit(curved * 1e-20)
+
+
+@every_estimator
+def test_small_numbers_that_are_no_trouble(estimator, curved):
+    beside = curved * np.array([1, 1e-30, 1e-45, 1, 1e-200, 1])
+    for X in (beside, curved * 1e-16, np.full((120, 3), 1e-30), np.zeros((120, 3))):
+        model = quick(estimator).fit(X)
+        assert np.isfinite(model.score(X))
+        for rows in (X * 1e-30, 0 * X):
+            assert np.isfinite(model.score_samples(rows)).all()
+            assert np.isfinite(model.inverse_transform(model.transform(rows))).all()
+        model.partial_fit(0 * X)
+    scores = quick(estimator).fit(curved * 1e-16).score_samples(curved * 1e-16)
+    assert len(np.unique(scores)) > 390
+
+
+@every_estimator
+def test_score_of_one_row(estimator, curved):
+    model = quick(estimator).fit(curved)
+    one = np.arange(400) == 3
+    for X, weight in ((curved[one], None), (curved, one.astype(float))):
+        with pytest.warns(UndefinedMetricWarning, match="fewer than two rows"):
+            assert np.isnan(model.score(X, sample_weight=weight))
+    assert np.isfinite(model.score(curved[:2]))
+
+
+def test_weights_of_a_score(curved):
+    model = quick(AutoencoderTransformer).fit(curved)
+    weight = np.zeros(400)
+    with pytest.raises(ValueError, match="zero"):
+        model.score(curved, sample_weight=weight)
+    weight[:2] = -1, 1
+    with pytest.raises(ValueError, match=r"[Nn]egative"):
+        model.score(curved, sample_weight=weight)
+
+
+@every_estimator
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_output_has_the_dtype_of_the_input(estimator, dtype, curved):
     X = curved.astype(dtype)
@@ -447,6 +521,29 @@ def test_silence_and_progress(estimator, curved, capsys):
     assert shown.err == ""
     quick(estimator, verbose=2).fit(curved)
     assert "valid_loss" in capsys.readouterr().out
+
+
+class Bare:
+    """A stream that can be written to, and nothing else."""
+
+    def __init__(self):
+        self.text = ""
+
+    def write(self, text):
+        self.text += text
+
+
+@every_estimator
+@pytest.mark.parametrize("verbose", [1, 2])
+def test_progress_without_a_console(estimator, verbose, curved, monkeypatch):
+    closed, bare = io.StringIO(), Bare()
+    closed.close()
+    for stream in (None, closed, bare):
+        monkeypatch.setattr("sys.stdout", stream)
+        monkeypatch.setattr("sys.stderr", None)
+        quick(estimator, verbose=verbose).fit(curved)
+    monkeypatch.undo()
+    assert f"{estimator.__name__}: Trained after 3 epochs" in bare.text
 
 
 @every_estimator

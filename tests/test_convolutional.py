@@ -362,6 +362,36 @@ def test_files_keep_the_shape_of_images(tmp_path):
     assert_array_equal(twin.reconstruct(IMAGES), model.reconstruct(IMAGES))
 
 
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 6, 8)])
+def test_channels_first(shape):
+    X = noise(60, *shape)
+    given = [
+        ({}, X),
+        ({}, list(X)),
+        ({}, torch.as_tensor(X)),
+        ({"image_shape": shape}, X.reshape(60, -1)),
+    ]
+    for params, images in given:
+        with pytest.warns(UserWarning, match=r"put the channels last: pass X\.transp"):
+            ConvAutoencoder(**QUICK, **params).fit(images)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 3), (3, 3, 1), (8, 8, 3), (3, 8), (1, 64, 1)])
+def test_channels_last_need_no_warning(shape):
+    ConvAutoencoder(**QUICK).fit(noise(60, *shape))
+
+
+def test_out_has_the_shape_of_the_images():
+    model = ConvAutoencoder(**QUICK, output="reconstruction").fit(IMAGES[:60])
+    expected = model.transform(IMAGES[:60])
+    for shape in (IMAGES[:60].shape, (60, 64)):
+        out = np.empty(shape, dtype=np.float32)
+        assert model.transform(IMAGES[:60], out=out) is out
+        assert_allclose(out.reshape(expected.shape), expected, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"of shape \(60, 8, 8\).*Got shape \(60, 2\)"):
+        model.transform(IMAGES[:60], out=np.empty((60, 2)))
+
+
 def test_folds_of_images():
     search = GridSearchCV(
         ConvAutoencoder(**{**QUICK, "max_epochs": 3}),

@@ -1,23 +1,66 @@
 """Errors say what was got, what is allowed, and what to do; nothing is lost."""
 
+import signal
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from modules_for_tests import NoDecoder, Own, TwoCodes, WrongCodes, WrongRows
+from estimators import BECOMES_PCA, ESTIMATORS, quick
+from modules_for_tests import (
+    NoDecoder,
+    Own,
+    TwoCodes,
+    WithoutForward,
+    WrongCodes,
+    WrongRows,
+)
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, StepLR
 
-from skae import AutoencoderTransformer
+from skae import (
+    AutoencoderSampler,
+    AutoencoderTransformer,
+    ConvAutoencoder,
+    DenoisingAutoencoder,
+    PretrainedClassifier,
+    RecurrentAutoencoder,
+    StackedAEPretrainer,
+    VariationalAutoencoder,
+)
+
+WITH_LOSSES = [
+    AutoencoderTransformer,
+    ConvAutoencoder,
+    DenoisingAutoencoder,
+    StackedAEPretrainer,
+]
 
 
 class CtrlCInFourthEpoch(Callback):
+    """Interrupt: by the signal, as the user does, or by an error of a callback's."""
+
+    def __init__(self, where="step", signalled=False):
+        self.where = where
+        self.signalled = signalled
+
+    def interrupt(self, net, where):
+        if where != self.where or len(net.history) != 4:
+            return
+        if self.signalled:
+            signal.raise_signal(signal.SIGINT)
+        raise KeyboardInterrupt
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.interrupt(net, "begin")
+
     def on_batch_end(self, net, training, **kwargs):
-        if training and len(net.history) == 4:
-            raise KeyboardInterrupt
+        self.interrupt(net, "step" if training else "validation")
+
+    def on_epoch_end(self, net, **kwargs):
+        self.interrupt(net, "end")
 
 
 class ErrorOnFirstBatch(Callback):
@@ -135,6 +178,60 @@ def test_new_rows_and_codes(curved):
         model.fit(curved, X_val=curved[:9])
 
 
+X_VAL = {
+    "columns": (lambda X: X[:, :5], r"X_val has 5 features.*expecting 6"),
+    "NaN": (lambda X: np.full_like(X, np.nan), "Input X_val contains NaN"),
+    "dimensions": (lambda X: X[0], "X_val: Expected 2D array"),
+    "strings": (lambda X: np.full(X.shape, "a"), "X_val: could not convert string"),
+    "no rows": (lambda X: X[:0], "X_val: Found array with 0 sample"),
+    "too large": (lambda X: 1e30 * X, "X_val has values of magnitude"),
+}
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("name", X_VAL)
+def test_validation_rows(name, estimator, curved):
+    change, message = X_VAL[name]
+    with pytest.raises(ValueError, match=message):
+        quick(estimator).fit(curved, X_val=change(curved))
+
+
+def test_validation_images_and_series(curved):
+    images, other = curved.reshape(-1, 2, 3), curved.reshape(-1, 3, 2)
+    with pytest.raises(ValueError, match=r"X_val has images of shape \(3, 2\)"):
+        ConvAutoencoder().fit(images, X_val=other)
+    with pytest.raises(ValueError, match="X_val: Series must have 3 channels"):
+        RecurrentAutoencoder().fit(images, X_val=other)
+
+
+def test_weights_of_rows_in_scores(curved):
+    weights = np.zeros(400)
+    series = curved.copy()
+    series[::2, -1] = np.nan
+    recurrent = RecurrentAutoencoder(series_shape=(6, 1), max_epochs=1, hidden_size=2)
+    for model, X in [
+        (AutoencoderTransformer(max_epochs=1).fit(curved), curved),
+        (recurrent.fit(series), series),
+    ]:
+        with pytest.raises(ValueError, match=r"non-zero|zero for every row"):
+            model.score(X, sample_weight=weights)
+        with pytest.raises(ValueError, match=r"Negative values.*sample_weight"):
+            model.score(X, sample_weight=weights - 1)
+
+
+@pytest.mark.filterwarnings(BECOMES_PCA)
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_codes(estimator, curved):
+    model = quick(estimator, n_components=2).fit(curved)
+    for value, message in [
+        (1e39, r"codes of magnitude up to 1e\+39.*takes codes up to 1e\+18"),
+        (np.nan, "Input codes contains NaN"),
+        (np.inf, "Input codes contains infinity"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            model.inverse_transform([[0.0, value]])
+
+
 def test_cross_entropy_on_new_rows_and_on_ones_own_module(curved):
     X = (curved > 0).astype(float)
     model = AutoencoderTransformer(loss="binary_cross_entropy", max_epochs=1).fit(X)
@@ -191,6 +288,22 @@ def test_divergence_keeps_a_finite_state_and_warns(validation_fraction, curved):
     assert np.isfinite(model.transform(curved)).all()
 
 
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_best_loss_is_that_of_the_state_kept(estimator, curved):
+    params = {"optimizer": "sgd", "lr": 1e30, "validation_fraction": None}
+    if estimator is StackedAEPretrainer:
+        params["fine_tune_lr"] = 1e30
+    model = quick(estimator, max_epochs=1, **params)
+    with pytest.warns(ConvergenceWarning, match="not finite in epoch 1 of 1"):
+        model.fit(curved)
+    rows = model._rows(model.net_, curved, None)
+    assert model.best_loss_ == pytest.approx(model.net_.mean_loss(rows))
+    assert np.isfinite(model.best_loss_)
+    with pytest.warns(ConvergenceWarning, match="not finite in epoch 1 of 1"):
+        model.partial_fit(curved[:50])
+    assert np.isfinite(model.best_loss_)
+
+
 def test_training_can_go_on_after_divergence(curved):
     model = AutoencoderTransformer(lr=1e38, random_state=0)
     with pytest.warns(ConvergenceWarning, match="not finite in epoch 1 of 1") as seen:
@@ -223,6 +336,40 @@ def test_interruption_keeps_the_best_state_and_warns(validation_fraction, curved
         np.testing.assert_array_equal(whole.fit(curved).transform(curved), broken)
 
 
+@pytest.mark.parametrize("signalled", [False, True])
+@pytest.mark.parametrize("where", ["begin", "validation", "end"])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_interruption_between_steps(estimator, where, signalled, curved):
+    callbacks = [CtrlCInFourthEpoch(where, signalled)]
+    model = quick(estimator, max_epochs=9, init="random", callbacks=callbacks)
+    done = 4 if where == "end" else 3
+    with pytest.warns(UserWarning, match=f"interrupted after {done} of 9 epochs"):
+        model.fit(curved)
+    if estimator is not StackedAEPretrainer:
+        assert model.n_iter_ == len(model.loss_curve_) == done
+        assert len(model.validation_loss_curve_) == done + 1
+        assert model.best_loss_ == min(model.validation_loss_curve_)
+    assert np.isfinite(model.transform(curved)).all()
+
+
+def test_interruption_of_parts_of_a_fit(curved):
+    autoencoder = AutoencoderTransformer(
+        max_epochs=9, callbacks=[CtrlCInFourthEpoch("end")]
+    )
+    message = "AutoencoderTransformer: training was interrupted after 4 of 9"
+    classifier = PretrainedClassifier(autoencoder, max_epochs=1)
+    with pytest.warns(UserWarning, match=message):
+        classifier.fit(curved, curved[:, 0] > 0)
+    with pytest.warns(UserWarning, match=message):
+        AutoencoderSampler(autoencoder).fit(curved)
+    classifier.set_params(
+        pretrainer=None, pretrain=False, max_epochs=9, callbacks=autoencoder.callbacks
+    )
+    with pytest.warns(UserWarning, match="PretrainedClassifier: training was interr"):
+        classifier.fit(curved, curved[:, 0] > 0)
+    assert classifier.n_iter_ == 4
+
+
 @pytest.mark.parametrize("warm_start", [False, True])
 def test_a_failed_fit_leaves_the_earlier_one(warm_start, curved):
     model = AutoencoderTransformer(warm_start=warm_start, max_epochs=2, random_state=0)
@@ -250,6 +397,373 @@ def test_pca_start_with_cross_entropy(curved):
     model = AutoencoderTransformer(loss="binary_cross_entropy", init="pca")
     with pytest.raises(ValueError, match="init='pca' is not possible here: loss='bin"):
         model.fit(curved > 0)
+
+
+def a_module(**methods):
+    """Give a class of modules for six columns, some of whose methods are bad."""
+
+    class Bad(Own):
+        def __init__(self):
+            super().__init__(6, 2)
+
+    for name, method in methods.items():
+        setattr(Bad, name, method)
+    return Bad
+
+
+def raising(error):
+    def method(self, x):
+        raise error
+
+    return method
+
+
+class NoParameters(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("weight", torch.ones(6, 2))
+
+    def encode(self, x):
+        return x @ self.weight
+
+    def decode(self, z):
+        return z @ self.weight.T
+
+
+class Frozen(Own):
+    def __init__(self):
+        super().__init__(6, 2)
+        self.requires_grad_(False)
+
+
+class OtherArgument(Own):
+    def __init__(self, width):
+        super().__init__(6, width)
+
+
+BAD_MODULES = {
+    "no parameters": (NoParameters, r"nothing to train: NoParameters has 0 parameters"),
+    "frozen": (Frozen, r"Frozen has 4 parameters, all with requires_grad=False"),
+    "argument": (OtherArgument, r"OtherArgument needs 'width'.*\{'module__width'"),
+    "factory with argument": (lambda width: Own(6, width), r"<lambda> needs 'width'"),
+    "factory of nothing": (lambda: None, r"a torch.nn.Module.*Got NoneType"),
+    "factory that raises": (lambda: 1 / 0, r"not be made: ZeroDivisionError: div"),
+    "KeyError": (
+        a_module(encode=raising(KeyError("a"))),
+        r"Bad.encode failed on a float32 input of shape \(2, 6\): KeyError: 'a'",
+    ),
+    "AssertionError": (
+        a_module(decode=raising(AssertionError())),
+        r"Bad.decode failed on a float32 input of shape \(2, 2\): AssertionError",
+    ),
+    "no method": (a_module(encode=3), r"Bad lacks encode"),
+    "1d codes": (
+        a_module(encode=lambda self, x: self.to_code(x)[:, 0]),
+        r"codes of shape \(2, n_components\).*gave \(2,\), torch.float32",
+    ),
+    "integer codes": (
+        a_module(encode=lambda self, x: self.to_code(x).long()),
+        r"of dtype float32.*gave \(2, 2\), torch.int64",
+    ),
+    "NaN": (
+        a_module(decode=lambda self, z: self.to_row(z) * float("nan")),
+        r"Bad.decode must give finite values.*gave 12 values, of which 12 are NaN",
+    ),
+    "tuple": (
+        a_module(decode=lambda self, z: (self.to_row(z), z)),
+        r"back to rows of shape \(2, 6\).*gave <class 'tuple'>",
+    ),
+    "None": (a_module(decode=lambda self, z: None), r"gave <class 'NoneType'>"),
+    "NumPy": (
+        a_module(decode=lambda self, z: self.to_row(z).detach().numpy()),
+        r"gave <class 'numpy.ndarray'>",
+    ),
+    "detached": (
+        a_module(decode=lambda self, z: self.to_row(z).detach()),
+        r"Bad cannot be trained.*Take detach\(\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_MODULES)
+def test_modules_of_ones_own(name, curved):
+    module, message = BAD_MODULES[name]
+    autoencoder = AutoencoderTransformer(module=module)
+    y = curved[:, 0] > 0
+    for estimator in (autoencoder, PretrainedClassifier(autoencoder)):
+        with pytest.raises(ValueError, match=message):
+            estimator.fit(curved, y)
+    with pytest.raises(ValueError, match=message):
+        autoencoder.partial_fit(curved)
+
+
+def test_modules_that_differ_in_training(curved):
+    half = a_module(
+        decode=lambda self, z: self.to_row(z)[:, : 3 if self.training else 6]
+    )
+    with pytest.raises(ValueError, match=r"shape \(40, 6\).*in training.*\(40, 3\)"):
+        AutoencoderTransformer(module=half).fit(curved)
+    detached = a_module(
+        decode=lambda self, z: (
+            self.to_row(z).detach() if self.training else self.to_row(z)
+        )
+    )
+    with pytest.raises(ValueError, match="loss of Bad has no gradient in training"):
+        AutoencoderTransformer(module=detached).fit(curved)
+
+
+@pytest.mark.parametrize(
+    "methods",
+    [
+        {"encode": lambda self, x: self.to_code(x).detach()},
+        {"decode": lambda self, z: self.to_row(z.detach())},
+    ],
+)
+def test_an_encoder_that_is_not_trained(methods, curved):
+    model = AutoencoderTransformer(module=a_module(**methods), max_epochs=1)
+    message = r"does not change to_code.weight, to_code.bias. Take detach\(\)"
+    with pytest.warns(UserWarning, match=message):
+        model.fit(curved)
+
+
+def test_an_encoder_that_is_fixed_on_purpose(curved):
+    class Fixed(Own):
+        def __init__(self):
+            super().__init__(6, 2)
+            self.to_code.requires_grad_(False)
+
+    before = Fixed()
+    model = AutoencoderTransformer(module=before, max_epochs=2).fit(curved)
+    np.testing.assert_array_equal(
+        before.to_code.weight.numpy(), model.module_.to_code.weight.numpy()
+    )
+
+
+def test_batches_of_one_row(curved):
+    model = AutoencoderTransformer(module=WithoutForward, batch_size=33, random_state=0)
+    message = "batch of one row failed.*BatchNorm need two rows"
+    model.partial_fit(curved[:100])  # the last row joins the batch before
+    with pytest.raises(ValueError, match=message):
+        model.partial_fit(curved[:1])
+    with pytest.raises(ValueError, match=message):
+        model.set_params(batch_size=1).fit(curved)
+
+
+BAD_HIDDEN = {
+    "nothing": (lambda self, x: None, "gave <class 'NoneType'>"),
+    "tensor": (lambda self, x: self.to_code(x), r"gave \(2, 2\), torch.float32"),
+    "1d": (
+        lambda self, x: [self.to_code(x)[:, 0]],
+        r"gave \['\(2,\), torch.float32'\]",
+    ),
+    "error": (raising(KeyError("a")), "Bad.hidden failed on .*KeyError: 'a'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_HIDDEN)
+def test_hidden_activations_of_ones_own_module(name, curved):
+    hidden, message = BAD_HIDDEN[name]
+    model = AutoencoderTransformer(module=a_module(hidden=hidden), max_epochs=1)
+    classifier = PretrainedClassifier(model).fit
+    model.fit(curved).set_params(output="hidden")
+    for method in (model.fit, model.transform):
+        with pytest.raises(ValueError, match=message):
+            method(curved)
+    with pytest.raises(ValueError, match=message):
+        classifier(curved, curved[:, 0] > 0)
+
+
+def test_untrained_module_of_ones_own_in_a_classifier(curved):
+    autoencoder = AutoencoderTransformer(
+        module=OtherArgument, net_params={"module__width": 3}
+    )
+    params = {"pretrain": False, "head_input": "code", "max_epochs": 1}
+    model = PretrainedClassifier(autoencoder, **params)
+    assert model.fit(curved, curved[:, 0] > 0).n_components_ == 3
+    autoencoder.set_params(net_params=None)
+    with pytest.raises(ValueError, match="OtherArgument needs 'width'"):
+        model.fit(curved, curved[:, 0] > 0)
+
+
+class PerEntry(nn.Module):
+    def forward(self, x_hat, x):
+        return (x_hat - x) ** 2
+
+
+class Nothing(nn.Module):
+    def forward(self, x_hat, x):
+        return None
+
+
+class DetachedLoss(nn.Module):
+    def forward(self, x_hat, x):
+        return (x_hat - x).detach().abs().mean()
+
+
+class WeightedLoss(nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x_hat, x):
+        return self.factor * (x_hat - x).square().mean()
+
+
+class UndefinedLoss(nn.Module):
+    def forward(self, x_hat, x):
+        return (-1.0 - (x_hat - x).square()).log().mean()
+
+
+BAD_LOSSES = [
+    (PerEntry, r"PerEntry must give the mean loss.*gave \(2, 6\), torch.float32"),
+    (Nothing(), r"Nothing must give the mean loss.*gave <class 'NoneType'>"),
+    (DetachedLoss, r"DetachedLoss has no gradient"),
+    (WeightedLoss, r"loss=WeightedLoss needs 'factor'.*WeightedLoss\(factor=...\)"),
+    (nn.GaussianNLLLoss(), r"GaussianNLLLoss failed on .* \(2, 6\): TypeError.*'var'"),
+    (nn.CrossEntropyLoss, r"CrossEntropyLoss compares scores of classes with labels"),
+    (UndefinedLoss(), r"UndefinedLoss is NaN for rows of X"),
+]
+
+
+@pytest.mark.parametrize("estimator", WITH_LOSSES)
+@pytest.mark.parametrize("loss, message", BAD_LOSSES)
+def test_losses(loss, message, estimator, curved):
+    with pytest.raises(ValueError, match=message):
+        estimator(loss=loss).fit(curved)
+
+
+def test_losses_with_arguments_and_below_zero(curved):
+    net_params = {"criterion__factor": 2.0}
+    model = AutoencoderTransformer(loss=WeightedLoss, net_params=net_params)
+    model.set_params(max_epochs=2).fit(curved)
+    assert model.net_.criterion_.factor == 2.0
+    # Of such losses there are no logarithms to compare.
+    model.set_params(loss=nn.PoissonNLLLoss, net_params=None).fit(curved)
+    assert model.best_loss_ <= model.validation_loss_curve_[0]
+
+
+class NeedsArgument(Callback):
+    def __init__(self, limit):
+        self.limit = limit
+
+
+BAD_CALLBACKS = {
+    "number": (1, "list of skorch callbacks.*Got 1 in it"),
+    "name": ("EarlyStopping", "Got 'EarlyStopping' in it"),
+    "pair": (("a", "b"), r"Got \('a', 'b'\) in it"),
+    "single": (("a",), r"Got \('a',\) in it"),
+    "list": ([EarlyStopping()], r"Got \[<skorch"),
+    "number as name": ((1, EarlyStopping()), r"Got \(1, <skorch"),
+    "function": (print, "Got <built-in function print> in it"),
+    "argument": (NeedsArgument, r"needs 'limit'.*NeedsArgument\(limit=...\)"),
+    "policy": (LRScheduler("Nope"), "knows no policy 'Nope'"),
+    "step_size": (LRScheduler("StepLR"), r"'StepLR'\) needs 'step_size'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CALLBACKS)
+def test_callbacks(name, curved):
+    callback, message = BAD_CALLBACKS[name]
+    classifier = PretrainedClassifier(callbacks=[EarlyStopping(), callback])
+    with pytest.raises(ValueError, match=message):
+        classifier.fit(curved, curved[:, 0] > 0)
+    with pytest.raises(ValueError, match=message):
+        AutoencoderTransformer(callbacks=[callback]).fit(curved)
+
+
+def test_callbacks_that_need_validation_rows(curved):
+    message = r"Key 'valid_loss' was not found.*partial_fit has none"
+    model = AutoencoderTransformer(callbacks=[EarlyStopping()], max_epochs=1)
+    with pytest.raises(ValueError, match=message):
+        model.fit(curved).partial_fit(curved)
+    classifier = PretrainedClassifier(callbacks=[EarlyStopping()], max_epochs=1)
+    with pytest.raises(ValueError, match=message):
+        classifier.fit(curved, curved[:, 0] > 0)
+
+
+@pytest.mark.parametrize(
+    "net_params, message",
+    [
+        ({1: 2}, r"names of arguments as keys. Got 1"),
+        ({"optimizer__nonsense": 1}, r"net_params=\{'optimizer__nonsense'.*nonsense"),
+        ({"criterion__delta": 1}, r"net_params=\{'criterion__delta'.*delta"),
+        ({"module__depth": 1}, r"DenseAutoencoder could not be made.*'depth'"),
+        ({"module__n_components": 3}, r"set the parameter 'n_components' of Auto"),
+        ({"iterator_train__batch_size": 0}, r"positive int, or -1 for all.*Got 0"),
+        ({"iterator_valid__batch_size": "a"}, r"positive int, or -1 for all.*Got 'a'"),
+        ({"iterator_train__num_workers": -1}, r"iterator_train cannot be made.*-1"),
+        ({"optimizer__betas": 5}, r"net_params=\{'optimizer__betas': 5\}.*TypeError"),
+    ],
+)
+def test_net_params(net_params, message, curved):
+    with pytest.raises(ValueError, match=message):
+        AutoencoderTransformer(net_params=net_params).fit(curved)
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", torch.optim.LBFGS, torch.optim.Rprop])
+def test_optimizers_without_weight_decay(optimizer, curved):
+    model = AutoencoderTransformer(optimizer=optimizer, weight_decay=0.1)
+    with pytest.raises(ValueError, match=r"no weight decay.*Got weight_decay=0.1"):
+        model.fit(curved)
+
+
+@pytest.mark.parametrize(
+    "schedule, message",
+    [
+        (lambda: None, r"failed to make a torch scheduler.*TypeError"),
+        (lambda optimizer: None, r"must make a torch scheduler.*made None"),
+        (LRScheduler("Nope"), r"lr_schedule: LRScheduler knows no policy 'Nope'"),
+        (LRScheduler("StepLR"), r"lr_schedule: LRScheduler\('StepLR'\) needs 'step_"),
+    ],
+)
+def test_schedules(schedule, message, curved):
+    with pytest.raises(ValueError, match=message):
+        AutoencoderTransformer(lr_schedule=schedule).fit(curved)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        True,
+        (True,),
+        [[5]],
+        torch.tensor(1.0),
+        [5, None],
+        np.array([5.0]),
+        np.array([[5]]),
+        ["5"],
+        (0,),
+    ],
+)
+def test_sizes(sizes, curved):
+    for estimator, name in [
+        (AutoencoderTransformer(), "hidden_layer_sizes"),
+        (ConvAutoencoder(), "n_filters"),
+        (VariationalAutoencoder(), "hidden_layer_sizes"),
+        (PretrainedClassifier(), "head_hidden_layer_sizes"),
+        (StackedAEPretrainer(hidden_layer_sizes=()), "max_epochs"),
+    ]:
+        with pytest.raises(ValueError, match=rf"{name} must be .*positive int.*Got"):
+            estimator.set_params(**{name: sizes}).fit(curved, curved[:, 0] > 0)
+
+
+@pytest.mark.parametrize("name", ["beta", "free_bits"])
+def test_weights_that_overflow(name, curved):
+    with pytest.raises(ValueError, match=rf"'{name}'.*range \[0.0, 1e\+18\]"):
+        VariationalAutoencoder(**{name: 1e300}).fit(curved)
+
+
+def test_sizes_of_other_types(curved):
+    model = AutoencoderTransformer(max_epochs=1, random_state=0)
+    expected = model.set_params(hidden_layer_sizes=5).fit(curved).transform(curved)
+    for sizes in (np.array(5), np.int64(5), [np.int32(5)], np.array([5]), (5,)):
+        model.set_params(hidden_layer_sizes=sizes).fit(curved)
+        np.testing.assert_array_equal(model.transform(curved), expected)
+    stacked = StackedAEPretrainer(max_epochs=np.array(1), fine_tune_epochs=1)
+    assert [phase["n_epochs"] for phase in stacked.fit(curved).phases_] == [1, 1, 1]
+    series = RecurrentAutoencoder(series_shape=np.array(6))
+    with pytest.raises(ValueError, match=r"\(steps, channels\).*Got array\(6\)"):
+        series.fit(curved)
 
 
 def test_optimizer_instances_are_refused(curved):

@@ -40,10 +40,10 @@ def test_autoencoders(estimator, method, curved, tmp_path):
         return
     proto = skae.to_onnx(model, tmp_path / "model.onnx", method)
     assert proto.opset_import[0].version == 18
-    for n_rows in (1, 3, 400):
-        expected = getattr(model, method)(X[:n_rows])
+    expected = getattr(model, method)(X)
+    for n_rows in (0, 1, 3, 400):
         found = run(tmp_path / "model.onnx", X[:n_rows])
-        assert_allclose(found, expected, atol=1e-5)
+        assert_allclose(found, expected[:n_rows], atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -98,11 +98,21 @@ def pretrained(estimator):
     return estimator(quick(skae.AutoencoderTransformer), max_epochs=5, random_state=0)
 
 
-@pytest.mark.parametrize("classes", [[3, 5, 8], ["a", "b", "c"], [1.0, 2.0, 4.0]])
+CLASSES = [
+    [3, 5, 8],
+    ["a", "b", "c"],
+    [1.0, 2.0, 4.0],
+    [False, True, True],
+    np.array([3, 5, 8], dtype=np.uint8),
+    np.array(["a", "b", "a"], dtype=object),
+]
+
+
+@pytest.mark.parametrize("classes", CLASSES)
 def test_predictions_of_the_classifier(classes, labelled):
     X, y, _ = labelled
     model = pretrained(skae.PretrainedClassifier).fit(X, np.array(classes)[y])
-    for n_rows in (1, 400):
+    for n_rows in (0, 1, 400):
         found = run(
             skae.to_onnx(model, method="predict").SerializeToString(), X[:n_rows]
         )
@@ -164,7 +174,7 @@ def test_unions_of_rows_of_any_type(dtype, labelled):
     assert_allclose(found, union.transform(X), atol=1e-4)
 
 
-@pytest.mark.parametrize("classes", [[3, 5, 8], ["a", "b", "c"]])
+@pytest.mark.parametrize("classes", CLASSES)
 def test_classifier_in_pipelines(classes, labelled):
     X, y, _ = labelled
     pipeline = make_pipeline(StandardScaler(), pretrained(skae.PretrainedClassifier))

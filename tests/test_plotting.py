@@ -74,7 +74,7 @@ def test_loss_curve_without_validation_rows(digits):
         (VariationalAutoencoder(variance="column"), "factor analysis"),
         (AutoencoderTransformer(init="random"), None),
         (StackedAEPretrainer(fine_tune_epochs=1), None),
-        (AutoencoderTransformer(warm_start=True), None),
+        (AutoencoderTransformer(warm_start=True), "PCA"),
     ],
 )
 def test_the_loss_to_beat_is_a_line(digits, estimator, name):

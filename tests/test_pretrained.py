@@ -7,10 +7,12 @@ import re
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 from modules_for_tests import Own
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -319,6 +321,93 @@ def test_labels_of_several_kinds(first, digits):
         quick().fit(digits[0][: len(y)], y)
 
 
+TEXTS = {
+    "array": np.asarray,
+    "object": lambda y: np.array(y, dtype=object),
+    "series": pd.Series,
+    "object series": lambda y: pd.Series(y, dtype=object),
+    "string": lambda y: pd.Series(y, dtype="string"),
+    "category": lambda y: pd.Series(y, dtype="category"),
+    "polars": pl.Series,
+    "list": list,
+}
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+@pytest.mark.parametrize("mark", ["-1", "-1.0"])
+def test_minus_one_as_a_text(kind, mark, digits):
+    y = TEXTS[kind](["zero", mark, "one"] * 100)
+    with pytest.raises(ValueError, match=f"string '{mark}'.*with the number -1 or No"):
+        quick().fit(digits[0], y)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in TEXTS if kind != "array"])
+@pytest.mark.parametrize("classes", [["a", "b"], [0, 1], [False, True]])
+def test_labels_that_are_missing(kind, classes, digits):
+    X, _, _ = digits
+    if kind == "string" and classes != ["a", "b"]:
+        pytest.skip("they are no strings")
+    y = np.array(classes, dtype=object)[np.arange(300) % 2]
+    expected = quick().fit(X, np.where(np.arange(300) % 3 == 0, y, -1).astype(object))
+    y[np.arange(300) % 3 > 0] = None
+    model = quick().fit(X, TEXTS[kind](y.tolist()))
+    assert model.n_labelled_ == 100
+    assert_array_equal(model.classes_, classes)
+    assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    "missing", [np.nan, pd.NA, np.ma.masked], ids=["nan", "NA", "masked"]
+)
+@both
+def test_marks_of_what_is_missing(estimator, missing, digits):
+    X, _, y = digits
+    expected = y.astype(float)
+    expected[np.arange(300) % 3 > 0] = np.nan
+    given = np.ma.array(y) if missing is np.ma.masked else y.astype(object)
+    given[np.arange(300) % 3 > 0] = missing
+    model, reference = (quick(estimator).fit(X, labels) for labels in (given, expected))
+    assert model.n_labelled_ == reference.n_labelled_ == 100
+    assert_array_equal(model.predict(X), reference.predict(X))
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "Float64", "category"])
+@both
+def test_columns_of_pandas_with_gaps(estimator, dtype, digits):
+    X, _, y = digits
+    gaps = pd.Series(y).astype(dtype).mask(np.arange(300) % 3 > 0)
+    model = quick(estimator).fit(X, gaps)
+    reference = quick(estimator).fit(X, gaps.astype(float).to_numpy())
+    assert model.n_labelled_ == 100
+    assert_array_equal(model.predict(X), reference.predict(X))
+
+
+def test_minus_one_beside_zero_and_one(digits):
+    X, y, _ = digits
+    y = y % 3 - 1
+    for labels in (y, y.astype(float), y.tolist(), pd.Series(y), pl.Series(y)):
+        with pytest.warns(UserWarning, match=r"-1, 0 and 1 and nothing else.*object\)"):
+            model = quick().fit(X, labels)
+        assert_array_equal(model.classes_, [0, 1])
+    assert_array_equal(quick().fit(X, y.astype(object)).classes_, [0, 1])
+
+
+@both
+def test_tensors_of_targets(estimator, digits):
+    X, _, y = digits
+    X, y = torch.as_tensor(X, dtype=torch.float32), torch.as_tensor(y)
+    weight = torch.linspace(1, 2, 300)
+    expected = quick(estimator).fit(X.numpy(), y.numpy(), weight.numpy())
+    for dispatch in (False, True):
+        with config_context(array_api_dispatch=dispatch):
+            for target in (y, y.float().requires_grad_()):
+                model = quick(estimator).fit(X, target, weight)
+                assert_array_equal(model.predict(X), expected.predict(X.numpy()))
+                assert model.score(X, target, weight) == expected.score(
+                    X.numpy(), y.numpy(), weight.numpy()
+                )
+
+
 def test_booleans_beside_unlabelled_rows(digits):
     X, _, y = digits
     marked = np.array([bool(label % 2) for label in y], dtype=object)
@@ -569,6 +658,16 @@ def test_silence_and_progress(digits, capsys):
     assert "valid_loss" in capsys.readouterr().out
 
 
+@both
+@pytest.mark.parametrize("verbose", [1, 2])
+def test_progress_without_a_console(estimator, verbose, digits, monkeypatch):
+    X, _, y = digits
+    model = quick(estimator, verbose=verbose, pretrainer=autoencoder(verbose=verbose))
+    monkeypatch.setattr("sys.stdout", None)
+    monkeypatch.setattr("sys.stderr", None)
+    assert len(model.fit(X, y).loss_curve_) == 4
+
+
 def test_arguments_of_the_net(digits):
     X, y, _ = digits
     model = quick(
@@ -625,8 +724,6 @@ def test_errors_of_targets(digits):
         quick(PretrainedRegressor).fit(X, np.full(300, np.nan))
     with pytest.raises(ValueError, match=r"None of the 200 rows .* positive weight"):
         quick().fit(X, y, sample_weight=y == -1)
-    with pytest.raises(ValueError, match="give y dtype object, with the number -1"):
-        quick().fit(X, ["zero", -1] * 150)
     with pytest.raises(ValueError, match="requires y to be passed, but the target"):
         quick().fit(X, None)
     with pytest.raises(ValueError, match="contains infinity"):

@@ -1,8 +1,14 @@
 """`net_` is a real skorch net, and what skorch documents works."""
 
+import inspect
+import pickle
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
+from estimators import BECOMES_PCA, ESTIMATORS, quick
+from modules_for_tests import WithoutForward
 from numpy.testing import assert_allclose, assert_array_equal
 from skorch import NeuralNet
 from skorch.callbacks import (
@@ -16,7 +22,12 @@ from skorch.callbacks import (
 )
 from torch.utils.data import DataLoader
 
-from skae import AutoencoderTransformer
+from skae import (
+    AutoencoderTransformer,
+    PretrainedClassifier,
+    SparseAutoencoder,
+    VariationalAutoencoder,
+)
 
 
 def fit(X, **params):
@@ -153,6 +164,120 @@ def test_schedules(schedule, last, curved):
     assert rates.seen_[-1] == pytest.approx(last, abs=1e-4)
     # The rate is as it was for those who train on.
     assert model.net_.optimizer_.param_groups[0]["lr"] == 3e-3
+
+
+def halve(optimizer):
+    return torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+
+
+def plateau(optimizer):
+    return torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_functions_that_make_schedules(optimizer, curved):
+    if optimizer == "muon" and not hasattr(torch.optim, "Muon"):
+        pytest.skip("torch has no Muon before version 2.9")
+    rates = Rates()
+    params = {"optimizer": optimizer, "lr": 1e-3, "max_epochs": 3}
+    model = fit(curved, lr_schedule=halve, callbacks=[rates], **params)
+    assert_allclose(sorted(set(rates.seen_)), [2.5e-4, 5e-4, 1e-3])
+    model = pickle.loads(pickle.dumps(model)).partial_fit(curved)
+    plateau_of_torch = partial(torch.optim.lr_scheduler.ReduceLROnPlateau, patience=0)
+    for schedule in (plateau, plateau_of_torch):
+        fit(curved, lr_schedule=schedule, **params)
+
+
+@pytest.mark.parametrize("lr", ["auto", 1e-3])
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        LRScheduler("StepLR", step_size=1, gamma=0.5),
+        LRScheduler(torch.optim.lr_scheduler.LambdaLR, lr_lambda=lambda n: 0.5**n),
+    ],
+)
+def test_schedulers_among_the_callbacks(scheduler, lr, curved):
+    rates = Rates()
+    params = {"lr": lr, "max_epochs": 3, "callbacks": [scheduler, rates]}
+    model = fit(curved, **params)
+    # There is no other schedule beside it.
+    top = 3e-3 if lr == "auto" else lr
+    assert_allclose(sorted(set(rates.seen_)), [top / 4, top / 2, top])
+    model.partial_fit(curved).partial_fit(curved)
+    AutoencoderTransformer(random_state=0, **params).partial_fit(curved).partial_fit(
+        curved
+    )
+    autoencoder = AutoencoderTransformer(max_epochs=1)
+    rates.seen_.clear()
+    PretrainedClassifier(autoencoder, **{**params, "lr": 1e-2}).fit(
+        curved, curved[:, 0] > 0
+    )
+    assert_allclose(sorted(set(rates.seen_)), [2.5e-3, 5e-3, 1e-2])
+
+
+OPTIONS = [
+    {},
+    {"amsgrad": True},
+    {"maximize": True},
+    {"foreach": True},
+    {"fused": False},
+    {"capturable": False},
+    {"decoupled_weight_decay": True},
+    {"eps": 0.1, "betas": (0.5, 0.6)},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_options_of_optimizers_do_what_they_do_in_torch(name, options, curved):
+    kinds = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}
+    kind = getattr(torch.optim, kinds[name])
+    if not set(options) <= set(inspect.signature(kind).parameters):
+        pytest.skip(f"{kind.__name__} has no such option")
+    net_params = {f"optimizer__{key}": value for key, value in options.items()}
+    of_torch = dict(net_params)
+    if name == "sgd":
+        of_torch |= {"optimizer__momentum": 0.9, "optimizer__nesterov": True}
+    params = {"lr": 1e-3, "weight_decay": 1.0, "init": "random", "max_epochs": 3}
+    model = fit(curved, optimizer=name, net_params=net_params, **params)
+    other = fit(curved, optimizer=kind, net_params=of_torch, **params)
+    assert_allclose(model.loss_curve_, other.loss_curve_, rtol=1e-4)
+
+
+def test_sgd_without_momentum(curved):
+    for options in ({"optimizer__momentum": 0.0}, {"optimizer__dampening": 0.1}):
+        model = fit(curved, optimizer="sgd", net_params=options, max_epochs=1)
+        assert not model.net_.optimizer_.param_groups[0]["nesterov"]
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.filterwarnings(BECOMES_PCA, "ignore:The .grad attribute of a Tensor")
+def test_compiled(estimator, curved):
+    torch._dynamo.reset()
+    counters = torch._dynamo.utils.counters
+    counters.clear()
+    net_params = {"compile": True, "compile__backend": "eager"}
+    params = {"max_epochs": 1, "init": "random"}
+    plain = quick(estimator, **params).fit(curved)
+    assert not counters["frames"]
+    model = quick(estimator, net_params=net_params, **params).fit(curved)
+    assert counters["frames"]["ok"] > 0
+    assert_allclose(model.loss_curve_, plain.loss_curve_, rtol=1e-4)
+    pickle.loads(pickle.dumps(model)).partial_fit(curved)
+
+
+def test_compiled_penalties_and_modules_without_forward(curved):
+    net_params = {"compile": True, "compile__backend": "eager"}
+    for model in (
+        SparseAutoencoder(penalty="l1", init="random"),
+        SparseAutoencoder(penalty="kl"),
+        VariationalAutoencoder(kl_warmup_epochs=2, free_bits=0.1),
+        AutoencoderTransformer(module=WithoutForward),
+    ):
+        model.set_params(max_epochs=2, random_state=0)
+        expected = model.fit(curved).loss_curve_
+        found = model.set_params(net_params=net_params).fit(curved).loss_curve_
+        assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_schedules_and_rates_reach_both_optimizers_of_muon(curved):

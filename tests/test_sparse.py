@@ -271,3 +271,13 @@ def test_wrong_parameters(curved):
     ]:
         with pytest.raises(ValueError, match=text):
             SparseAutoencoder(**params).fit(curved)
+
+
+def test_training_goes_on_after_the_floor(curved):
+    # Signed PCA has atoms of zero, where a norm has no gradient.
+    model = SparseAutoencoder(20, penalty="l1", max_epochs=1, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="What is kept is signed PCA"):
+        model.fit(curved)
+    assert (np.linalg.norm(model.components_, axis=1) == 0).any()
+    model.partial_fit(curved)
+    assert np.isfinite(model.loss_curve_).all()

@@ -14,6 +14,7 @@ from estimators import ESTIMATORS, quick
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
+from torch.utils.data import DataLoader
 
 from skae import (
     AutoencoderTransformer,
@@ -21,6 +22,7 @@ from skae import (
     PretrainedClassifier,
     SparseAutoencoder,
     StackedAEPretrainer,
+    VariationalAutoencoder,
 )
 from skae.training import LargeTable, Rows, StreamedRows, _streaming, mapped
 from skae.training._batches import StreamedBatches
@@ -225,6 +227,77 @@ def test_no_room_for_codes(out, curved):
         model.transform(curved, out=out)
 
 
+@every_estimator
+@pytest.mark.parametrize("kind", [sp.csr_matrix, sp.csr_array])
+def test_batches_of_a_data_loader(estimator, kind, curved, all_is_large):
+    X, weight = curved.astype(np.float32), np.linspace(1, 2, 400)
+    for options in (
+        {"iterator_train": DataLoader},
+        {"iterator_train__drop_last": True},
+    ):
+        dense, sparse = (
+            quick(estimator, init="random", net_params=options, batch_size=50)
+            .fit(each, sample_weight=weight)
+            .loss_curve_
+            for each in (X, kind(X))
+        )
+        np.testing.assert_allclose(sparse, dense, rtol=1e-2)
+
+
+def test_sparse_rows_from_a_worker(curved, all_is_large):
+    options = {"iterator_train__num_workers": 1, "iterator_train__shuffle": False}
+    codes = [
+        quick(AutoencoderTransformer, net_params=options, max_epochs=1)
+        .fit(kind(curved.astype(np.float32)))
+        .transform(curved)
+        for kind in (np.asarray, sp.csr_matrix)
+    ]
+    np.testing.assert_allclose(*codes, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("estimator", [AutoencoderTransformer, VariationalAutoencoder])
+def test_codes_in_place_of_the_rows(estimator, tmp_path):
+    X = np.random.RandomState(0).normal(size=(300, 4))
+    model = quick(estimator, n_components=4).fit(X)
+    codes = model.transform(X)
+    rows = X.copy()
+    assert model.transform(rows, out=rows) is rows
+    np.testing.assert_array_equal(rows, codes)
+    beside = np.hstack([X, X])  # in turn in memory, but apart
+    model.transform(beside[:, :4], out=beside[:, 4:])
+    np.testing.assert_array_equal(beside[:, 4:], codes)
+    in_file(np.vstack([X, X]), tmp_path)
+    path = next(tmp_path.iterdir())
+    once, again = np.load(path, mmap_mode="r"), np.load(path, mmap_mode="r+")
+    model.transform(once[:300], out=again[300:])
+    np.testing.assert_array_equal(again[300:], codes)
+
+
+def overlapping(kind, X, tmp_path):
+    """Give rows, and an array that overlaps them in another place, or itself."""
+    n_rows = len(X)
+    if kind == "itself":
+        return X, np.lib.stride_tricks.as_strided(np.zeros(2 * n_rows), X.shape, (8, 8))
+    longer = np.vstack([X, X[:7]])
+    if kind == "file":
+        in_file(longer, tmp_path)
+        path = next(tmp_path.iterdir())
+        maps = [np.load(path, mmap_mode="r+") for _ in range(2)]
+        return maps[0][:n_rows], maps[1][7:]
+    rows = longer[:n_rows]
+    return torch.from_numpy(rows) if kind == "tensor" else rows, longer[7:]
+
+
+@pytest.mark.parametrize("options", [{}, {"return_std": True}])
+@pytest.mark.parametrize("kind", ["memory", "tensor", "file", "itself"])
+def test_no_codes_over_rows_to_come(kind, options, tmp_path):
+    X = np.random.RandomState(0).normal(size=(300, 4))
+    model = quick(VariationalAutoencoder, n_components=4).fit(X)
+    rows, out = overlapping(kind, X, tmp_path)
+    with pytest.raises(ValueError, match=r"out (overlaps X|has several).*Pass an"):
+        model.transform(rows, out=out, **options)
+
+
 def test_integers_in_a_file_are_converted_when_read(tmp_path, all_is_large):
     X = np.random.RandomState(0).randint(0, 255, size=(500, 20)).astype(np.uint8)
     model = quick(AutoencoderTransformer, n_components=20).fit(in_file(X, tmp_path))
@@ -243,7 +316,7 @@ def test_activations_go_into_a_file_where_they_are_many(curved, all_is_large):
 
 def test_classifier_takes_sparse_rows(digits):
     X = digits[0][:200]
-    y = np.arange(200) % 2
+    y = np.arange(200) % 3
     y[50:] = -1
     pretrainer = quick(AutoencoderTransformer)
     dense, sparse = (

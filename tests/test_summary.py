@@ -1,10 +1,12 @@
 """A fitted network in words."""
 
 import re
+import warnings
 
 import pytest
 from estimators import BECOMES_PCA, ESTIMATORS, quick
 from modules_for_tests import Own
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -15,6 +17,9 @@ from skae import (
     ConvAutoencoder,
     DenoisingAutoencoder,
     PretrainedClassifier,
+    RecurrentAutoencoder,
+    SparseAutoencoder,
+    StackedAEPretrainer,
     VariationalAutoencoder,
 )
 
@@ -150,3 +155,37 @@ def test_summary_needs_a_fitted_estimator():
     for estimator in (AutoencoderTransformer, PretrainedClassifier):
         with pytest.raises(NotFittedError, match="not fitted yet"):
             estimator().summary()
+
+
+@pytest.mark.parametrize(
+    ("model", "floor"),
+    [
+        (quick(AutoencoderTransformer, lr=1e-9), "PCA"),
+        (quick(DenoisingAutoencoder, lr=1e-9), "best linear denoiser"),
+        (quick(StackedAEPretrainer, lr=1e-9, fine_tune_lr=1e-9), "PCA"),
+        (quick(ConvAutoencoder, lr=1e-9), "PCA"),
+        (quick(SparseAutoencoder, lr=1e-9), "signed PCA"),
+        (quick(RecurrentAutoencoder, lr=1e-9), "PCA"),
+        (quick(VariationalAutoencoder, lr=1e-9), "probabilistic PCA"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+@pytest.mark.parametrize("n_rows", [40, 300])
+def test_the_state_kept_has_one_name(model, floor, n_rows, curved, capsys):
+    model = clone(model).set_params(warm_start=True, verbose=1)
+    for name in (floor, "the earlier fit"):
+        model.fit(curved[:n_rows])
+        assert model.best_epoch_ == 0
+        assert f"the state kept is {name}, with" in capsys.readouterr().out
+        assert f"State kept: {name}, with" in model.summary()
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_an_offset_is_warned_of_once(estimator, curved):
+    for n_rows in (40, 300):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            make_pipeline(quick(estimator)).fit_transform(curved[:n_rows] + 1e6)
+        found = [each for each in caught if "few digits" in str(each.message)]
+        assert len(found) == 1
+        assert found[0].filename == __file__

@@ -70,6 +70,11 @@ class DenseAutoencoder(StandardizedModule):
         `decode_logits` then gives the reconstruction before the sigmoid. Such a
         module is not meant to be standardised.
 
+    output_units : bool, default=False
+        Whether the output has a centre and a scale of its own, the buffers
+        `output_mean` and `output_scale`: for a decoder that is to give other rows than
+        the encoder takes.
+
     Examples
     --------
     >>> import torch
@@ -79,6 +84,9 @@ class DenseAutoencoder(StandardizedModule):
     >>> module.encode(x).shape, module(x).shape
     (torch.Size([5, 2]), torch.Size([5, 8]))
     """
+
+    output_mean: Tensor
+    output_scale: Tensor
 
     def __init__(
         self,
@@ -92,8 +100,13 @@ class DenseAutoencoder(StandardizedModule):
         linear_path: bool = True,
         train_linear_path: bool = True,
         binary_output: bool = False,
+        output_units: bool = False,
     ) -> None:
         super().__init__(n_features)
+        self.output_units = output_units
+        if output_units:
+            self.register_buffer("output_mean", torch.zeros(n_features))
+            self.register_buffer("output_scale", torch.ones(()))
         widths = [n_features, *hidden_layer_sizes, n_components]
         self.encoder = dense_layers(widths, activation, kernel_initializer)
         self.decoder = (
@@ -133,7 +146,19 @@ class DenseAutoencoder(StandardizedModule):
         x_hat = self.decoder(z)
         if self.linear_decoder is not None:
             x_hat = x_hat + self.linear_decoder(z)
-        return torch.addcmul(self.mean, x_hat, self.scale)
+        mean, scale = self._output_centre_and_scale()
+        return torch.addcmul(mean, x_hat, scale)
+
+    def _output_centre_and_scale(self) -> tuple[Tensor, Tensor]:
+        if self.output_units:
+            return self.output_mean, self.output_scale
+        return self.mean, self.scale
+
+    @torch.no_grad()
+    def standardize_output(self, mean: Tensor, scale: Tensor) -> None:
+        """Set the centre (n_features,) and the scale (scalar) of the output."""
+        self.output_mean.copy_(mean)
+        self.output_scale.copy_(scale)
 
     def layer_autoencoder(self, i: int) -> LayerAutoencoder:
         """Give hidden layer `i`, from 0, and its mirror image as a module to train.
@@ -188,6 +213,7 @@ class DenseAutoencoder(StandardizedModule):
             Takes the gradient of a loss at `x_hat`, and adds the gradients of the
             parameters to their `grad`.
         """
+        mean, scale = self._output_centre_and_scale()
         x = self.centre(x)
         z, encoder_tape = forward(self.encoder, x)
         if self.linear_encoder is not None:
@@ -198,7 +224,7 @@ class DenseAutoencoder(StandardizedModule):
 
         def to_parameters(grad: Tensor) -> None:
             with torch.no_grad():
-                grad = grad * self.scale
+                grad = grad * scale
                 grad_z = backward(decoder_tape, grad, to_input=True)
                 if self.linear_decoder is not None:
                     add_linear_gradient(self.linear_decoder, z, grad)
@@ -207,7 +233,7 @@ class DenseAutoencoder(StandardizedModule):
                 if self.linear_encoder is not None:
                     add_linear_gradient(self.linear_encoder, x, grad_z)
 
-        return torch.addcmul(self.mean, x_hat, self.scale), to_parameters
+        return torch.addcmul(mean, x_hat, scale), to_parameters
 
     @torch.no_grad()
     def start_linear(
@@ -231,6 +257,11 @@ class DenseAutoencoder(StandardizedModule):
 
         decoder_bias : tensor of shape (n_features,), default=None
             b, in the units of the rows; None is zero.
+
+        Notes
+        -----
+        An output with units of its own is
+        ``x_hat = output_mean + output_scale / scale * (V z + b)``.
         """
         if self.linear_encoder is None:
             if len(self.encoder) > 1:
@@ -254,4 +285,4 @@ class DenseAutoencoder(StandardizedModule):
             linear_decoder.weight.copy_(decoder_weight)
         if decoder_bias is not None:
             output_bias: Any = self.decoder[-1].bias
-            output_bias.copy_(decoder_bias / self.scale)
+            output_bias.copy_(decoder_bias / self.scale.to(decoder_bias.device))

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from skae.modules._layers import dense_layers
+from skae.modules._layers import Dropout, dense_layers
 
 
 class EncoderWithHead(nn.Module):
@@ -67,7 +67,7 @@ class EncoderWithHead(nn.Module):
             name for name, p in autoencoder.named_parameters() if p.requires_grad
         }
         self.head_input = head_input
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.head = dense_layers([n_inputs, *hidden_layer_sizes, n_outputs], "gelu")
         self.register_buffer("mean", torch.zeros(n_inputs))
         self.register_buffer("scale", torch.ones(n_inputs))
@@ -86,9 +86,13 @@ class EncoderWithHead(nn.Module):
             return self.autoencoder.encode(x)
         return torch.cat(self.autoencoder.hidden(x), dim=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Predict from rows (batch, n_features): (batch, n_outputs)."""
-        return self.head(self.dropout((self.features(x) - self.mean) / self.scale))
+    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Predict from rows (batch, n_features): (batch, n_outputs).
+
+        In training, `generator` is what dropout draws from.
+        """
+        features = (self.features(x) - self.mean) / self.scale
+        return self.head(self.dropout(features, generator))
 
     @torch.no_grad()
     def standardize(self, mean: Tensor, scale: Tensor) -> None:

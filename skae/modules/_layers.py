@@ -32,6 +32,30 @@ INITIALIZERS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+class Dropout(nn.Module):
+    """:class:`torch.nn.Dropout` that draws from a generator that it is given.
+
+    Parameters
+    ----------
+    p : float
+        Probability that an entry is set to zero in training.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Drop entries of `x`; without a generator, torch's global one decides."""
+        if not self.training or self.p == 0:
+            return x
+        kept = torch.empty_like(x).bernoulli_(1 - self.p, generator=generator)
+        return x * kept / (1 - self.p)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
 class TiedLinear(nn.Module):
     """Linear layer whose weight is the transpose of another layer's weight.
 

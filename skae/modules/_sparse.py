@@ -95,7 +95,9 @@ class SparseLinearAutoencoder(StandardizedModule):
         if self.in_interval:
             return z
         atoms: Tensor = self.decoder.weight
-        return z / self.scale * atoms.square().mean(dim=0).sqrt()
+        # At zero, a root has no gradient.
+        mean_square = atoms.square().mean(dim=0).clamp_min(torch.finfo(z.dtype).tiny)
+        return z / self.scale * mean_square.sqrt()
 
     def idle_parts(self, half: str) -> list[str]:
         """Name the parts that "encode" or "decode" has no use for."""

@@ -78,7 +78,7 @@ class LossCurveDisplay:
             estimator.loss_curve_,
             estimator.validation_loss_curve_,
             estimator.best_epoch_,
-            estimator._start_name() if hasattr(estimator, "_start_name") else None,
+            getattr(estimator, "_start_name", None),
         ).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:

@@ -15,7 +15,6 @@ class _OneCall:
     and everything else are torch's.
     """
 
-    _kernel: Callable[..., None]
     param_groups: list[dict[str, Any]]
     _init_group: Any
 
@@ -32,7 +31,7 @@ class _OneCall:
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take a step, as torch does."""
         scaled = getattr(self, "grad_scale", None) is not None  # by a GradScaler
-        if scaled or not all(group["fused"] for group in self.param_groups):
+        if scaled or not all(map(_is_plain, self.param_groups)):
             return super().step(closure)  # type: ignore[misc]
         loss = None
         if closure is not None:
@@ -47,7 +46,9 @@ class _OneCall:
                 continue
             torch._foreach_add_(tensors[-1], 1)
             beta1, beta2 = group["betas"]
-            type(self)._kernel(
+            decoupled = group.get("decoupled_weight_decay", False)  # since torch 2.7
+            kernel = torch._fused_adamw_ if decoupled else torch._fused_adam_
+            kernel(
                 *tensors,
                 lr=group["lr"],
                 beta1=beta1,
@@ -60,16 +61,17 @@ class _OneCall:
         return loss
 
 
+def _is_plain(group: dict[str, Any]) -> bool:
+    """Whether the kernel alone does all that the options of a group ask for."""
+    return group["fused"] and not (group["capturable"] or group["differentiable"])
+
+
 class Adam(_OneCall, torch.optim.Adam):
     """:class:`torch.optim.Adam`, faster for small nets."""
-
-    _kernel = staticmethod(torch._fused_adam_)
 
 
 class _AdamW(_OneCall, torch.optim.AdamW):
     """:class:`torch.optim.AdamW`, faster for small nets."""
-
-    _kernel = staticmethod(torch._fused_adamw_)
 
 
 # Before torch 2.7, AdamW was not an Adam, and gathered its tensors in another way.

@@ -19,12 +19,12 @@ from skae.training._streaming import StreamedRows, n_rows_in
 class Rows(Dataset):
     """Dataset of rows `X` and, as `y`, their weights (None: all one).
 
-    `X` is a tensor, or :class:`StreamedRows`, or a pair of tensors: rows for the
-    encoder, and the rows that the decoder is to give.
+    `X` is a tensor, or a pair of tensors (rows for the encoder, and the rows that the
+    decoder is to give), or :class:`StreamedRows` of one or of two tables.
     """
 
     def transform(self, X: Any, y: Any) -> tuple[Any, Any]:
-        return X, torch.ones(()) if y is None else y
+        return X, torch.ones((), dtype=torch.float32) if y is None else y
 
     def average(self, losses: np.ndarray) -> float:
         """Weighted mean of the losses of the rows."""
@@ -51,11 +51,15 @@ def _batch_ends(n_rows: int, batch_size: int, join_last: bool) -> list[int]:
     return [*starts, n_rows]
 
 
-def _take(X: Any, index: Any) -> Any:
+def take(X: Any, index: Any) -> Any:
+    """Copy rows of a tensor, of each tensor of a pair or of streamed rows.
+
+    Callbacks, and modules of the user's, may change a batch.
+    """
     if isinstance(X, tuple):
-        return tuple(_take(part, index) for part in X)
+        return tuple(take(part, index) for part in X)
     # Twice as fast as by brackets.
-    return X[index] if isinstance(index, slice) else X.index_select(0, index)
+    return X[index].clone() if isinstance(index, slice) else X.index_select(0, index)
 
 
 class TensorBatches:
@@ -103,14 +107,14 @@ class TensorBatches:
         if not self.shuffle:
             for start in range(0, n_rows, self.batch_size):
                 rows = slice(start, start + self.batch_size)
-                yield _take(X, rows), None if weight is None else weight[rows]
+                yield take(X, rows), None if weight is None else take(weight, rows)
             return
         device = X[0].device
         order = torch.randperm(n_rows, generator=self.generator, device=device)
         ends = _batch_ends(n_rows, self.batch_size, join_last=True)
         for start, stop in itertools.pairwise(ends):
             index = order[start:stop]
-            yield _take(X, index), None if weight is None else weight[index]
+            yield take(X, index), None if weight is None else weight[index]
 
 
 # Rows of a dense table that lie together are read together: so many bytes of them.
@@ -150,7 +154,7 @@ class StreamedBatches:
     def __len__(self) -> int:
         return math.ceil(len(self.X) / self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor | None]]:
+    def __iter__(self) -> Iterator[tuple[Any, Tensor | None]]:
         n_rows, n_features = self.X.table.shape
         order = self._order(n_rows, n_features)
         ends = _batch_ends(n_rows, self.batch_size, join_last=self.shuffle)
@@ -180,8 +184,8 @@ class StreamedBatches:
                 for start, stop in itertools.pairwise([e - ends[0] for e in ends]):
                     index: Any = slice(start, stop)
                     if inside is not None:
-                        index = inside[index].to(x.device)
-                    yield _take(x, index), None if weight is None else weight[index]
+                        index = inside[index].to(self.X.device)
+                    yield take(x, index), None if weight is None else weight[index]
 
     def _order(self, n_rows: int, n_features: int) -> np.ndarray:
         if not self.shuffle:

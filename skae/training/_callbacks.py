@@ -1,8 +1,8 @@
 """Callbacks of the engine."""
 
 import copy
+import inspect
 import math
-import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -11,6 +11,8 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler
 
 from skae.training._batches import Rows
+from skae.training._console import console
+from skae.training._tensor_net import EndOfTraining
 
 
 class KeepState(Callback):
@@ -82,7 +84,7 @@ class KeepState(Callback):
         if not all(map(math.isfinite, losses)) or not self._parameters_are_finite(net):
             self.diverged_at_ = self.epoch_
             net.forget_optimizer_state()  # it is not finite either
-            raise KeyboardInterrupt  # how skorch's callbacks end training
+            raise EndOfTraining
         if self.start_loss is None:
             self._save(net, record["train_loss"])
             return
@@ -158,7 +160,7 @@ class EndRun(Callback):
         if self.watcher is not None and self.watcher.end_epoch(self.so_far):
             self.keep.stopped_early_ = True
         if self.keep.stopped_early_:
-            raise KeyboardInterrupt
+            raise EndOfTraining
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         if self.watcher is not None:
@@ -169,11 +171,24 @@ class ScheduleLearningRate(LRScheduler):
     """skorch's scheduler callback, for nets with more than one optimizer."""
 
     def _get_scheduler(self, net: NeuralNet, policy: Any, **kwargs: Any) -> Any:
-        self.others_ = [
-            policy(getattr(net, f"{name}_"), **self.kwargs)
-            for name in net._optimizers[1:]
-        ]
-        return super()._get_scheduler(net, policy, **kwargs)
+        # A function of the user's takes an optimizer, and nothing else.
+        if "last_epoch" in inspect.signature(policy).parameters:
+            kwargs.setdefault("last_epoch", len(net.history) - 1)
+        try:
+            schedulers = [policy(each, **kwargs) for each in net.optimizers()]
+        except Exception as error:
+            raise ValueError(
+                "lr_schedule failed to make a torch scheduler from an optimizer: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        for each in schedulers:
+            if not callable(getattr(each, "step", None)):
+                raise ValueError(
+                    "lr_schedule must make a torch scheduler from an optimizer. It "
+                    f"made {each!r}."
+                )
+        self.others_ = schedulers[1:]
+        return schedulers[0]
 
     def _step(self, net: NeuralNet, lr_scheduler: Any, score: Any = None) -> None:
         for scheduler in (lr_scheduler, *self.others_):
@@ -231,8 +246,13 @@ class ProgressBar(Callback):
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         from tqdm.auto import tqdm  # comes with skorch; takes a while to import
 
+        out = console()
         self.bar_ = tqdm(
-            total=self.n_steps, desc=self.description, unit="step", file=sys.stdout
+            total=self.n_steps,
+            desc=self.description,
+            unit="step",
+            file=out,
+            disable=out is None,
         )
 
     def on_batch_end(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:

@@ -8,15 +8,9 @@ import torch
 from scipy import linalg
 
 from skae.noise import Moments, Noise
-from skae.training._start import (
-    Columns,
-    LinearStart,
-    as_bytes,
-    column_statistics,
-    count_distinct,
-    spread,
-)
-from skae.training._streaming import Table, dense_rows
+from skae.training._distinct import count_distinct, ordered_distinct_rows
+from skae.training._start import Columns, LinearStart, column_statistics, spread
+from skae.training._streaming import Pairs, Table, dense_rows
 
 # Shares of the covariance that may be replaced by a diagonal.
 _SHRINKAGES = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 0.9)
@@ -111,11 +105,80 @@ def denoising_start(
     table = (
         _Known(X, weight, columns.mean, noise)
         if known
-        else _Sampled(X, weight, columns.mean, corrupt)
+        else _Sampled(X, weight, columns.mean, _draws(X, corrupt))
     )
+    return _linear_start(
+        table, columns, columns.mean, n_components, random_state, tied=tied
+    )
+
+
+def paired_start(
+    pairs: Pairs,
+    centre: np.ndarray,
+    unit: float,
+    n_components: int,
+    corrupt: Callable[[np.ndarray], np.ndarray] | None,
+    sample_weight: np.ndarray | None,
+    random_state: np.random.RandomState,
+    *,
+    tied: bool = False,
+) -> LinearStart:
+    """Start at the best linear map from given rows to those that belong to them.
+
+    Second moments are those of the pairs. Where there are few of them for their
+    columns, both moments are shrunk towards multiples of the identity, and with them
+    the map towards a multiple of the identity, by the amount with the least error in
+    three folds. Pairs with the same target are in the same fold.
+
+    Parameters
+    ----------
+    pairs : Pairs of shape (n_samples, n_features)
+        Rows. Of large tables, a sample is taken.
+
+    centre : ndarray of shape (n_features,)
+        What the inputs are centred by.
+
+    unit : float
+        What the targets are divided by to have the units of the inputs.
+
+    n_components, sample_weight, random_state, tied
+        As of :func:`denoising_start`.
+
+    corrupt : callable or None
+        Makes inputs noisier; None leaves them as they are.
+
+    Returns
+    -------
+    start : LinearStart
+        It gives targets without their mean, in the units of the inputs.
+    """
+    pairs, sample_weight = dense_rows(pairs, sample_weight)
+    weight = np.ones(len(pairs)) if sample_weight is None else sample_weight
+    targets = pairs.targets / unit
+    columns = column_statistics(targets, weight)
+    draws = [pairs.inputs] if corrupt is None else _draws(pairs.inputs, corrupt)
+    table = _Paired(targets, weight, columns.mean, draws)
+    return _linear_start(table, columns, centre, n_components, random_state, tied=tied)
+
+
+def _draws(
+    X: np.ndarray, corrupt: Callable[[np.ndarray], np.ndarray]
+) -> list[np.ndarray]:
+    return [corrupt(X) for _ in range(math.ceil(_SAMPLED_ROWS / len(X)))]
+
+
+def _linear_start(
+    table: "_Table",
+    columns: Columns,
+    centre: np.ndarray,
+    n_components: int,
+    random_state: np.random.RandomState,
+    *,
+    tied: bool,
+) -> LinearStart:
     shrinkage = 0.0
-    enough = _ROWS_PER_COLUMN * X.shape[1]
-    if count_distinct(X, enough) < enough:
+    enough = _ROWS_PER_COLUMN * table.X.shape[1]
+    if count_distinct(table.X, enough) < enough:
         shrinkage = table.best_shrinkage(random_state)
     cross, noisy = table.moments(slice(None), columns)(shrinkage)
     denoiser = _denoiser(cross, noisy)
@@ -138,7 +201,7 @@ def denoising_start(
         encoder, decoder = vectors.T @ denoiser, vectors
     if table.basis is not None:
         encoder, decoder = encoder @ table.basis.T, table.basis @ decoder
-    bias = decoder @ (encoder @ (columns.mean - table.noisy_mean(columns)))
+    bias = decoder @ (encoder @ (centre - table.noisy_mean(columns)))
     encoder, decoder = spread(encoder, decoder, n_components, random_state)
     return LinearStart(encoder, decoder, bias)
 
@@ -189,9 +252,7 @@ class _Table:
         self.weight = weight
         self.basis: np.ndarray | None = None
         if full_width(X) < X.shape[1]:
-            _, values, axes = linalg.svd(X - mean, full_matrices=False)
-            rounding = max(X.shape) * np.finfo(np.float64).eps * values[0]
-            self.basis = axes[: max(1, (values > rounding).sum())].T
+            self.basis = _basis(X - mean)
 
     def moments(self, index: np.ndarray | slice, columns: Columns) -> _Shrink:
         """Give the moments of some rows around a mean.
@@ -219,10 +280,10 @@ class _Table:
     def best_shrinkage(self, random_state: np.random.RandomState) -> float:
         """Give the shrinkage with the least expected error in three folds."""
         # Rows that are the same go into the same fold: weight 2 is the row twice.
-        distinct, number = np.unique(as_bytes(self.X), return_inverse=True)
-        if len(distinct) < _N_FOLDS:
+        index, number = ordered_distinct_rows(self.X)
+        if len(index) < _N_FOLDS:
             return _SHRINKAGES[-1]
-        fold = random_state.permutation(len(distinct))[number] % _N_FOLDS
+        fold = random_state.permutation(len(index))[number] % _N_FOLDS
         errors = np.zeros(len(_SHRINKAGES))
         for held_out in range(_N_FOLDS):
             train, valid = fold != held_out, fold == held_out
@@ -319,11 +380,10 @@ class _Sampled(_Table):
         X: np.ndarray,
         weight: np.ndarray,
         mean: np.ndarray,
-        corrupt: Callable[[np.ndarray], np.ndarray],
+        draws: list[np.ndarray],
     ) -> None:
         super().__init__(X, weight, mean)
-        n_draws = math.ceil(_SAMPLED_ROWS / len(X))
-        self.draws = [corrupt(X) for _ in range(n_draws)]
+        self.draws = draws
         self.mean = np.mean(
             [np.average(draw, axis=0, weights=weight) for draw in self.draws], axis=0
         )
@@ -344,3 +404,39 @@ class _Sampled(_Table):
 
     def noisy_mean(self, columns: Columns) -> np.ndarray:
         return self.mean
+
+
+class _Paired(_Sampled):
+    """Rows and the noisy ones that they were given with."""
+
+    def __init__(
+        self,
+        X: np.ndarray,
+        weight: np.ndarray,
+        mean: np.ndarray,
+        draws: list[np.ndarray],
+    ) -> None:
+        super().__init__(X, weight, mean, draws)
+        if self.basis is not None:
+            # Noisy rows have directions of their own.
+            self.basis = _basis(np.concatenate([X - mean, draws[0] - self.mean]))
+
+    def moments(self, index: np.ndarray | slice, columns: Columns) -> _Shrink:
+        cross, noisy = super().moments(index, columns)(0.0)
+        identity = np.eye(len(noisy))
+        common = np.trace(cross) / len(noisy), np.trace(noisy) / len(noisy)
+
+        def shrink(share: float) -> tuple[np.ndarray, np.ndarray]:
+            return (
+                (1 - share) * cross + share * common[0] * identity,
+                (1 - share) * noisy + share * common[1] * identity,
+            )
+
+        return shrink
+
+
+def _basis(centred: np.ndarray) -> np.ndarray:
+    """Return orthonormal columns that span the rows."""
+    _, values, axes = linalg.svd(centred, full_matrices=False)
+    rounding = max(centred.shape) * np.finfo(np.float64).eps * values[0]
+    return axes[: max(1, (values > rounding).sum())].T

@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,9 @@ from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
 from torch import Tensor, nn
 
-from skae.losses import mean_loss_with_gradient, row_losses
+from skae.losses import apply_criterion, mean_loss_with_gradient, row_losses
 from skae.noise import Noise, SwapNoise
-from skae.training._batches import Rows
+from skae.training._batches import Rows, take
 from skae.training._processes import Share, begin_together, own_generator
 from skae.training._tensor_net import TensorNet
 
@@ -23,7 +24,8 @@ from skae.training._tensor_net import TensorNet
 class AutoencoderNet(TensorNet):
     """skorch net that trains a module to reconstruct its input.
 
-    A training step is ``x_hat = module(noise(x)); loss = criterion(x_hat, x)``.
+    A training step is ``x_hat = module(noise(x)); loss = criterion(x_hat, x)``. Of
+    pairs of rows, the module is given the first, and the loss is against the second.
 
     Parameters
     ----------
@@ -54,6 +56,9 @@ class AutoencoderNet(TensorNet):
         ``torch.bfloat16`` for mixed precision: in training steps, the layers compute
         in it where torch holds that to be safe, and weights and losses stay in float32.
 
+    copy_rows : bool, default=False
+        Whether the module may change its input, so that it is given copies.
+
     share_batches : bool, default=False
         Whether several processes train the module together, each on its share of every
         batch. They are those of torch.distributed's default group, and all of them
@@ -73,6 +78,7 @@ class AutoencoderNet(TensorNet):
         loss_unit: float = 1.0,
         from_logits: bool = False,
         autocast: torch.dtype | None = None,
+        copy_rows: bool = False,
         share_batches: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -81,12 +87,15 @@ class AutoencoderNet(TensorNet):
         self.loss_unit = loss_unit
         self.from_logits = from_logits
         self.autocast = autocast
+        self.copy_rows = copy_rows
         self.share_batches = share_batches
         super().__init__(module, criterion, **kwargs)
 
     noise_: Any
     # For draws that processes that share batches make each by itself.
     _own_generator: Any = None
+    # `_forward`, compiled, while a net with ``compile=True`` trains.
+    _compiled: Any = None
     # Whether losses are logarithms (of densities), so that their differences compare.
     logarithmic_loss = False
 
@@ -108,7 +117,9 @@ class AutoencoderNet(TensorNet):
 
     def __getstate__(self) -> dict[str, Any]:
         # A callback may save the net while it has validation rows.
-        return {**super().__getstate__(), "train_split": None}
+        state = {**super().__getstate__(), "train_split": None}
+        state.pop("_compiled", None)
+        return state
 
     # Steps
 
@@ -123,12 +134,15 @@ class AutoencoderNet(TensorNet):
             }
             begin_together([self.plain_module_, self.noise_], X, y, settings)
             self._own_generator = own_generator(self.generator_)
+        if self.compile:
+            forward = partial(self._forward, self.plain_module_)
+            self._compiled = torch.compile(forward, **self.get_params_for("compile"))
 
     def on_train_end(
         self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any
     ) -> None:
         super().on_train_end(net, X, y, **kwargs)
-        self._own_generator = None
+        self._own_generator = self._compiled = None
 
     def get_loss(
         self,
@@ -143,7 +157,7 @@ class AutoencoderNet(TensorNet):
         """
         _, x = X
         if y_true is None and self.emphasis is None:
-            return self.criterion_(y_pred, x)
+            return apply_criterion(self.criterion_, y_pred, x)
         losses = self._row_losses(y_pred, *X)
         return losses.mean() if y_true is None else (losses * y_true).mean()
 
@@ -151,15 +165,31 @@ class AutoencoderNet(TensorNet):
         if self.emphasis is None:
             return row_losses(self.criterion_, x_hat, x)
         corrupted, untouched = self.emphasis
-        weight = torch.where(x_in != x, corrupted, untouched)
+        weight = torch.where(
+            x_in != x, x.new_tensor(corrupted), x.new_tensor(untouched)
+        )
         return row_losses(self.criterion_, x_hat, x, weight)
 
+    def _forward(self, module: Any, x: Tensor, *args: Any) -> Tensor:
+        """Compute what the loss of a batch is taken from."""
+        z = module.encode(x)
+        return module.decode_logits(z) if self.from_logits else module.decode(z)
+
+    def _maybe_compiled(self, *args: Any) -> Tensor:
+        if self._compiled is not None:
+            return self._compiled(*args)
+        return self._forward(self.plain_module_, *args)
+
     def _reconstruct_for_loss(self, x: Tensor) -> Tensor:
-        if self.from_logits:
-            return self.module_.decode_logits(self.module_.encode(x))
-        if self.compile:  # which compiles `forward` alone
-            return self.module_(x)
-        return self.module_.decode(self.module_.encode(x))
+        x_hat = self._maybe_compiled(x.clone() if self.copy_rows else x)
+        # A module of the user's may do other things in training mode.
+        if getattr(x_hat, "shape", None) != x.shape:
+            got = tuple(x_hat.shape) if isinstance(x_hat, Tensor) else type(x_hat)
+            raise ValueError(
+                f"{type(self.plain_module_).__name__} must give a reconstruction of "
+                f"shape {tuple(x.shape)} of a batch in training. It gave {got}."
+            )
+        return x_hat
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
         # Of validation rows with noise, the encoder is given those.
@@ -199,12 +229,11 @@ class AutoencoderNet(TensorNet):
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         self._set_training(True)
         x, weight = unpack_data(batch)
-        x = to_tensor(x, device=self.device)
+        x_in, x = self._input_and_target(to_tensor(x, device=self.device))
         with self.guarded():
-            x_in = x
             if self.noise_ is not None:
                 with torch.no_grad():
-                    x_in = self.noise_(x, self.generator_)
+                    x_in = self.noise_(x_in, self.generator_)
             if self.share_batches:
                 return self._step_on_share(x_in, x, weight)
             return self._step_on(x_in, x, weight)
@@ -221,6 +250,12 @@ class AutoencoderNet(TensorNet):
             with self._in_precision():
                 x_hat = self._reconstruct_for_loss(x_in)
                 loss = self.get_loss(x_hat, weight, X=(x_in, x), training=True)
+            if not loss.requires_grad:
+                raise ValueError(
+                    f"The loss of {type(self.plain_module_).__name__} has no gradient "
+                    "in training. Let some of its parameters have requires_grad=True, "
+                    "and take detach() and torch.no_grad() out of it and of the loss."
+                )
             (loss / self.loss_unit).backward()
         return {"loss": loss, "y_pred": x_hat}
 
@@ -250,7 +285,7 @@ class AutoencoderNet(TensorNet):
 
     @staticmethod
     def _input_and_target(x: Any) -> tuple[Tensor, Tensor]:
-        return (x, x) if isinstance(x, Tensor) else tuple(x)
+        return tuple(x) if isinstance(x, tuple | list) else (x, x)
 
     def _step_optimizer(self, step_fn: Any) -> None:
         # The optimiser sees the loss that its gradients are of: line searches need it.
@@ -263,7 +298,7 @@ class AutoencoderNet(TensorNet):
 
         The module is given `x_in`; without `x`, that is also what it is to give.
         """
-        z = module.encode(x_in)
+        z = module.encode(x_in.clone() if self.copy_rows else x_in)
         x_hat = module.decode_logits(z) if self.from_logits else module.decode(z)
         if x is None:
             return row_losses(self.criterion_, x_hat, x_in)
@@ -272,12 +307,20 @@ class AutoencoderNet(TensorNet):
     def row_losses(self, rows: Rows) -> np.ndarray:
         """Loss of each row, in float64."""
         self._set_training(False)
-        parts = rows.X if isinstance(rows.X, tuple) else (rows.X,)
         size = self.evaluation_rows
-        batches = zip(*(part.split(size) for part in parts), strict=True)
+        batches = (
+            zip(*(part.split(size) for part in rows.X), strict=True)
+            if isinstance(rows.X, tuple)
+            else rows.X.split(size)
+        )
         with torch.no_grad():
-            losses = [self.row_losses_with(self.module_, *batch) for batch in batches]
-        return torch.cat(losses).double().cpu().numpy()
+            losses = [
+                self.row_losses_with(
+                    self.module_, *(batch if isinstance(batch, tuple) else (batch,))
+                )
+                for batch in batches
+            ]
+        return torch.cat(losses).cpu().double().numpy()
 
     # Noise
 
@@ -295,7 +338,7 @@ class AutoencoderNet(TensorNet):
         if swaps:
             rows = rows.in_memory()
         for noise in swaps:
-            noise.lend(rows.X, rows.y)
+            noise.lend(self._input_and_target(rows.X)[0], rows.y)
         try:
             yield
         finally:
@@ -308,8 +351,8 @@ class AutoencoderNet(TensorNet):
         if self.from_logits:
             return
         few = slice(None, None, max(1, len(rows) // 1000))  # tell it well enough
-        x = rows.X[few]
-        weight = torch.ones(len(x), device=x.device) if rows.y is None else rows.y[few]
+        _, x = self._input_and_target(take(rows.X, few))
+        weight = x.new_ones(len(x)) if rows.y is None else rows.y[few]
         weight = weight / weight.sum()
         with torch.no_grad():
             mean = (weight @ x).expand_as(x)

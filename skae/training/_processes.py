@@ -7,11 +7,14 @@ summed where a step has them.
 
 import hashlib
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from skae.training._batches import take
 
 if dist.is_available():
     # The optimizers of torch import this at their first step. It keeps the group that
@@ -36,7 +39,7 @@ def begin_together(
     modules : iterable of torch.nn.Module or None
         What is to be in the same state: that of the first process.
 
-    X : tensor or StreamedRows of shape (n_samples, n_features)
+    X : tensor, pair of tensors or StreamedRows of shape (n_samples, n_features)
         Training rows.
 
     sample_weight : tensor of shape (n_samples,) or None
@@ -51,11 +54,13 @@ def begin_together(
             "others: start the script with torchrun, and call "
             "torch.distributed.init_process_group() before fit."
         )
-    ends = X[:_COMPARED_ROWS], X[max(0, len(X) - _COMPARED_ROWS) : len(X)]
+    n_rows = len(X[0] if isinstance(X, tuple) else X)
+    first = take(X, slice(_COMPARED_ROWS))
+    last = take(X, slice(max(0, n_rows - _COMPARED_ROWS), n_rows))
     mine = {
         **settings,
-        "rows": len(X),
-        "content": _digest(*ends),
+        "rows": n_rows,
+        "content": _digest(first, last),
         "sample_weight": None if sample_weight is None else _digest(sample_weight),
     }
     found: list[Any] = [None] * dist.get_world_size()
@@ -72,9 +77,11 @@ def begin_together(
             dist.broadcast(tensor, src=0)
 
 
-def _digest(*tensors: Tensor) -> str:
+def _digest(*parts: Any) -> str:
     digest = hashlib.sha256()
-    for tensor in tensors:
+    for tensor in chain.from_iterable(
+        part if isinstance(part, tuple) else (part,) for part in parts
+    ):
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 

@@ -47,11 +47,21 @@ def learning_rate(optimizer: Any) -> float:
     return _LEARNING_RATES.get(optimizer, 3e-3) if isinstance(optimizer, str) else 3e-3
 
 
-def optimizer_options(optimizer: Any, device: torch.device) -> dict[str, Any]:
-    """Give the constructor arguments of an optimizer named."""
+def optimizer_options(
+    optimizer: Any, device: torch.device, asked: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Give the constructor arguments of an optimizer named.
+
+    Those that cannot be together with the ones that are `asked` for are left out.
+    """
     options = dict(_OPTIONS.get(optimizer, {})) if isinstance(optimizer, str) else {}
-    if device.type not in {"cpu", "cuda"}:
+    asked = asked or {}
+    if device.type not in {"cpu", "cuda"} or asked.get("foreach"):
         options.pop("fused", None)
+    if asked.get("differentiable"):
+        options.pop("fused", None)
+    if asked.get("momentum") == 0 or asked.get("dampening"):
+        options.pop("nesterov", None)
     return options
 
 
@@ -78,15 +88,18 @@ def evaluation_rows(module: Any, n_features: int) -> int:
     return max(BLOCK_ROWS, n_rows - n_rows % BLOCK_ROWS)
 
 
-def weight_decay(optimizer: Any, n_samples: int, n_features: int) -> float:
+def weight_decay(
+    optimizer: Any, n_samples: int, n_features: int, drawn_once: bool = False
+) -> float:
     """Keep a denoiser near its linear start if it has few rows for each column.
 
     Tables with twenty of them are learned by heart without it; with a hundred, it is
-    in the way.
+    in the way. Noise that is `drawn_once`, in pairs of rows, is learned by heart, too.
     """
     if optimizer != "adamw":
         return 0.0
-    return min(2.0, (25 * n_features / n_samples) ** 2)
+    factor, most = (50, 6.0) if drawn_once else (25, 2.0)
+    return min(most, (factor * n_features / n_samples) ** 2)
 
 
 def n_epochs(optimizer: Any, n_samples: int, batch_size: int) -> int:

@@ -19,6 +19,16 @@ class SeriesNet(AutoencoderNet):
     needs a `reduction`, as those of torch have it.
     """
 
+    def initialize_criterion(self) -> "SeriesNet":
+        super().initialize_criterion()
+        if not hasattr(self.criterion_, "reduction"):
+            raise ValueError(
+                "What comes after the end of a series is left out of the loss: the "
+                "loss needs a `reduction` attribute, as those of torch have it. Got "
+                f"loss={self.criterion!r}."
+            )
+        return self
+
     def get_loss(
         self,
         y_pred: Tensor,

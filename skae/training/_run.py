@@ -43,8 +43,8 @@ class Run(NamedTuple):
         Whether there was no improvement for as long as allowed, or the watcher asked to
         stop.
 
-    start_kept : bool
-        Whether the start was kept, since nothing trained was better.
+    start : str
+        What the state before the first step is called.
     """
 
     loss_curve: list[float]
@@ -55,7 +55,19 @@ class Run(NamedTuple):
     diverged_at: int | None = None
     interrupted: bool = False
     stopped_early: bool = False
-    start_kept: bool = False
+    start: str = "the start"
+
+    @property
+    def kept(self) -> str:
+        """The state kept, in words."""
+        return f"that of epoch {self.best_epoch}" if self.best_epoch > 0 else self.start
+
+    def in_units(self, unit: float) -> "Run":
+        """Give the run with its training losses over a number."""
+        return self._replace(
+            loss_curve=[loss / unit for loss in self.loss_curve],
+            best_loss=self.best_loss / unit,
+        )
 
 
 def run(
@@ -115,10 +127,12 @@ def run(
         group for optimizer in net.optimizers() for group in optimizer.param_groups
     ]
     rates = [group["lr"] for group in groups]
+    for group, rate in zip(groups, rates, strict=True):
+        group["initial_lr"] = rate  # what schedules begin with
 
     def result(best_epoch: int, best_loss: float) -> Run:
-        # An epoch that was interrupted has no loss.
-        epochs = [row for row in net.history[n_before:] if "train_loss" in row]
+        # An epoch that was interrupted does not count.
+        epochs = net.history[n_before : n_before + keep.epoch_]
         return Run(
             loss_curve=[row["train_loss"] for row in epochs],
             validation_loss_curve=(
@@ -126,7 +140,7 @@ def run(
                 if start_loss is None
                 else [
                     start_loss,
-                    *(row["valid_loss"] for row in epochs if "valid_loss" in row),
+                    *(row["valid_loss"] for row in epochs),
                 ]
             ),
             best_epoch=best_epoch,
@@ -156,6 +170,14 @@ def run(
     try:
         with threads_for(net):
             net.partial_fit(train.X, train.y)
+    except KeyError as error:
+        if "not found in history" not in str(error):
+            raise
+        raise ValueError(
+            f"A callback failed: {error.args[0]} There is a valid_loss where there are "
+            "validation rows: those of validation_fraction, of X_val or of "
+            "early_stopping=True; partial_fit has none."
+        ) from error
     finally:
         # The net is kept and pickled: without the data and what served this run. A
         # schedule leaves a rate of zero, at which nobody could train on.
@@ -165,8 +187,8 @@ def run(
         net.callbacks_ = own_callbacks
         net._set_training(False)
     kept = result(keep.best_epoch_, keep.best_loss_)
-    if not kept.loss_curve and valid is None:
-        # Of no epoch, nobody has computed a loss.
+    if kept.best_epoch == 0 and valid is None:
+        # Of the start, nobody has computed a loss.
         kept = kept._replace(best_loss=net.mean_loss(train))
     return kept
 

@@ -34,6 +34,14 @@ def one_cycle(step: int, n_steps: int, warm_up: float = 0.1) -> float:
     return low + (high - low) * (1 + math.cos(math.pi * min(phase, 1.0))) / 2
 
 
+def has_schedule(callbacks: list | None) -> bool:
+    """Whether one of a net's callbacks changes the learning rate."""
+    found = [
+        each[1] if isinstance(each, tuple | list) else each for each in callbacks or []
+    ]
+    return any(each is LRScheduler or isinstance(each, LRScheduler) for each in found)
+
+
 def schedule_callbacks(schedule: Any, n_steps: int) -> list[Callback]:
     """Callbacks that carry out a schedule.
 

@@ -15,6 +15,8 @@ def is_better(
     losses: np.ndarray,
     start_losses: np.ndarray,
     sample_weight: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    *,
     logarithmic: bool = False,
 ) -> bool:
     """Decide from validation rows whether the trained state beats the start.
@@ -27,10 +29,15 @@ def is_better(
     Parameters
     ----------
     losses, start_losses : ndarrays of shape (n_samples,)
-        Loss of each validation row, trained and before the first step.
+        Loss of each validation row, trained and before the first step. A row that comes
+        more than once is to be there once: copies are no further evidence.
 
     sample_weight : ndarray of shape (n_samples,), default=None
         Weights of the rows; the mean has to be lower with them, too.
+
+    groups : ndarray of shape (n_samples,), default=None
+        Groups of rows that are alike: the tests are of their means. None: there are
+        none.
 
     logarithmic : bool, default=False
         Whether the losses are logarithms already, as those of densities are: then
@@ -45,16 +52,19 @@ def is_better(
     if not mean < start_mean:
         return False
     if logarithmic:
-        return _p_value(start_losses - losses) < _STRICT_LEVEL
+        return _p_value(start_losses - losses, groups) < _STRICT_LEVEL
     # Rows reconstructed to rounding error are equal, whatever is left of it.
     floor = start_mean * 1e-12
     log_gain = np.log(np.maximum(start_losses, floor) / np.maximum(losses, floor))
-    p_values = _p_value(log_gain), _p_value(start_losses - losses)
+    p_values = _p_value(log_gain, groups), _p_value(start_losses - losses, groups)
     return max(p_values) < _LEVEL and min(p_values) < _STRICT_LEVEL
 
 
-def _p_value(gain: np.ndarray) -> float:
+def _p_value(gain: np.ndarray, groups: np.ndarray | None) -> float:
     """P-value of a one-sided t-test of a mean of zero."""
+    if groups is not None:
+        _, number = np.unique(groups, return_inverse=True)
+        gain = np.bincount(number, weights=gain) / np.bincount(number)
     if len(gain) < 2 or gain.std() == 0:
         return 1.0
     t = gain.mean() / (gain.std(ddof=1) / math.sqrt(len(gain)))

@@ -68,7 +68,11 @@ class SparseNet(AutoencoderNet):
     def _reconstruct_for_loss(self, x: Tensor) -> Tensor:
         if self.penalty is None:
             return super()._reconstruct_for_loss(x)
-        module = self.plain_module_
+        return self._maybe_compiled(x)
+
+    def _forward(self, module: Any, x: Tensor, *args: Any) -> Tensor:
+        if self.penalty is None:
+            return super()._forward(module, x)
         z = module.encode(x)
         return torch.cat([module.decode(z), module.activity(z)], dim=1)
 
@@ -102,7 +106,7 @@ class SparseNet(AutoencoderNet):
                 ]
             )
             penalties = self._penalties(activity, rows.y)
-        return losses + penalties.double().cpu().numpy()
+        return losses + penalties.cpu().double().numpy()
 
 
 def start_as_atoms(
@@ -166,7 +170,7 @@ def start_as_atoms(
     device = module.scale.device
     with torch.no_grad():
         z = module.encode(float_tensor(X[order][:_FIT_ROWS], device))
-    z = z.double().cpu().numpy()
+    z = z.cpu().double().numpy()
     mean = np.zeros(n_units)
     if module.in_interval:
         mean = z.mean(axis=0)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn import config_context
 from sklearn.decomposition import PCA
 from sklearn.utils import gen_batches
 from sklearn.utils.sparsefuncs import mean_variance_axis
@@ -77,23 +78,10 @@ def start_statistics(X: Table, sample_weight: np.ndarray | None) -> Columns:
 def standardize(module: Any, X: Table, sample_weight: np.ndarray | None) -> Columns:
     """Set centre and scale of a module from rows, and give the columns' statistics."""
     columns = start_statistics(X, sample_weight)
-    module.standardize(torch.as_tensor(columns.mean), torch.tensor(columns.scale))
+    module.standardize(
+        torch.as_tensor(columns.mean), torch.tensor(columns.scale, dtype=torch.float64)
+    )
     return columns
-
-
-def count_distinct(X: np.ndarray, enough: int) -> int:
-    """Count the rows that are not the same as others, up to `enough` of them."""
-    for rows in (X[: 4 * enough], X):
-        n_distinct = len(np.unique(as_bytes(rows)))
-        if n_distinct >= enough:
-            return enough
-    return n_distinct
-
-
-def as_bytes(X: np.ndarray) -> np.ndarray:
-    """View each row as one value, to be compared with others."""
-    X = np.ascontiguousarray(X)
-    return X.view(f"V{X.itemsize * X.shape[1]}").ravel()
 
 
 def pca_start(
@@ -156,7 +144,10 @@ def pca_start(
         min(n_components, *rows.shape), random_state=random_state.randint(2**31 - 1)
     )
     # The variance explained is a division by zero for one row; it is not used.
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with (
+        config_context(array_api_dispatch=False),  # it solves in another way
+        np.errstate(divide="ignore", invalid="ignore"),
+    ):
         pca.fit(rows)
     axes = np.ascontiguousarray(pca.components_)
     explained = np.square(pca.singular_values_).sum() / total

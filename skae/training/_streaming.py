@@ -5,7 +5,8 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from typing import Any
+from numbers import Integral
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -132,24 +133,149 @@ class LargeTable:
 Table = np.ndarray | LargeTable
 
 
-def _mapped_file(array: Any) -> Any:
-    """Path of the file that an array is mapped from; None if it is in memory."""
+class Pairs:
+    """Two tables, row by row: what the encoder is given, what the decoder is to give.
+
+    Indexing gives pairs of dense rows. If one table is large, both are read block by
+    block.
+
+    Parameters
+    ----------
+    inputs, targets : ndarray or LargeTable of shape (n_samples, n_features)
+        The tables.
+    """
+
+    def __init__(self, inputs: Table, targets: Table) -> None:
+        tables = (inputs, targets)
+        if any(isinstance(table, LargeTable) for table in tables):
+            inputs, targets = (
+                table if isinstance(table, LargeTable) else LargeTable(table)
+                for table in tables
+            )
+        self.inputs: Any = inputs
+        self.targets: Any = targets
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of rows and columns of each table."""
+        return len(self), self.inputs.shape[1]
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, rows: Any) -> "Pairs":
+        return Pairs(self.inputs[rows], self.targets[rows])
+
+    def take(self, mask: np.ndarray) -> "Pairs":
+        """Give the pairs of some of the rows."""
+        return Pairs(take_rows(self.inputs, mask), take_rows(self.targets, mask))
+
+    @property
+    def sparse(self) -> bool:
+        """Whether both tables are sparse matrices."""
+        return self.inputs.sparse and self.targets.sparse
+
+    @property
+    def sample(self) -> np.ndarray:
+        """Numbers of rows that stand for all where all would be too many."""
+        return self.inputs.sample
+
+
+def inputs_of(X: Any) -> Any:
+    """Return what the encoder is given, of pairs or of rows alone."""
+    return X.inputs if isinstance(X, Pairs) else X
+
+
+def _mapping(array: Any) -> Any:
+    """Give the map of a file that an array is a part of; None if it is in memory."""
+    found = None
     while isinstance(array, np.ndarray):
         if isinstance(array, np.memmap) and array.filename is not None:
-            return array.filename
+            found = array  # the last one is of the whole map
         array = array.base
-    return None
+    return found
 
 
-def take_rows(X: Table, mask: np.ndarray) -> Table:
-    """Give some rows of an array or a table."""
-    return X.take(mask) if isinstance(X, LargeTable) else X[mask]
+def _mapped_file(array: Any) -> Any:
+    """Path of the file that an array is mapped from; None if it is in memory."""
+    mapping = _mapping(array)
+    return None if mapping is None else mapping.filename
+
+
+# What NumPy may try to find out whether arrays overlap. Those of two axes take less.
+_MAX_WORK = 100_000
+
+
+def share_memory(X: Table, out: Any) -> bool:
+    """Whether writing results into an array row by row would change rows to come.
+
+    The same rows in the same place are no trouble: they are read before.
+    """
+    array: Any = X
+    if isinstance(X, LargeTable):
+        if X.sparse:
+            return False
+        array = X.array if X.index is None else X.array[X.index]
+    if _place(array) == _place(out.reshape(len(out), -1)):
+        return False
+    try:
+        overlap = np.shares_memory(array, out, max_work=_MAX_WORK)  # type: ignore
+    except np.exceptions.TooHardError:
+        overlap = True
+    return overlap or _same_bytes_of_file(array, out)
+
+
+def _place(array: np.ndarray) -> tuple[Any, ...]:
+    return array.ctypes.data, array.dtype, array.shape, array.strides
+
+
+def _span(array: np.ndarray) -> tuple[int, int]:
+    """Give the addresses that the entries of an array lie between."""
+    start = array.ctypes.data
+    steps = [s * (n - 1) for s, n in zip(array.strides, array.shape, strict=True)]
+    low, high = (sum(f(0, step) for step in steps) for f in (min, max))
+    return start + low, start + high + array.itemsize
+
+
+def _same_bytes_of_file(array: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two arrays are mapped from a file, and their parts of it overlap."""
+    spans: list[Any] = []
+    for each in (array, other):
+        mapping = _mapping(each)
+        if mapping is None:
+            return False
+        shift = mapping.offset - _span(mapping)[0]
+        spans.append((mapping.filename, *(end + shift for end in _span(each))))
+    (path, start, stop), (other_path, other_start, other_stop) = spans
+    same_file = os.path.exists(path) and os.path.samefile(path, other_path)
+    return same_file and start < other_stop and other_start < stop
+
+
+def take_rows(X: Any, mask: np.ndarray) -> Any:
+    """Give some rows of an array, a table or pairs."""
+    return X[mask] if isinstance(X, np.ndarray) else X.take(mask)
+
+
+@overload
+def dense_rows(
+    X: Table, sample_weight: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None]: ...
+
+
+@overload
+def dense_rows(
+    X: "Pairs", sample_weight: np.ndarray | None
+) -> tuple["Pairs", np.ndarray | None]: ...
 
 
 def dense_rows(
-    X: Table, sample_weight: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Give an array and its weights as they are, and a sample of a large table."""
+    X: Any, sample_weight: np.ndarray | None
+) -> tuple[Any, np.ndarray | None]:
+    """Give rows and their weights as they are, and a sample of a large table."""
+    if isinstance(X, Pairs):
+        targets, _ = dense_rows(X.targets, None)  # the same rows
+        inputs, sample_weight = dense_rows(X.inputs, sample_weight)
+        return Pairs(inputs, targets), sample_weight
     if not isinstance(X, LargeTable):
         return X, sample_weight
     index = X.sample
@@ -161,28 +287,38 @@ class StreamedRows:
 
     Parameters
     ----------
-    table : LargeTable
-        The table.
+    table : LargeTable or Pairs
+        The table; of pairs of them, there are pairs of tensors.
 
     device : torch.device or str
         Where the tensors go.
     """
 
-    def __init__(self, table: LargeTable, device: torch.device | str) -> None:
+    def __init__(self, table: LargeTable | Pairs, device: torch.device | str) -> None:
         self.table = table
         self.device = torch.device(device)
 
     def __len__(self) -> int:
         return len(self.table)
 
-    def __getitem__(self, rows: Any) -> Tensor:
+    def __getitem__(self, rows: Any) -> Any:
+        if isinstance(rows, Integral):  # of which csr_matrix makes a table
+            part = self[[rows]]
+            return tuple(e[0] for e in part) if isinstance(part, tuple) else part[0]
         # What a slice gives may be the user's own memory, which a module may write to.
-        x = float_tensor(self.table[rows], copy=isinstance(rows, slice))
+        copy = isinstance(rows, slice)
+        part = self.table[rows]
+        if isinstance(part, Pairs):
+            return self._tensor(part.inputs, copy), self._tensor(part.targets, copy)
+        return self._tensor(part, copy)
+
+    def _tensor(self, X: np.ndarray, copy: bool) -> Tensor:
+        x = float_tensor(X, copy=copy)
         if self.device.type == "cuda":
             x = x.pin_memory().to(self.device, non_blocking=True)
         return x.to(self.device)
 
-    def split(self, n_rows: int) -> Iterator[Tensor]:
+    def split(self, n_rows: int) -> Iterator[Any]:
         """Give all rows, so many at a time, or fewer where they are wide."""
         n_rows = min(n_rows, n_rows_in(BLOCK_BYTES, self.table.shape[1]))
         for start in range(0, len(self), n_rows):

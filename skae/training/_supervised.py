@@ -17,6 +17,8 @@ from skae.training._tensor_net import TensorNet
 class SupervisedNet(TensorNet):
     """skorch net that trains an encoder with a head to predict.
 
+    The module is given copies of rows, as one of the user's may change its input.
+
     Its data are :class:`Rows` of pairs: rows for the encoder, and targets.
 
     Parameters
@@ -52,7 +54,7 @@ class SupervisedNet(TensorNet):
 
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
         rows, _ = to_tensor(x, device=self.device)
-        return self.module_(rows, **fit_params)
+        return self.module_(rows.clone(), self.generator_, **fit_params)
 
     def get_loss(
         self,
@@ -68,7 +70,8 @@ class SupervisedNet(TensorNet):
         rows, target = to_tensor(X, device=self.device)
         losses = row_losses(self.criterion_, y_pred, target)
         if training and self.reconstruction_weight > 0:
-            x_hat = self.plain_module_.decode(self.plain_module_.encode(rows))
+            module = self.plain_module_
+            x_hat = module.decode(module.encode(rows.clone()))
             error = (x_hat - rows).square().mean(1) / self.reconstruction_unit
             losses = losses + self.reconstruction_weight * error
         if y_true is None:
@@ -86,9 +89,10 @@ class SupervisedNet(TensorNet):
         batches = zip(*(part.split(size) for part in rows.X), strict=True)
         with torch.no_grad():
             losses = [
-                row_losses(self.criterion_, self.module_(x), y) for x, y in batches
+                row_losses(self.criterion_, self.module_(x.clone()), y)
+                for x, y in batches
             ]
-        return torch.cat(losses).double().cpu().numpy()
+        return torch.cat(losses).cpu().double().numpy()
 
 
 class FreezeEncoder(Callback):

@@ -1,9 +1,11 @@
 """A skorch net for tensors: fast batches, and random numbers of its own."""
 
 import copy
+import dis
 import math
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Self
 
 import numpy as np
@@ -14,7 +16,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from skae.training._batches import Rows, make_batches
-from skae.training._random import PrivateRandomState
+from skae.training._modes import own_modes
+from skae.training._random import DrawsFrom, PrivateRandomState
 from skae.training._recipe import EVALUATION_ROWS
 
 
@@ -38,8 +41,9 @@ class TensorNet(NeuralNet):
         Start of the stream that orders and noise are drawn from.
 
     guard_random_state : bool, default=False
-        Whether training steps run with torch's global generators in a private state:
-        needed for modules that draw from them, such as dropout.
+        Whether the first weights and training steps are computed with the global
+        generators in a private state: needed for modules of the user's, which may draw
+        from them.
 
     **kwargs : dict
         Further parameters of :class:`skorch.NeuralNet`.
@@ -108,8 +112,23 @@ class TensorNet(NeuralNet):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        if self.initialized_ and not hasattr(self, "generator_"):
+        if not self.initialized_:
+            return
+        if not hasattr(self, "generator_"):
             self.reseed(self.seed)
+        if any(p.is_inference() for p in self.module_.parameters()):
+            # A copy that was opened in inference mode could not train on.
+            with own_modes():
+                self.__dict__.update(copy.deepcopy(self.__dict__))
+        self._remake_optimizers()
+
+    def _remake_optimizers(self) -> None:
+        """Make the optimizers anew, with the settings and the state that they have."""
+        # torch pickles these alone, and L-BFGS keeps more than them.
+        states = [optimizer.state_dict() for optimizer in self.optimizers()]
+        self.initialize_optimizer()
+        for optimizer, state in zip(self.optimizers(), states, strict=True):
+            optimizer.load_state_dict(state)
 
     # Initialisation
 
@@ -118,16 +137,21 @@ class TensorNet(NeuralNet):
         return super().initialize()
 
     def initialize_module(self) -> "TensorNet":
-        with self.private_random_state_:
+        draws = self.guarded() if self.guard_random_state else DrawsFrom(self.seed)
+        with making_module(self.module), draws:
             super().initialize_module()
-        if not isinstance(self.module_, nn.Module):
-            raise ValueError(
-                "module must be, or give, a torch.nn.Module with the methods encode(x) "
-                f"and decode(z). Got {type(self.module_).__name__}."
-            )
+        check_made(self.module_)
         if self.module_ is self.module:
             self.module_ = copy.deepcopy(self.module)
         self.module_ = self.module_.float()
+        if not any(each.requires_grad for each in self.module_.parameters()):
+            n_parameters = len(list(self.module_.parameters()))
+            raise ValueError(
+                f"module has nothing to train: {type(self.module_).__name__} has "
+                f"{n_parameters} parameters"
+                + (", all with requires_grad=False" if n_parameters else "")
+                + ". At least one torch.nn.Parameter must have requires_grad=True."
+            )
         return self
 
     def initialize_optimizer(self, triggered_directly: Any = None) -> "TensorNet":
@@ -199,7 +223,6 @@ class TensorNet(NeuralNet):
         for optimizer in self.optimizers():
             for group in optimizer.param_groups:
                 group["lr"] *= factor
-                group.pop("initial_lr", None)  # what schedules begin with
 
     def forget_optimizer_state(self) -> None:
         """Let the optimizers begin anew, for other weights than they worked on."""
@@ -217,7 +240,14 @@ class TensorNet(NeuralNet):
             options.setdefault("generator", self.generator_)
         elif iterator is DataLoader:
             options.setdefault("generator", torch.Generator().manual_seed(self.seed))
-        return iterator(dataset, **options)
+        try:
+            return iterator(dataset, **options)
+        except (TypeError, ValueError) as error:
+            asked = {key: options[key] for key in options if key != "generator"}
+            raise ValueError(
+                f"{name} cannot be made with {asked}: {error}. Set its options in "
+                f"net_params, as {{'{name}__num_workers': 2}}."
+            ) from error
 
     def on_train_end(
         self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any
@@ -274,6 +304,13 @@ class TensorNet(NeuralNet):
         if method_name not in self._unheard:
             super().notify(method_name, **kwargs)
 
+    def fit_loop(self, *args: Any, **kwargs: Any) -> NeuralNet:
+        try:
+            return super().fit_loop(*args, **kwargs)
+        except KeyboardInterrupt as error:
+            self.interrupted_ = not _ends_training(error)
+            raise
+
     def run_single_epoch(
         self,
         iterator: Any,
@@ -290,17 +327,13 @@ class TensorNet(NeuralNet):
         try:
             for batch in iterator:
                 self.notify("on_batch_begin", batch=batch, training=training)
-                step = step_fn(batch, **fit_params)
+                step = self._step(step_fn, batch, training, fit_params)
                 losses.append(step["loss"].detach())
                 sizes.append(_n_rows(batch))
                 if record_batches:
                     self.history.record_batch(f"{prefix}_loss", step["loss"].item())
                     self.history.record_batch(f"{prefix}_batch_size", sizes[-1])
                 self.notify("on_batch_end", batch=batch, training=training, **step)
-        except KeyboardInterrupt:
-            # skorch's callbacks stop training by the same exception, between epochs.
-            self.interrupted_ = True
-            raise
         finally:
             self._unheard = frozenset()
         if not losses:
@@ -314,6 +347,62 @@ class TensorNet(NeuralNet):
         self.history.record(f"{prefix}_batch_count", len(losses))
         self.history.record(f"{prefix}_loss", loss)
         self.history.record(f"{prefix}_loss_best", loss < lowest)
+
+    @staticmethod
+    def _step(step_fn: Any, batch: Any, training: bool, fit_params: Any) -> Any:
+        try:
+            return step_fn(batch, **fit_params)
+        except ValueError as error:
+            if training and _n_rows(batch) == 1:
+                raise ValueError(
+                    f"A training batch of one row failed: {error}. Layers such as "
+                    "BatchNorm need two rows or more: set batch_size so that no single "
+                    "row is left over, and give partial_fit more rows."
+                ) from error
+            raise
+
+
+class EndOfTraining(KeyboardInterrupt):
+    """What the engine ends training by: skorch takes a KeyboardInterrupt for that."""
+
+
+def _ends_training(error: KeyboardInterrupt) -> bool:
+    """Whether training was to end, as a callback of skorch decided, and no user.
+
+    Both raise a KeyboardInterrupt. That of a callback comes from a `raise` of skorch's;
+    that of the user comes wherever the program is.
+    """
+    if isinstance(error, EndOfTraining):
+        return True
+    traceback: Any = error.__traceback__
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    package = traceback.tb_frame.f_globals.get("__name__", "").partition(".")[0]
+    instruction = traceback.tb_frame.f_code.co_code[traceback.tb_lasti]
+    return package == "skorch" and dis.opname[instruction] == "RAISE_VARARGS"
+
+
+@contextmanager
+def making_module(factory: Any) -> Iterator[None]:
+    """Context in which a module is made; errors name what it is made by."""
+    try:
+        yield
+    except ValueError:
+        raise  # it says what is wrong
+    except Exception as error:
+        name = getattr(factory, "__name__", type(factory).__name__)
+        raise ValueError(
+            f"The module {name} could not be made: {type(error).__name__}: {error}"
+        ) from error
+
+
+def check_made(module: Any) -> None:
+    """Refuse what is no module."""
+    if not isinstance(module, nn.Module):
+        raise ValueError(
+            "module must be, or give, a torch.nn.Module with the methods encode(x) "
+            f"and decode(z). Got {type(module).__name__}."
+        )
 
 
 def _n_rows(batch: Any) -> int:

@@ -1,8 +1,9 @@
-"""How many threads torch uses during a fit."""
+"""How many threads torch uses during a fit, and in processes that are forked."""
 
+import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -12,31 +13,39 @@ from skae.training._tensor_net import TensorNet
 _SMALL_STEP = 5e8
 
 _lock = threading.Lock()
-_fits_on_one_thread = 0
+_blocks_on_one_thread = 0
 _callers_threads = 1
 _in_this_thread = threading.local()
 
 
-@contextmanager
-def threads_for(net: TensorNet) -> Iterator[None]:
+def threads_for(net: TensorNet) -> AbstractContextManager[None]:
     """Run a block on one thread if the training steps of a net are small.
 
-    The caller's number of threads is back at the end. Results then do not depend on
-    it either: a parallel sum adds up in another order. A block within such a block
-    changes nothing.
+    Results then do not depend on the caller's number of threads either: a parallel sum
+    adds up in another order.
     """
-    global _fits_on_one_thread, _callers_threads
     n_parameters = sum(p.numel() for p in net.module_.parameters())
     # Each parameter takes part in a product forward and in two backward.
     large = 6 * n_parameters * net.batch_size >= _SMALL_STEP
-    if large or getattr(_in_this_thread, "on_one", False):
+    return nullcontext() if large else on_one_thread()
+
+
+@contextmanager
+def on_one_thread() -> Iterator[None]:
+    """Run a block on one thread of torch.
+
+    The caller's number of threads is back at the end. A block within such a block
+    changes nothing.
+    """
+    global _blocks_on_one_thread, _callers_threads
+    if getattr(_in_this_thread, "on_one", False):
         yield
         return
     with _lock:
-        # Only the first of several simultaneous fits sees the caller's number.
-        if _fits_on_one_thread == 0:
+        # Only the first of several simultaneous blocks sees the caller's number.
+        if _blocks_on_one_thread == 0:
             _callers_threads = torch.get_num_threads()
-        _fits_on_one_thread += 1
+        _blocks_on_one_thread += 1
     _in_this_thread.on_one = True
     torch.set_num_threads(1)
     try:
@@ -44,5 +53,22 @@ def threads_for(net: TensorNet) -> Iterator[None]:
     finally:
         _in_this_thread.on_one = False
         with _lock:
-            _fits_on_one_thread -= 1
+            _blocks_on_one_thread -= 1
             torch.set_num_threads(_callers_threads)
+
+
+def _after_fork_in_child() -> None:
+    """Let torch use one thread, and forget the threads that the child does not have.
+
+    The threads that the parent's torch has started are not there, and OpenMP would wait
+    for them for ever.
+    """
+    global _lock, _blocks_on_one_thread, _callers_threads
+    _lock = threading.Lock()  # another thread may have held the old one
+    _blocks_on_one_thread = int(getattr(_in_this_thread, "on_one", False))
+    _callers_threads = 1
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):  # Windows does not fork
+    os.register_at_fork(after_in_child=_after_fork_in_child)

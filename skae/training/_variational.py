@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn import config_context
 from sklearn.decomposition import FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from skae.training._batches import Rows
+from skae.training._distinct import count_distinct
 from skae.training._net import AutoencoderNet
 from skae.training._start import Columns, pca_start
 from skae.training._streaming import Table, dense_rows
@@ -84,7 +86,11 @@ class VariationalNet(AutoencoderNet):
             return self.row_losses_with(module, x)
         shape = (1, len(x), module.decoder[0].in_features)
         noise = torch.randn(shape, generator=self.generator_, device=x.device)
-        return self._row_losses_with_draws(module, x, noise, training=True)
+        weight = self.beta
+        if self.kl_warmup_epochs > 0:
+            epoch = len(self.history) - 1
+            weight = weight * min(1.0, epoch / self.kl_warmup_epochs)
+        return self._maybe_compiled(x, noise, weight, self.free_bits)
 
     def get_loss(
         self,
@@ -96,19 +102,20 @@ class VariationalNet(AutoencoderNet):
         """Mean of the losses of rows `y_pred`, with weights `y_true`."""
         return y_pred.mean() if y_true is None else (y_pred * y_true).mean()
 
-    def _row_losses_with_draws(
-        self, module: Any, x: Tensor, noise: Tensor, training: bool = False
+    def _forward(
+        self,
+        module: Any,
+        x: Tensor,
+        noise: Tensor,
+        weight: float,
+        free_bits: float = 0.0,
     ) -> Tensor:
+        """Compute the loss of each row, over the draws `noise` of its code."""
         x = module.centre(x)
         distribution = module.distribution_of_centred(x)
         divergence = module.divergence(*distribution)
-        weight = self.beta
-        if training:
-            if self.kl_warmup_epochs > 0:
-                epoch = len(self.history) - 1
-                weight = weight * min(1.0, epoch / self.kl_warmup_epochs)
-            if self.free_bits > 0:
-                divergence = _at_least(divergence, self.free_bits)
+        if free_bits > 0:
+            divergence = _at_least(divergence, free_bits)
         expected = module.expected_log_likelihood(x, *distribution, noise)
         return (weight * divergence.sum(1) - expected) / x.shape[1]
 
@@ -117,7 +124,7 @@ class VariationalNet(AutoencoderNet):
     ) -> Tensor:
         """Loss of each row, over codes that are always the same ones."""
         noise = fixed_draws(_N_DRAWS, len(x_in), module.decoder[0].in_features)
-        return self._row_losses_with_draws(module, x_in, noise.to(x_in.device))
+        return self._forward(module, x_in, noise.to(x_in.device), self.beta)
 
     def set_loss_unit(self, rows: Rows) -> None:
         """Leave the unit one: nats have no unit that depends on the data."""
@@ -132,7 +139,10 @@ def fixed_draws(n_draws: int, n_rows: int, n_components: int) -> Tensor:
     """Give standard normal draws (n_draws, n_rows, n_components), in pairs z, -z."""
     generator = torch.Generator().manual_seed(0)
     half = (n_draws + 1) // 2
-    noise = torch.randn((half, n_rows, n_components), generator=generator)
+    shape = (half, n_rows, n_components)
+    noise = torch.randn(
+        shape, generator=generator, dtype=torch.float32, device=generator.device
+    )
     return torch.cat([noise, -noise])[:n_draws]
 
 
@@ -196,8 +206,10 @@ def probabilistic_pca_start(
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
     centred = (X - columns.mean) / columns.scale
     total = weight.sum()
-    # As scikit-learn's PCA, which has unbiased variances.
-    factor = total / (total - 1) if total > 1 else 1.0
+    # As scikit-learn's PCA, which has unbiased variances. Copies and weights are no
+    # further rows.
+    n_rows = count_distinct(X)
+    factor = n_rows / (n_rows - 1) if n_rows > 1 else 1.0
     scores = centred @ linear.encoder_weight.T
     explained = factor * (weight / total) @ np.square(scores)
     left = factor * (weight / total) @ np.square(centred).sum(axis=1) - explained.sum()
@@ -242,7 +254,7 @@ def factor_analysis_start(
         svd_method="lapack" if min(centred.shape) <= 100 else "randomized",
         random_state=random_state.randint(2**31 - 1),
     )
-    with warnings.catch_warnings():
+    with config_context(array_api_dispatch=False), warnings.catch_warnings():
         # Training goes on from there.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(centred)

@@ -1,0 +1,157 @@
+"""Tensors, masked arrays and boxed rows, in forms that scikit-learn takes."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# Other floats, such as bfloat16, are unknown to NumPy.
+_NUMPY_FLOATS = (torch.float16, torch.float32, torch.float64)
+
+
+def plain(X: Any, name: str = "X", *, fill_masked: bool = False) -> Any:
+    """Turn tensors into arrays and boxed rows into lists; leave all else as it is.
+
+    Rows are boxed in an array of dtype object, in a series of pandas or polars, or in
+    the only column of a frame: each cell holds an array or a list.
+
+    Parameters
+    ----------
+    X : object
+        Data of any form.
+
+    name : str, default="X"
+        Name of the data in messages.
+
+    fill_masked : bool, default=False
+        Whether NaN stands for masked values. They are refused otherwise.
+
+    Returns
+    -------
+    X : object
+        The data, without tensors and masks.
+    """
+    if type(X) is np.ndarray and X.dtype != object:
+        return X
+    if isinstance(X, Tensor):
+        return _as_array(X, name)
+    if isinstance(X, np.ma.MaskedArray):
+        return _without_mask(X, name, fill_masked)
+    cells = X if isinstance(X, list | tuple) else _cells(X)
+    if cells is None:
+        return X
+    if cells is X and not any(isinstance(cell, _TO_CONVERT) for cell in cells):
+        return X
+    return [plain(cell, name, fill_masked=fill_masked) for cell in cells]
+
+
+_TO_CONVERT = (Tensor, np.ma.MaskedArray)
+
+
+def _as_array(X: Tensor, name: str) -> np.ndarray:
+    if X.layout != torch.strided:
+        raise ValueError(
+            f"{name} is a tensor of layout {X.layout}. Pass a sparse matrix of SciPy "
+            f"or {name}.to_dense()."
+        )
+    if X.is_floating_point() and X.dtype not in _NUMPY_FLOATS:
+        X = X.float()
+    return X.numpy(force=True)
+
+
+def _without_mask(X: np.ma.MaskedArray, name: str, fill: bool) -> np.ndarray:
+    values = np.ma.getdata(X)
+    mask = np.ma.getmaskarray(X)
+    if not mask.any():
+        return values
+    if not fill:
+        raise ValueError(
+            f"{name} is a masked array with {mask.sum()} of its {mask.size} values "
+            "masked, and masks are not looked at: what lies under them would count. "
+            "Fill the masked values first, for instance with SimpleImputer()."
+            f"fit_transform({name}.filled(numpy.nan)), or leave out such rows."
+        )
+    if values.dtype.kind != "f":
+        values = values.astype(np.float64)
+    return np.where(mask, np.nan, values).astype(values.dtype, copy=False)
+
+
+def _cells(X: Any) -> list[Any] | None:
+    """Give the cells that rows are boxed in; None if the data is not of that kind."""
+    shape = getattr(X, "shape", None)
+    if not isinstance(shape, tuple) or len(shape) not in (1, 2):
+        return None
+    if len(shape) == 2 and (isinstance(X, np.ndarray) or shape[1] != 1):
+        return None
+    if not hasattr(X, "__array__"):  # as sparse matrices
+        return None
+    cells = np.asarray(X)
+    if cells.dtype != object or not len(cells):
+        return list(cells) if cells.ndim > 2 else None
+    cells = cells.ravel()
+    return list(map(_unboxed, cells)) if any(map(_is_row, cells)) else None
+
+
+def _is_row(cell: Any) -> bool:
+    return isinstance(cell, list | tuple) or len(getattr(cell, "shape", ())) > 0
+
+
+def _unboxed(cell: Any) -> Any:
+    """Give a cell whose own rows may be boxed, as in a list column of polars."""
+    if isinstance(cell, np.ndarray) and cell.dtype == object and cell.ndim == 1:
+        return cell.tolist()
+    return cell
+
+
+def targets(y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Give targets as an array, and the mask of those that are missing.
+
+    None, NaN, `pandas.NA` and masked values are missing.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Targets of any type.
+
+    Returns
+    -------
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Of dtype object where `y` is so, or where texts stand beside other values.
+
+    missing : ndarray of the shape of `y`
+        The mask.
+    """
+    mask = np.ma.getmask(y)
+    y = np.ma.getdata(y) if isinstance(y, np.ma.MaskedArray) else plain(y, "y")
+    mixed = isinstance(y, list | tuple) and len({isinstance(v, str) for v in y}) > 1
+    # NumPy would turn all into texts.
+    y = np.asarray(y, dtype=object if mixed else None)
+    if y.dtype.kind == "f":
+        missing = np.isnan(y)
+    elif y.dtype.kind == "O":
+        missing = np.array([_is_missing(v) for v in y.flat], bool).reshape(y.shape)
+    else:
+        missing = np.zeros(y.shape, dtype=bool)
+    return y, missing | mask
+
+
+def _is_missing(value: Any) -> bool:
+    if value is None:
+        return True
+    try:
+        return bool(value != value)
+    except TypeError:  # pandas.NA is neither equal to itself nor not
+        return True
+    except ValueError:  # an array
+        return False
+
+
+def column_without_numbers(X: Any) -> Any:
+    """Give the name of a frame's first column of texts, dates and the like, or None."""
+    for name, column in zip(getattr(X, "columns", ()), np.asarray(X).T, strict=False):
+        try:
+            np.array([v for v in column if not _is_missing(v)], dtype=np.float64)
+        except (TypeError, ValueError):
+            return name
+    return None

@@ -1,0 +1,105 @@
+"""Rows that are the same as others."""
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+from skae.training._streaming import LargeTable, Pairs, Table
+
+# Rows are hashed in blocks that stay in the processor's cache.
+_BLOCK_VALUES = 2**16
+
+
+def row_hashes(X: Table | Pairs) -> np.ndarray:
+    """Hash rows, so that those that are the same to a net have the same number.
+
+    The net computes in float32: rows that are equal when they are cast to it are the
+    same. 0.0 and -0.0 are equal, and so are the NaN after the ends of two series.
+
+    Parameters
+    ----------
+    X : ndarray, LargeTable or Pairs of shape (n_samples, n_features)
+        Rows, or pairs of them, which are the same if both of their rows are.
+
+    Returns
+    -------
+    hashes : ndarray of shape (n_samples,)
+        Unsigned integers of 64 bits. They do not depend on the dtype of `X`, nor on
+        where in the table a row is. Those of sparse and of dense rows differ.
+    """
+    if isinstance(X, Pairs):
+        return row_hashes(X.inputs) * np.uint64(3) + row_hashes(X.targets)
+    n_rows, n_features = X.shape
+    random = np.random.RandomState(0)
+    keys = np.asarray(random.randint(2**63 - 1, size=n_features), np.uint64) | 1
+    if isinstance(X, LargeTable) and X.sparse:
+        array = X.array
+        values = array.data.astype(np.float32) + np.float32(0)
+        bits = values.view(np.uint32).astype(np.uint64)
+        bits ^= bits >> 16
+        return type(array)((bits, array.indices, array.indptr), X.shape) @ keys
+    n_words = (n_features + 1) // 2  # two values make a word
+    keys = keys[:n_words]
+    size = max(1, _BLOCK_VALUES // n_features)
+    block = np.zeros((min(size, n_rows), 2 * n_words), dtype=np.float32)
+    hashes = np.empty(n_rows, dtype=np.uint64)
+    for rows in gen_batches(n_rows, size):
+        values = block[: rows.stop - rows.start]
+        values[:, :n_features] = X[rows]
+        values += 0  # -0.0 becomes 0.0
+        if np.isnan(values[:, n_features - 1]).any():  # where series end early
+            values[np.isnan(values)] = np.nan
+        words = values.view(np.uint64)
+        # A factor carries bits upwards only: the highest ones have to come down first.
+        words ^= words >> 32
+        words ^= words >> 16
+        hashes[rows] = np.einsum("ij,j->i", words, keys)
+    return hashes
+
+
+def count_distinct(X: Table | Pairs, enough: int | None = None) -> int:
+    """Count the rows that are not the same as others, up to `enough` of them."""
+    n_distinct = 0
+    for rows in [X] if enough is None else [X[: 4 * enough], X]:
+        n_distinct = 1 + int((np.diff(np.sort(row_hashes(rows))) > 0).sum())
+        if enough is not None and n_distinct >= enough:
+            return enough
+    return n_distinct
+
+
+def distinct_rows(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the distinct rows numbers, as they come in the table.
+
+    Parameters
+    ----------
+    hashes : ndarray of shape (n_samples,)
+        Hashes of the rows.
+
+    Returns
+    -------
+    index : ndarray of shape (n_distinct,)
+        Where each of the distinct rows comes first.
+
+    number : ndarray of shape (n_samples,)
+        Which of the distinct rows each row is.
+    """
+    ordered = np.sort(hashes)
+    if (ordered[1:] != ordered[:-1]).all():  # several times as fast as what follows
+        return np.arange(len(hashes)), np.arange(len(hashes))
+    _, index, number = np.unique(hashes, return_index=True, return_inverse=True)
+    order = np.argsort(index)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return index[order], rank[number]
+
+
+def ordered_distinct_rows(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the distinct rows numbers that do not depend on where they are in `X`.
+
+    `index` and `number` are as :func:`distinct_rows` gives them.
+    """
+    index, number = distinct_rows(row_hashes(X))
+    rows = np.ascontiguousarray(X[index], dtype=np.float64) + 0.0  # no -0.0
+    order = np.argsort(rows.view(f"V{rows.itemsize * rows.shape[1]}").ravel())
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return index[order], rank[number]
