@@ -240,11 +240,13 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows: in the loss, in the centring and in the start. Weight
-            2 counts as the row twice, weight 0 as the row left out.
+            2 counts as the row twice, weight 0 as the row left out. What all of them
+            are multiplied by changes nothing.
 
         X_val : array-like of shape (n_val, n_features), default=None
             Validation rows. All rows of `X` then train, whatever
-            `validation_fraction` says. Of a large table, a sample is taken. For `X_val`
+            `validation_fraction` says. Of a large table, a sample is taken. Copies
+            count as one row; a warning tells if most are rows of `X`, too. For `X_val`
             to pass through the steps of a pipeline, name it in the pipeline's
             `transform_input`.
 
