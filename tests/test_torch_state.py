@@ -1,4 +1,4 @@
-"""What the caller has changed about torch, forked processes, devices without float64."""
+"""Modes of torch that the caller has set, forks, and devices without float64."""
 
 import os
 import subprocess
