@@ -255,7 +255,9 @@ def diagnose(
         raise TypeError(
             "diagnose looks at a fitted autoencoder of skae. Got "
             f"{type(estimator).__name__}. Of a pipeline, give the step, and rows as "
-            "the steps before give them: diagnose(pipe[-1], pipe[:-1].transform(X))."
+            "the steps before give them: diagnose(pipe[-1], pipe[:-1].transform(X)). "
+            "Of a classifier or regressor that starts from an autoencoder, give its "
+            "pretrainer_; of a sampler, its autoencoder_."
         )
     check_is_fitted(estimator)
     if isinstance(estimator, DenoisingAutoencoder) and not estimator._denoises():

@@ -8,7 +8,7 @@ import torch
 from estimators import BECOMES_PCA, ESTIMATORS, quick
 from modules_for_tests import ByHeart
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csr_array, csr_matrix
 from sklearn.datasets import load_wine
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from skae import (
     AutoencoderTransformer,
     DenoisingAutoencoder,
+    PretrainedRegressor,
     RecurrentAutoencoder,
     VariationalAutoencoder,
     diagnose,
@@ -283,3 +284,20 @@ def test_errors_say_what_to_do(beginner, digits):
         diagnose(pipe, digits[1])
     with pytest.raises(ValueError, match="X has 5 rows; diagnose needs 20"):
         diagnose(beginner, digits[1][:5])
+
+
+def test_rows_in_all_forms(digits):
+    X = digits[1][:100]
+    model = AutoencoderTransformer(3, max_epochs=3, random_state=0).fit(digits[0])
+    expected = str(diagnose(model, X, X))
+    for rows in (csr_matrix(X), coo_array(X), torch.as_tensor(X)):
+        assert str(diagnose(model, rows, rows)) == expected
+
+
+def test_estimators_around_an_autoencoder(digits):
+    X = digits[0][:60]
+    inner = AutoencoderTransformer(3, max_epochs=1, random_state=0)
+    model = PretrainedRegressor(inner, max_epochs=1, random_state=0).fit(X, X[:, 20])
+    with pytest.raises(TypeError, match=r"Got PretrainedRegressor.*its pretrainer_"):
+        diagnose(model, X)
+    assert diagnose(model.pretrainer_, X).n_rules > 0

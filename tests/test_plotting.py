@@ -5,10 +5,15 @@ import sys
 
 import matplotlib
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import coo_array, csr_matrix
 from sklearn.datasets import load_digits, load_wine
 from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 matplotlib.use("Agg")
@@ -16,9 +21,12 @@ import matplotlib.pyplot as plt
 from modules_for_tests import Convolutions, Own
 
 from skae import (
+    AutoencoderSampler,
     AutoencoderTransformer,
     ConvAutoencoder,
     DenoisingAutoencoder,
+    PretrainedClassifier,
+    PretrainedRegressor,
     RecurrentAutoencoder,
     SparseAutoencoder,
     StackedAEPretrainer,
@@ -440,3 +448,115 @@ def test_without_matplotlib_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match="pip install matplotlib"):
         LossCurveDisplay([1.0]).plot()
+
+
+FROM_ROWS = [
+    lambda model, X: ReconstructionDisplay.from_estimator(model, X).error_,
+    lambda model, X: ErrorDisplay.from_estimator(model, X).error,
+    lambda model, X: CodeMapDisplay.from_estimator(model, X, image_shape=(8, 8)).images,
+    lambda model, X: (
+        CodeGridDisplay.from_estimator(model, X, image_shape=(8, 8), n_steps=2).images
+    ),
+    lambda model, X: FeatureDisplay.from_estimator(model, X, kind="atoms").features,
+    lambda model, X: FeatureDisplay.from_estimator(model, X, kind="inputs").features,
+]
+
+
+@pytest.mark.parametrize("show", FROM_ROWS)
+def test_rows_in_all_forms(show, model, digits):
+    X = digits[1][:30]
+    names = [f"pixel {i}" for i in range(64)]
+    expected = show(model, X)
+    for rows in (csr_matrix(X), coo_array(X), torch.as_tensor(X)):
+        assert_allclose(show(model, rows), expected, atol=1e-5)
+    for frame in (pd.DataFrame(X, columns=names), pl.DataFrame(X, schema=names)):
+        named = copy.deepcopy(model)
+        named.feature_names_in_ = np.array(names, dtype=object)
+        assert_allclose(show(named, frame), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", [csr_matrix, pd.DataFrame, np.asarray])
+def test_paths_between_rows_in_all_forms(form, model, digits):
+    X = digits[1][:2]
+    expected = CodeGridDisplay.from_path(model, *X, image_shape=(8, 8)).images
+    rows = form(X)
+    ends = (rows.iloc[[0]], rows.iloc[1]) if hasattr(rows, "iloc") else (rows[0], X[1])
+    path = CodeGridDisplay.from_path(model, *ends, image_shape=(8, 8))
+    assert_allclose(path.images, expected, atol=1e-5)
+
+
+def test_series_of_unequal_length():
+    rng = np.random.RandomState(0)
+    series = [rng.normal(size=(1 + i % 4, 2)) for i in range(120)]
+    model = RecurrentAutoencoder(3, hidden_size=4, max_epochs=1, random_state=0)
+    model.fit(series)
+    table = np.full((120, 4, 2), np.nan)
+    for row, each in zip(table, series, strict=True):
+        row[: len(each)] = each
+    lines = ReconstructionDisplay.from_estimator(model, series[:8]).lines_["input"]
+    assert [np.isfinite(line.get_ydata()).sum() for line in lines[::2]] == [
+        1,
+        2,
+        3,
+        4,
+    ] * 2
+    assert [line.get_marker() for line in lines[:4]] == [".", ".", "", ""]
+    display = FeatureDisplay.from_estimator(model, series, kind="inputs", n_inputs=120)
+    # All rows activate a unit, and their mean is that of the rows.
+    assert_allclose(display.features, np.zeros((4, 8)), atol=1e-12)
+    for kind in ("columns", "rows"):
+        ErrorDisplay.from_estimator(model, series, kind=kind)
+    CodeMapDisplay.from_estimator(model, series, "error")
+    FeatureDisplay.from_estimator(model, series, kind="atoms")
+    CodeGridDisplay.from_path(model, series[0], series[3], image_shape=(4, 2))
+
+
+def test_colours_of_labels_that_are_partly_missing(model, digits):
+    y = np.array([-1, "up", "down"] * 5, dtype=object)
+    display = CodeMapDisplay.from_estimator(model, digits[1][:15], y)
+    assert [points.get_label() for points in display.points_] == ["-1", "down", "up"]
+    with pytest.raises(ValueError, match="X has 1 row"):
+        CodeMapDisplay.from_estimator(model, digits[1][:1])
+
+
+@pytest.fixture(scope="module")
+def others(digits):
+    """Estimators that are no autoencoders, and what to show in their place."""
+    X = digits[0][:100]
+    inner = AutoencoderTransformer(3, max_epochs=1, random_state=0)
+    classifier = PretrainedClassifier(inner, max_epochs=1, random_state=0)
+    regressor = PretrainedRegressor(inner, pretrain=False, max_epochs=1, random_state=0)
+    return {
+        "its pretrainer_": classifier.fit(X, X[:, 20] > 0.5),
+        "a fitted autoencoder": regressor.fit(X, X[:, 20]),
+        "its autoencoder_": AutoencoderSampler(inner, random_state=0).fit(X),
+        "the step": make_pipeline(StandardScaler(), inner).fit(X),
+    }
+
+
+def test_estimators_that_have_not_what_is_shown(others, digits):
+    X = digits[0][:100]
+    for instead, model in others.items():
+        for show in (
+            lambda model: ReconstructionDisplay.from_estimator(model, X),
+            lambda model: ErrorDisplay.from_estimator(model, X),
+            lambda model: CodeMapDisplay.from_estimator(model, X, "error"),
+            lambda model: FeatureDisplay.from_estimator(model),
+            lambda model: FeatureDisplay.from_estimator(model, X, kind="inputs"),
+        ):
+            with pytest.raises(TypeError, match=f"Got .*Give {instead}"):
+                show(model)
+    for name in ("its autoencoder_", "the step"):
+        with pytest.raises(TypeError, match=f"has loss_curve_ .*Give {name}"):
+            LossCurveDisplay.from_estimator(others[name])
+    for name in ("its pretrainer_", "its autoencoder_"):
+        with pytest.raises(TypeError, match=f"inverse_transform.*Give {name}"):
+            CodeGridDisplay.from_path(others[name], X[0], X[1], image_shape=(8, 8))
+
+
+def test_displays_of_the_classifier(others, digits):
+    model = others["its pretrainer_"]
+    (line,) = LossCurveDisplay.from_estimator(model).lines_
+    assert list(line.get_ydata()) == model.loss_curve_
+    points = CodeMapDisplay.from_estimator(model, digits[0], embedding=PCA(2)).points
+    assert_allclose(points, PCA(2).fit_transform(model.transform(digits[0])))

@@ -4,6 +4,7 @@ import copy
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 # Of Okabe and Ito: told apart by the colour-blind, too.
 COLOURS = [
@@ -22,6 +23,40 @@ def new_axes(ax: Any, caller: str) -> Any:
             "`pip install matplotlib`, or skae with the extra 'plot'."
         ) from error
     return plt.subplots(layout="constrained")[1] if ax is None else ax
+
+
+def check_shows(estimator: Any, display: str, *attributes: str) -> None:
+    """Refuse an estimator that is not fitted, or lacks what a display is made of."""
+    check_is_fitted(estimator)
+    missing = [name for name in attributes if not hasattr(estimator, name)]
+    if not missing:
+        return
+    instead = "Give a fitted autoencoder"
+    for name in ("pretrainer_", "autoencoder_"):
+        if getattr(estimator, name, None) is not None:
+            instead = f"Give its {name}, which is fitted"
+    if hasattr(estimator, "steps"):
+        instead = (
+            "Give the step that has, and rows as the steps before give them: pipe[-1] "
+            "and pipe[:-1].transform(X)"
+        )
+    raise TypeError(
+        f"{display} needs an estimator that has {' and '.join(missing)}. Got "
+        f"{type(estimator).__name__}. {instead}."
+    )
+
+
+def table(estimator: Any, X: Any) -> np.ndarray:
+    """Give rows of any form as a dense table; series of unequal length end in NaN."""
+    if hasattr(estimator, "_check_new_rows"):  # an autoencoder knows what it takes
+        return np.asarray(estimator._check_new_rows(X)[:])
+    return flat(X)
+
+
+def flat(X: Any) -> np.ndarray:
+    """Give a table or images as a dense table of floats."""
+    X = np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=float)
+    return X.reshape(len(X), -1)
 
 
 def giving(estimator: Any, output: str) -> Any:

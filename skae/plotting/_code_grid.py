@@ -1,13 +1,14 @@
 """What codes stand for."""
 
+import warnings
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
 
 from skae.plotting._axes import (
     as_images,
+    check_shows,
     giving,
     grey,
     image_shape_of,
@@ -92,7 +93,7 @@ class CodeGridDisplay:
         -------
         display : CodeGridDisplay
         """
-        check_is_fitted(estimator)
+        check_shows(estimator, cls.__name__, "transform", "inverse_transform")
         estimator = giving(estimator, "code")
         codes = np.asarray(estimator.transform(X))
         across, up = components
@@ -144,9 +145,13 @@ class CodeGridDisplay:
         -------
         display : CodeGridDisplay
         """
-        check_is_fitted(estimator)
+        check_shows(estimator, cls.__name__, "transform", "inverse_transform")
         estimator = giving(estimator, "code")
-        codes = np.asarray(estimator.transform(np.stack([x_from, x_to])))
+        ends = [_row(x_from), _row(x_to)]
+        with warnings.catch_warnings():
+            # A row of a frame has lost the names of the columns.
+            warnings.filterwarnings("ignore", "X does not have valid feature names")
+            codes = np.asarray(estimator.transform(ends))
         path = np.linspace(codes[0], codes[1], n_steps)
         rows = np.asarray(estimator.inverse_transform(path))
         images = _images(estimator, rows.reshape(1, n_steps, -1), image_shape)
@@ -171,6 +176,13 @@ class CodeGridDisplay:
         ax.set(xticks=[], yticks=[], xlabel=self.names[0], ylabel=self.names[1])
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _row(x: Any) -> np.ndarray:
+    """Give a row, also one that is a sparse matrix or a frame of one row."""
+    if hasattr(x, "toarray") or hasattr(x, "columns"):
+        return np.ravel(x.toarray() if hasattr(x, "toarray") else x)
+    return np.asarray(x)
 
 
 def _images(

@@ -7,9 +7,16 @@ from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import check_is_fitted
 
-from skae.plotting._axes import COLOURS, as_images, giving, grey, new_axes
+from skae.plotting._axes import (
+    COLOURS,
+    as_images,
+    check_shows,
+    giving,
+    grey,
+    new_axes,
+    table,
+)
 
 _EMBEDDINGS = {
     "pca": lambda: PCA(2, random_state=0),
@@ -124,7 +131,9 @@ class CodeMapDisplay:
         -------
         display : CodeMapDisplay
         """
-        check_is_fitted(estimator)
+        wants_error = isinstance(y, str) and y == "error"
+        needed = ["transform", *(["reconstruction_error"] if wants_error else [])]
+        check_shows(estimator, cls.__name__, *needed)
         if isinstance(embedding, str) and embedding not in _EMBEDDINGS:
             raise ValueError(
                 f"embedding must be 'pca', 'tsne', or a transformer. Got {embedding!r}."
@@ -134,16 +143,21 @@ class CodeMapDisplay:
             codes = np.column_stack([codes, np.zeros(len(codes))])
         name = "code"
         if codes.shape[1] > 2:
+            if len(codes) < 2:
+                raise ValueError(
+                    f"Codes of {codes.shape[1]} components are mapped to the plane by "
+                    "what varies in them, and X has 1 row. Give two rows or more."
+                )
             if isinstance(embedding, str):
                 embedding = _EMBEDDINGS[embedding]()
             name = f"{type(embedding).__name__} of the codes"
             codes = np.asarray(embedding.fit_transform(codes))
         target, target_name = y, "target"
-        if isinstance(y, str) and y == "error":
+        if wants_error:
             target, target_name = estimator.reconstruction_error(X), "squared error"
         images = None
         if image_shape is not None:
-            images = as_images(np.asarray(X).reshape(len(codes), -1), image_shape)
+            images = as_images(table(estimator, X), image_shape)
         return cls(
             codes, target, images=images, name=name, target_name=target_name
         ).plot(ax=ax)
@@ -169,6 +183,8 @@ class CodeMapDisplay:
             "rasterized": len(points) > 5_000,
         }
         target = None if self.target is None else np.asarray(self.target)
+        if target is not None and target.dtype == object:
+            target = np.array(target.tolist())  # with -1 among texts, all texts
         if target is None:
             self.points_ = ax.scatter(*points.T, color=COLOURS[0], **style)
         elif type_of_target(target) in ("binary", "multiclass") and (

@@ -4,9 +4,8 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
 
-from skae.plotting._axes import COLOURS, mean_there, new_axes
+from skae.plotting._axes import COLOURS, check_shows, mean_there, new_axes
 
 
 class ErrorDisplay:
@@ -103,7 +102,7 @@ class ErrorDisplay:
         -------
         display : ErrorDisplay
         """
-        check_is_fitted(estimator)
+        check_shows(estimator, cls.__name__, "reconstruction_error")
         return cls(
             estimator.reconstruction_error(X, per_feature=True),
             kind=kind,

@@ -6,18 +6,26 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
 
 from skae.plotting._axes import (
     COLOURS,
     as_images,
+    check_shows,
     giving,
     image_shape_of,
+    mean_there,
     new_axes,
     show_images,
+    table,
 )
 
 _NAMES = {"weights": "unit", "atoms": "component", "inputs": "unit"}
+# What an estimator has to have to show them.
+_NEEDED = {
+    "weights": ["module_"],
+    "atoms": ["transform", "inverse_transform"],
+    "inputs": ["transform", "output"],
+}
 
 
 class FeatureDisplay:
@@ -141,11 +149,11 @@ class FeatureDisplay:
         -------
         display : FeatureDisplay
         """
-        check_is_fitted(estimator)
         if kind not in _NAMES:
             raise ValueError(
                 f"kind must be 'weights', 'atoms' or 'inputs'. Got {kind!r}."
             )
+        check_shows(estimator, f"{cls.__name__} of {kind}", *_NEEDED[kind])
         if kind == "weights":
             features = _first_weights(estimator)
             if features.ndim > 2:
@@ -169,13 +177,13 @@ class FeatureDisplay:
             )
         features = features[list(units)]
         if kind == "inputs" and X is not None:
-            rows = np.asarray(X)
-            rows = rows.reshape(len(rows), -1)
+            rows = table(estimator, X)
             top = np.argsort(-features, axis=1, kind="stable")[:, :n_inputs]
             features = rows[top]  # (units, inputs, columns)
             if image_shape is None:
-                spread = rows.std(axis=0)
-                features = features.mean(axis=1) - rows.mean(axis=0)
+                mean = mean_there(rows, axis=0)
+                spread = np.sqrt(mean_there(np.square(rows - mean), axis=0))
+                features = mean_there(features - mean, axis=1)
                 features /= np.where(spread > 0, spread, 1)
         return cls(
             features,

@@ -4,9 +4,8 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
 
-from skae.plotting._axes import new_axes
+from skae.plotting._axes import check_shows, new_axes
 
 
 class LossCurveDisplay:
@@ -64,7 +63,7 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimator : estimator
-            Fitted autoencoder.
+            Fitted autoencoder, or a classifier or regressor that starts from one.
 
         ax : matplotlib Axes, default=None
             Where to plot; None makes a new figure.
@@ -73,11 +72,11 @@ class LossCurveDisplay:
         -------
         display : LossCurveDisplay
         """
-        check_is_fitted(estimator)
+        check_shows(estimator, cls.__name__, "loss_curve_", "validation_loss_curve_")
         return cls(
             estimator.loss_curve_,
             estimator.validation_loss_curve_,
-            estimator.best_epoch_,
+            getattr(estimator, "best_epoch_", None),
             getattr(estimator, "_start_name", None),
         ).plot(ax=ax)
 

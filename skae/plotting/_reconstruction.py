@@ -5,16 +5,18 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
 
 from skae.plotting._axes import (
     COLOURS,
     as_images,
+    check_shows,
+    flat,
     image_shape_of,
     mean_there,
     mosaic,
     new_axes,
     show_images,
+    table,
 )
 
 
@@ -114,9 +116,10 @@ class ReconstructionDisplay:
         estimator : estimator
             Fitted autoencoder.
 
-        X : array-like of shape (n_samples, n_features) or \
-            (n_samples, height, width) or (n_samples, height, width, n_channels)
-            The rows to show: about ten.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features) or \
+            (n_samples, height, width) or (n_samples, height, width, n_channels), or \
+            list of series
+            The rows to show: about ten, in any form that the autoencoder takes.
 
         X_noisy : array-like of shape (n_samples, n_features), default=None
             The same rows with noise, to be given to the encoder. None: `X` is.
@@ -138,14 +141,17 @@ class ReconstructionDisplay:
         -------
         display : ReconstructionDisplay
         """
-        check_is_fitted(estimator)
+        check_shows(estimator, cls.__name__, "reconstruct")
         if image_shape is None and series_shape is None:
             series_shape = getattr(estimator, "series_shape_", None)
             image_shape = image_shape_of(estimator, None)
+            if series_shape is None and image_shape is None and np.ndim(X) > 2:
+                image_shape = np.shape(X)[1:]
+        noisy = None if X_noisy is None else table(estimator, X_noisy)
         return cls(
-            X,
-            np.asarray(estimator.reconstruct(X if X_noisy is None else X_noisy)),
-            X_noisy=X_noisy,
+            table(estimator, X),
+            flat(estimator.reconstruct(X if X_noisy is None else X_noisy)),
+            X_noisy=noisy,
             image_shape=image_shape,
             series_shape=series_shape,
             feature_names=getattr(estimator, "feature_names_in_", None),
@@ -222,6 +228,8 @@ class ReconstructionDisplay:
                     i * width + np.arange(n_steps),
                     series[i, :, j] - 1.1 * j,
                     label=name if i + j == 0 else None,
+                    # A line of one step would be nothing.
+                    marker="." if np.isfinite(series[i, :, j]).sum() == 1 else "",
                     **styles[name],
                 )[0]
                 for i in range(len(series))
@@ -275,10 +283,10 @@ class ReconstructionDisplay:
 
 def _flat(rows: Any, series_shape: tuple[int, ...] | None) -> np.ndarray:
     """Give rows as a table, in which series of unequal length end in NaN."""
-    if series_shape is not None and np.ndim(rows[0]) == 2:
-        table = np.full((len(rows), *series_shape), np.nan)
-        for row, series in zip(table, rows, strict=True):
+    is_table = getattr(rows, "ndim", 0) == 2
+    if series_shape is not None and not is_table and np.ndim(rows[0]) == 2:
+        padded = np.full((len(rows), *series_shape), np.nan)
+        for row, series in zip(padded, rows, strict=True):
             row[: len(series)] = series
-        rows = table
-    rows = np.asarray(rows, dtype=float)
-    return rows.reshape(len(rows), -1)
+        rows = padded
+    return flat(rows)
