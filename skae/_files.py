@@ -917,7 +917,7 @@ def _check_sizes(
     else:
         # A number may say something else than a size.
         most = max(n_values, _SMALL_NUMBER)
-        for name in arguments.keys() - {"n_features", "n_components"}:
+        for name in arguments.keys() - {"n_features"}:
             _check_numbers(name, arguments[name], most, most)
         _check_equal("columns", arguments.get("n_features", n_features), n_features)
     try:

@@ -662,6 +662,7 @@ def test_sizes_of_own_modules(path, curved):
         ("depth", 10**9, "more than it has weights"),
         ("width", 10**9, "more than it has weights"),
         ("width", 900, "weights in the file are not those of Deep"),
+        ("n_components", 10**9, "more than it has weights"),
         ("n_features", 10**9, "columns"),
     ]:
         before, arguments[name] = arguments[name], size
