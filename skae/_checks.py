@@ -715,12 +715,20 @@ def check_weight_decay(optimizer: Any, weight_decay: float) -> None:
 @contextmanager
 def building_net(estimator: Any) -> Iterator[None]:
     """Context in which a net is made; errors about its arguments name them."""
+    name = type(estimator).__name__
     try:
         yield
-    except ValueError:
-        raise  # it says what is wrong
+    except ValueError as error:
+        # What skorch says of a name that it does not know speaks of subclasses.
+        _, found, rest = str(error).partition("got unexpected argument(s) ")
+        if not found:
+            raise  # it says what is wrong
+        raise ValueError(
+            f"net_params of {name} has names that its net does not know: "
+            f"{rest.partition('. ')[0]}. Correct or remove them; known are the "
+            "arguments of skorch.NeuralNet, and prefixes as in optimizer__betas."
+        ) from error
     except Exception as error:
-        name = type(estimator).__name__
         optimizer = getattr(estimator, "optimizer", None)
         raise ValueError(
             f"{name} could not make its net, with net_params={estimator.net_params!r}"
