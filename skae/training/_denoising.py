@@ -125,7 +125,6 @@ def paired_start(
     centre: np.ndarray,
     unit: float,
     n_components: int,
-    corrupt: Callable[[np.ndarray], np.ndarray] | None,
     sample_weight: np.ndarray | None,
     random_state: np.random.RandomState,
     *,
@@ -152,9 +151,6 @@ def paired_start(
     n_components, sample_weight, random_state, tied
         As of :func:`denoising_start`.
 
-    corrupt : callable or None
-        Makes inputs noisier; None leaves them as they are.
-
     Returns
     -------
     start : LinearStart
@@ -164,8 +160,7 @@ def paired_start(
     weight = np.ones(len(pairs)) if sample_weight is None else sample_weight
     targets = pairs.targets / unit
     columns = column_statistics(targets, weight)
-    draws = [pairs.inputs] if corrupt is None else _draws(pairs.inputs, corrupt)
-    table = _Paired(targets, weight, columns.mean, draws)
+    table = _Paired(targets, weight, columns.mean, pairs.inputs)
     return _linear_start(table, columns, centre, n_components, random_state, tied=tied)
 
 
@@ -403,7 +398,9 @@ class _Sampled(_Table):
     ) -> None:
         super().__init__(X, weight, mean)
         self.draws = draws
-        self.mean = _mean_of(draws, weight, slice(None))
+        self.mean = np.mean(
+            [np.average(draw, axis=0, weights=weight) for draw in self.draws], axis=0
+        )
 
     def moments(self, index: np.ndarray | slice, columns: Columns) -> _Shrink:
         weight = self.weight[index, None] / self.weight[index].sum()
@@ -437,12 +434,12 @@ class _Paired(_Sampled):
         X: np.ndarray,
         weight: np.ndarray,
         mean: np.ndarray,
-        draws: list[np.ndarray],
+        inputs: np.ndarray,
     ) -> None:
-        super().__init__(X, weight, mean, draws)
+        super().__init__(X, weight, mean, [inputs])
         if self.basis is not None:
             # Noisy rows have directions of their own.
-            self.basis = _basis(np.concatenate([X - mean, draws[0] - self.mean]))
+            self.basis = _basis(np.concatenate([X - mean, inputs - self.mean]))
         if X.shape[1] <= _MANY_COLUMNS:
             self.n_folds = _N_PAIRED_FOLDS
 
@@ -462,17 +459,9 @@ class _Paired(_Sampled):
 
     def centred_at(self, index: np.ndarray) -> _Table:
         table = copy.copy(self)
-        table.mean = _mean_of(self.draws, self.weight, index)
+        (inputs,) = self.draws
+        table.mean = np.average(inputs[index], axis=0, weights=self.weight[index])
         return table
-
-
-def _mean_of(
-    draws: list[np.ndarray], weight: np.ndarray, index: np.ndarray | slice
-) -> np.ndarray:
-    return np.mean(
-        [np.average(draw[index], axis=0, weights=weight[index]) for draw in draws],
-        axis=0,
-    )
 
 
 def _basis(centred: np.ndarray) -> np.ndarray:
