@@ -63,4 +63,5 @@ if rank == 0:
     n_processes = dist.get_world_size() if together else 1
     print(f"{n_processes} process(es): {seconds:.1f} s, R² {autoencoder.score(X):.5f}")
 if together:
+    dist.barrier()
     dist.destroy_process_group()

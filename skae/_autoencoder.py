@@ -85,7 +85,8 @@ class AutoencoderTransformer(BasePCAAutoencoder):
     The state trained is kept if its validation loss is lower than PCA's, by one-sided
     paired t-tests of the rows' losses and of their logarithms: both significant at 5 %,
     and one at 0.5 %; and if it is lower than that of PCA of all rows. Fewer than 10
-    validation rows cannot tell, and PCA is kept. The rows held out are drawn evenly
+    validation rows cannot tell, and PCA is kept. Copies of a row are one row here, and
+    all of them are held out or none. The rows held out are drawn evenly
     over the distances from the mean row. No test can vouch for rows unlike all that
     were there: where one outlier decides the error, PCA may still do better.
 

@@ -119,7 +119,9 @@ def _as_numbers(X: Any, name: str, check: Callable[..., Any]) -> Any:
         ) from error
     if large:
         if issparse(X) and not X.has_canonical_format:
-            X = X.copy()  # it is the caller's
+            # A copy, since it is the caller's, of floats, since sums may be large.
+            single = X.dtype == np.float32
+            X = X.astype(np.float32 if single else np.float64, copy=True)
             X.sum_duplicates()
         return LargeTable(X)
     return X.toarray() if issparse(X) else X
@@ -411,8 +413,8 @@ def layer_widths(sizes: Any, name: str, meaning: str) -> list[int]:
 
 def whole_numbers(sizes: Any) -> list[int] | None:
     """Turn a positive integer or several into a list; None if they are none."""
-    if isinstance(sizes, np.ndarray | np.generic):
-        sizes = sizes.tolist()  # of no dimension, it is a number
+    if hasattr(sizes, "tolist"):
+        sizes = sizes.tolist()  # an array of no dimension is a number
     sizes = list(sizes) if isinstance(sizes, Iterable) else [sizes]
     good = all(
         isinstance(each, Integral) and not isinstance(each, bool) and int(each) > 0
@@ -747,6 +749,13 @@ def check_net_params(
         if not isinstance(name, str):
             raise ValueError(
                 f"net_params must have names of arguments as keys. Got {name!r}."
+            )
+    for name in ("iterator_train__batch_size", "iterator_valid__batch_size"):
+        size = (estimator.net_params or {}).get(name, 1)
+        if not (isinstance(size, Integral) and (size == -1 or int(size) > 0)):
+            raise ValueError(
+                f"net_params: {name!r} must be a positive int, or -1 for all rows. Got "
+                f"{size!r}."
             )
     instead = {**{name: name for name in estimator.get_params(deep=False)}, **instead}
     for name in estimator.net_params or {}:

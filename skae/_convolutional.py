@@ -157,6 +157,7 @@ class ConvAutoencoder(BaseAutoencoder):
     True
     """
 
+    _module_class = ConvolutionalAutoencoder
     _floor_name = "PCA"
 
     def __init__(
@@ -336,7 +337,7 @@ class ConvAutoencoder(BaseAutoencoder):
                 f"X.reshape(-1, {height}, {width}, {n_channels}).transpose(0, 2, 3, 1) "
                 "of a table.",
             )
-        return ConvolutionalAutoencoder, {
+        return self._module_class, {
             "image_shape": image_shape,
             "n_components": int(self.n_components),
             "n_filters": n_filters,

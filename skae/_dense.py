@@ -33,6 +33,7 @@ class BaseDenseAutoencoder(BaseAutoencoder):
     A subclass overrides `_linear_start`.
     """
 
+    _module_class = DenseAutoencoder
     # The value of `init` for the start that `_linear_start` gives.
     _linear_init: ClassVar[str]
 
@@ -117,7 +118,7 @@ class BaseDenseAutoencoder(BaseAutoencoder):
             return self.module, checks.module_arguments(
                 self.module, X.shape[1], n_components
             )
-        return DenseAutoencoder, {
+        return self._module_class, {
             "n_features": X.shape[1],
             "n_components": n_components,
             "hidden_layer_sizes": self._hidden_widths(),

@@ -15,6 +15,7 @@ import platform
 import random
 import secrets
 from collections.abc import Callable
+from numbers import Integral
 from pathlib import Path
 from types import ModuleType
 from typing import IO, Any
@@ -24,7 +25,15 @@ import sklearn
 import skorch
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import (
+    MaxAbsScaler,
+    MinMaxScaler,
+    RobustScaler,
+    StandardScaler,
+)
 from sklearn.utils.metadata_routing import MetadataRequest
 from skorch.history import History
 from torch import Tensor, nn
@@ -33,18 +42,35 @@ from skae import _checks as checks
 from skae._fitting import FittedByTraining
 from skae._pretrained import BasePretrained, default_pretrainer
 from skae._report import warn
+from skae._sampler import N_LEVELS, AutoencoderSampler
 from skae._tasks import belongs_to_callbacks
+from skae.modules._head import EncoderWithHead
+from skae.modules._standardized import StandardizedModule
 from skae.training import (
     PrivateRandomState,
     on_one_thread,
     own_modes,
     private_draws,
+    recipe,
 )
 
 _FORMAT = 1
 _MAX_HEADER_BYTES = 2**26
-# The net is built again for two rows of zeros, which have to be in memory.
 _MAX_FEATURES = 2**26
+# They are made of numbers, and compute with nothing else.
+_OF_SKLEARN = (
+    FrozenEstimator,
+    MaxAbsScaler,
+    MinMaxScaler,
+    PCA,
+    Pipeline,
+    RobustScaler,
+    StandardScaler,
+)
+# So large a number says nothing of the size of a module of one's own.
+_SMALL_NUMBER = 1000
+# What arrays of texts may take: one long text makes all of an array as long.
+_MAX_TEXT_BYTES = 2**26
 # Attributes of a net that are made anew with it, or written in a way of their own.
 _REMADE = {
     "callbacks_",
@@ -57,6 +83,7 @@ _REMADE = {
 }
 # Settings of a net that a file has no say in: `torch_load_kwargs` may let pickles run.
 _NO_SETTINGS = (
+    "_",
     "callbacks",
     "compile",
     "device",
@@ -64,6 +91,16 @@ _NO_SETTINGS = (
     "torch_load_kwargs",
     "train_split",
     "verbose",
+)
+# Names in `net_params` that a file may hold, and beginnings of such names.
+_NET_PARAMS = {"compile", "predict_nonlinearity", "share_batches", "use_caching"}
+_NET_PARAMS_FOR = (
+    "criterion__",
+    "iterator_train__",
+    "iterator_valid__",
+    "module__",
+    "optimizer__",
+    "optimizer_vectors__",
 )
 _NUMPY_NAMES = {
     *("bool", "float16", "float32", "float64"),
@@ -93,7 +130,10 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str] | IO[bytes]) -> 
     Parameters
     ----------
     estimator : estimator
-        Any estimator of skae, fitted or not. Of a pipeline, save the steps.
+        Any estimator of skae, fitted or not, or a :class:`~sklearn.pipeline.Pipeline`
+        of some, of :class:`~sklearn.decomposition.PCA` and of `MaxAbsScaler`,
+        `MinMaxScaler`, `RobustScaler` and `StandardScaler`. Of a pipeline with other
+        steps, save those of skae.
 
     path : str, path-like or binary file object
         The file. It is written beside it first, then moved there: whatever happens on
@@ -104,8 +144,12 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str] | IO[bytes]) -> 
     Raises
     ------
     TypeError
-        If the estimator is not one of skae, or an attribute that was added to it is
-        not made of numbers, texts and arrays; if a file object was opened for text.
+        If the estimator is none of these, or an attribute that was added to it is not
+        made of numbers, texts and arrays; if a file object was opened for text.
+
+    FileError
+        If the parameters were changed after `fit`, so that the estimator could not be
+        built again from them.
 
     ImportError
         If the package safetensors is not installed.
@@ -115,7 +159,8 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str] | IO[bytes]) -> 
     UserWarning
         If a parameter is an object of your own, which no file without code can hold.
         The warning says which. It has to be given to :func:`skae.load`; `callbacks`
-        are None if they are not.
+        are None if they are not. So does `net_params` with arguments that choose what
+        skorch opens or calls, such as `torch_load_kwargs`.
 
     See Also
     --------
@@ -283,13 +328,13 @@ def _versions() -> dict[str, str]:
 
 
 def _known_classes() -> dict[str, type]:
-    """Classes of which a file may hold instances: the public estimators."""
+    """Classes of which a file may hold instances: the public estimators, and steps."""
     import skae  # which imports this file
 
     public = (getattr(skae, name) for name in skae.__all__)
     return {
         each.__name__: each
-        for each in (*public, FrozenEstimator)
+        for each in (*public, *_OF_SKLEARN)
         if inspect.isclass(each) and issubclass(each, BaseEstimator)
     }
 
@@ -449,9 +494,10 @@ class _Writer:
         if isinstance(value, torch.device):
             return {"device": str(value)}
         if type(value) is tuple:
-            return {"tuple": [self.encode(each) for each in value]}
+            path = _in_step(path, value)
+            return {"tuple": [self.encode(each, path) for each in value]}
         if isinstance(value, list):
-            return [self.encode(each) for each in value]
+            return [self.encode(each, path) for each in value]
         if isinstance(value, dict):
             return {
                 "dict": [[self.encode(k), self.encode(v)] for k, v in value.items()]
@@ -498,15 +544,18 @@ class _Writer:
         name = type(estimator).__name__
         known: Any = _known_classes().get(name)
         if type(estimator) is not known:
+            steps = ", ".join(each.__name__ for each in _OF_SKLEARN)
             raise TypeError(
-                f"skae.save writes estimators of skae. Got {name}, of the module "
-                f"{type(estimator).__module__}. Pickle is for others, if whoever opens "
-                "the file trusts it; of a pipeline, save the steps."
+                f"skae.save writes estimators of skae and, of scikit-learn's, {steps}. "
+                f"Got {name}, of the module {type(estimator).__module__}. Pickle is "
+                "for others, if whoever opens the file trusts it; of a pipeline with "
+                "other steps, save those of skae, which are in `named_steps`."
             )
         params: dict[str, Any] = {}
         for param, value in estimator.get_params(deep=False).items():
             try:
-                params[param] = self.encode(value, f"{path}{param}__")
+                _check_parameter(param, value)
+                params[param] = self.encode(value, _within(path, param))
             except _NotWritable:
                 self.left_out[path + param] = value
                 params[param] = {"left_out": repr(value)}
@@ -515,6 +564,7 @@ class _Writer:
             if attribute in params or belongs_to_callbacks(attribute):
                 continue
             if attribute == "net_":
+                _check_unchanged(estimator, value)
                 net = self._net(value)
                 continue
             if isinstance(value, MetadataRequest):
@@ -533,7 +583,7 @@ class _Writer:
         settings = {}
         # Sorted, for a copy of the net may have them in another order.
         for name, value in sorted(net.get_params(deep=False).items()):
-            if not name.startswith(("_", *_NO_SETTINGS)):
+            if not name.startswith(_NO_SETTINGS):
                 try:
                     settings[name] = self.encode(value)
                 except _NotWritable:
@@ -591,13 +641,14 @@ class _Reader:
     ) -> None:
         self._objects = objects
         self._tensors = tensors
+        self._text_bytes_left = _MAX_TEXT_BYTES
         self._given = given
         self._device = device
         self._made: dict[int, Any] = {}
         self.used: set[str] = set()
         self.left_out: set[str] = set()
         self._kinds: dict[str, Callable[[Any, str], Any]] = {
-            "array": lambda name, path: tensors[name].numpy(),
+            "array": lambda name, path: self._tensor(name).numpy(),
             "device": lambda text, path: torch.device(text),
             "dict": lambda items, path: {
                 self.decode(k): self.decode(v) for k, v in items
@@ -605,9 +656,9 @@ class _Reader:
             "float": lambda text, path: float(text),
             "numpy": lambda value, path: _numpy_type(value[0])(self.decode(value[1])),
             "object": self._object,
-            "tensor": lambda name, path: tensors[name],
-            "texts": lambda value, path: _texts(*value),
-            "tuple": lambda items, path: tuple(self.decode(each) for each in items),
+            "tensor": lambda name, path: self._tensor(name),
+            "texts": lambda value, path: self._texts(*value),
+            "tuple": self._tuple,
         }
 
     def estimator(self, value: Any) -> Any:
@@ -618,13 +669,36 @@ class _Reader:
 
     def decode(self, value: Any, path: str = "") -> Any:
         if isinstance(value, list):
-            return [self.decode(each) for each in value]
+            return [self.decode(each, path) for each in value]
         if not isinstance(value, dict):
             return value
         ((kind, content),) = value.items()
         if kind not in self._kinds:
             raise FileError(f"The file holds a value of an unknown kind, {kind!r}.")
         return self._kinds[kind](content, path)
+
+    def _tuple(self, items: list[Any], path: str) -> tuple[Any, ...]:
+        path = _in_step(path, items)
+        return tuple(self.decode(each, path) for each in items)
+
+    def _tensor(self, name: str) -> Tensor:
+        if name not in self._tensors:
+            raise FileError(f"The file has no tensor {name!r}, or needs it twice.")
+        # What takes a copy of it takes one alone: the size of the file bounds all.
+        return self._tensors.pop(name)
+
+    def _texts(self, kind: str, texts: Any) -> np.ndarray:
+        dtype, values = np.dtype(kind), np.array(texts, dtype=object)
+        known = dtype.kind in "OU"
+        if not (known and all(isinstance(each, str) for each in values.ravel())):
+            raise FileError(f"The file holds texts of an unknown kind, {kind!r}.")
+        longest = max(map(len, values.ravel()), default=1)
+        self._text_bytes_left -= values.size * max(dtype.itemsize, 4 * longest)
+        if dtype.kind == "U" and self._text_bytes_left < 0:
+            raise FileError(
+                f"Arrays of texts in the file take more than {_MAX_TEXT_BYTES} bytes."
+            )
+        return values.astype(dtype)
 
     def _object(self, index: int, path: str) -> Any:
         if index not in self._made:
@@ -646,14 +720,14 @@ class _Reader:
                 f"{', '.join(sorted(known))}."
             )
         params = {
-            param: self._parameter(value, f"{path}{param}")
+            param: self._parameter(value, path + param, _within(path, param))
             for param, value in content["params"].items()
         }
         if self._device is not None and "device" in params:
             params["device"] = self._device
         estimator = known[name](**params)
         self._made[index] = estimator
-        attributes = {}
+        attributes: dict[str, Any] = {}
         for attribute, value in content["attributes"].items():
             _check_attribute(estimator, attribute)
             value = self.decode(value, f"{path}{attribute.removesuffix('_')}__")
@@ -661,39 +735,46 @@ class _Reader:
                 value = _metadata_request(estimator, value)
             attributes[attribute] = value
         vars(estimator).update(attributes)
+        _check_columns(estimator)
+        if isinstance(estimator, AutoencoderSampler) and "means_" in attributes:
+            _check_mixture(estimator)
         if content["net"] is not None:
             net = self._net(estimator, content["net"])
             # As they were: building the net draws a seed, for instance.
             vars(estimator).update(attributes)
             estimator.net_ = net
 
-    def _parameter(self, value: Any, path: str) -> Any:
-        if not (isinstance(value, dict) and "left_out" in value):
-            return self.decode(value, f"{path}__")
+    def _parameter(self, value: Any, path: str, inner: str) -> Any:
+        name = path.split("__")[-1]
+        if isinstance(value, dict) and "left_out" in value:
+            why = f"The file could not hold {path}={value['left_out']}."
+        else:
+            value = self.decode(value, inner)
+            try:
+                _check_parameter(name, value)
+            except _NotWritable as error:
+                why = f"The file has {path}={value!r}. {error}"
+            else:
+                return value
         self.left_out.add(path)
         if path in self._given:
             self.used.add(path)
             return self._given[path]
-        if path.split("__")[-1] == "callbacks":
+        if name == "callbacks":
             return None
-        raise FileError(
-            f"The file could not hold {path}={value['left_out']}. Pass it: "
-            f"skae.load(path, {path}=...)."
-        )
+        raise FileError(f"{why} Pass it: skae.load(path, {path}=...).")
 
     def _net(self, estimator: Any, content: dict[str, Any]) -> Any:
         arguments = {
             name: self.decode(value) for name, value in content["arguments"].items()
         }
         states = {name: self.decode(value) for name, value in content["states"].items()}
-        n_features = estimator.n_features_in_
-        if not (isinstance(n_features, int) and 0 < n_features <= _MAX_FEATURES):
-            raise FileError(f"The file tells of {n_features!r} columns.")
-        rows = np.zeros((2, n_features), dtype=np.float32)
-        if isinstance(estimator, BasePretrained):
-            net = _supervised_net(estimator, rows, arguments)
-        else:
-            net = _autoencoder_net(estimator, rows, arguments, states["module_"])
+        build = (
+            _supervised_net
+            if isinstance(estimator, BasePretrained)
+            else _autoencoder_net
+        )
+        net = build(estimator, arguments, states["module_"])
         for name, value in content["settings"].items():
             if name in net.get_params(deep=False) and not name.startswith(_NO_SETTINGS):
                 setattr(net, name, self.decode(value))
@@ -719,59 +800,173 @@ class _Reader:
         return net
 
 
-# Building the net again
+# Names of parameters within
+
+
+def _within(path: str, param: str) -> str:
+    """Path to the parameters of what a parameter is."""
+    # The names of a pipeline's steps are beside its parameters.
+    return path if param == "steps" else f"{path}{param}__"
+
+
+def _in_step(path: str, items: Any) -> str:
+    """Path to the parameters of a step, if that is what `items` are."""
+    is_step = len(items) == 2 and isinstance(items[0], str)
+    return f"{path}{items[0]}__" if is_step else path
+
+
+# Building the net again, once it is known that the file has all of its weights
 
 
 def _autoencoder_net(
-    estimator: FittedByTraining,
-    rows: np.ndarray,
-    arguments: dict[str, Any],
-    state: dict[str, Any],
+    estimator: FittedByTraining, arguments: dict[str, Any], state: dict[str, Tensor]
 ) -> Any:
-    factory, _ = estimator._module_factory(rows)
-    _check_sizes(factory, arguments, state)
+    n_features = estimator.n_features_in_
+    factory = _module_of(estimator)
+    _check_sizes(factory, arguments, state, n_features)
     # The seed drawn here is set later; the estimator's own generator goes on as it was.
     estimator._rng = np.random.RandomState(0)
+    rows = np.broadcast_to(np.float32(0), (2, n_features))  # takes no memory
     return estimator._make_net(rows, module=(factory, arguments))
 
 
-def _supervised_net(estimator: Any, rows: np.ndarray, arguments: dict[str, Any]) -> Any:
+def _supervised_net(
+    estimator: Any, arguments: dict[str, Any], state: dict[str, Tensor]
+) -> Any:
+    n_features = estimator.n_features_in_
     device = checks.check_device(estimator.device)
     if estimator.pretrainer_ is not None:
         autoencoder = copy.deepcopy(estimator.pretrainer_.net_.plain_module_)
     else:
         pretrainer = estimator.pretrainer
         if pretrainer is None:
-            pretrainer = default_pretrainer(rows.shape[1], 0, device, 0)
+            pretrainer = default_pretrainer(n_features, 0, device, 0)
         elif isinstance(pretrainer, FrozenEstimator):
             pretrainer = pretrainer.estimator
-        factory, _ = pretrainer._module_factory(rows)
+        factory = _module_of(pretrainer)
+        of_autoencoder = {
+            name.removeprefix("autoencoder."): weight
+            for name, weight in state.items()
+            if name.startswith("autoencoder.")
+        }
+        autoencoder_arguments = estimator._autoencoder_arguments
+        _check_sizes(factory, autoencoder_arguments, of_autoencoder, n_features)
         with private_draws(0, pretrainer._own_module()):
-            autoencoder = factory(**estimator._autoencoder_arguments).float()
-    twin = copy.copy(estimator)
-    twin.head_input = arguments["head_input"]
-    twin.dropout = arguments["dropout"]
-    return twin._make_net(
-        autoencoder.to(device).eval(),
-        rows,
-        None,
+            autoencoder = factory(**autoencoder_arguments).float()
+    autoencoder = autoencoder.to(device).eval()
+    _check_sizes(EncoderWithHead, arguments, state, n_features, autoencoder=autoencoder)
+    if arguments["n_outputs"] != estimator._n_outputs():
+        raise FileError("The file tells of other outputs than those of its module.")
+    net_params = {
+        name: value
+        for name, value in estimator._checked_net_params().items()
+        if not name.startswith("module__")
+    }
+    arguments = {f"module__{name}": value for name, value in arguments.items()}
+    return estimator._net(
+        n_features,
         1,
-        arguments["hidden_layer_sizes"],
         device,
         0,
-        twin._checked_net_params(),
+        module__autoencoder=autoencoder,
+        **arguments,
+        **net_params,
     )
 
 
-def _check_sizes(factory: Any, arguments: dict[str, Any], state: dict) -> None:
-    """Refuse sizes that the file has no weights for, before memory is taken."""
-    if not (inspect.isclass(factory) and factory.__module__.startswith("skae.")):
-        return
-    with torch.device("meta"):
-        module: Any = factory(**arguments)
-    expected = {name: tensor.shape for name, tensor in module.state_dict().items()}
-    if expected != {name: tensor.shape for name, tensor in state.items()}:
-        raise FileError("The weights in the file are not those of its module.")
+def _module_of(estimator: Any) -> Any:
+    return estimator._module_class if estimator.module is None else estimator.module
+
+
+def _check_sizes(
+    factory: Any,
+    arguments: dict[str, Any],
+    state: dict[str, Tensor],
+    n_features: int,
+    **modules: nn.Module,
+) -> None:
+    """Refuse sizes that the file has no weights for, before memory or time is taken.
+
+    Parameters
+    ----------
+    factory : class, callable or module
+        What makes the module.
+
+    arguments : dict of str
+        Its arguments, as the file has them.
+
+    state : dict of str to tensor
+        Weights and buffers in the file.
+
+    n_features : int
+        Number of columns.
+
+    **modules : dict of str to module
+        Further arguments, which are there already.
+    """
+    if isinstance(factory, nn.Module):
+        if not arguments:
+            return
+        factory = type(factory)  # which skorch calls again
+    ours = inspect.isclass(factory) and factory.__module__.startswith("skae.")
+    found = _shapes(state)
+    n_values = sum(map(math.prod, found.values()))
+    if ours:
+        for name, value in arguments.items():
+            _check_numbers(name, value, n_values, len(found))
+    else:
+        # A number may say something else than a size.
+        most = max(n_values, _SMALL_NUMBER)
+        for name in arguments.keys() - {"n_features", "n_components"}:
+            _check_numbers(name, arguments[name], most, most)
+        _check_equal("columns", arguments.get("n_features", n_features), n_features)
+    try:
+        with PrivateRandomState(0, torch.device("cpu")), torch.device("meta"):
+            module: Any = factory(**modules, **arguments)
+        expected = _shapes(module.state_dict())
+    except Exception:
+        if ours:
+            raise
+        return  # a module of one's own may need numbers when it is made
+    if expected != found:
+        names = {name for name, _ in expected.items() ^ found.items()}
+        raise FileError(
+            "The estimator cannot be built again: the weights in the file are not "
+            f"those of {type(module).__name__}, for instance "
+            f"{', '.join(sorted(names)[:3])}."
+        )
+    if isinstance(module, StandardizedModule):
+        _check_equal("columns", len(module.mean), n_features)
+
+
+def _shapes(state: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    return {
+        name: tuple(each.shape)
+        for name, each in state.items()
+        if isinstance(each, Tensor)
+    }
+
+
+def _check_numbers(name: str, value: Any, largest: int, longest: int) -> None:
+    """Refuse an argument of a module with a large number, or many of them, in it."""
+    numbers = value if isinstance(value, list | tuple) else [value]
+    if len(numbers) > longest:
+        raise FileError(f"The file tells of {name} with {len(numbers)} entries.")
+    for number in numbers:
+        if isinstance(number, list | tuple):
+            _check_numbers(name, number, largest, longest)
+    if name == "n_layers":
+        largest = longest
+    sizes = [int(each) for each in numbers if isinstance(each, Integral)]
+    if max(sizes, default=0) > largest:
+        raise FileError(
+            f"The file tells of {name}={value!r}, more than it has weights for."
+        )
+
+
+def _check_equal(what: str, told: Any, found: Any) -> None:
+    if told != found:
+        raise FileError(f"The file tells of {told!r} {what}, where {found!r} fits.")
 
 
 def _set_buffers(noise: nn.Module, state: dict[str, Any]) -> None:
@@ -786,6 +981,45 @@ def _set_buffers(noise: nn.Module, state: dict[str, Any]) -> None:
 # Values that are checked, for those who use them trust them
 
 
+def _check_parameter(name: str, value: Any) -> None:
+    """Refuse parameters by which others than this file would let code run."""
+    if name == "net_params" and value is not None:
+        refused = [
+            each
+            for each in value
+            if each not in _NET_PARAMS and not each.startswith(_NET_PARAMS_FOR)
+        ]
+        if refused:
+            raise _NotWritable(f"{', '.join(refused)} has to come from you.")
+    if name == "memory" and value is not None:  # joblib opens pickles there
+        raise _NotWritable("A folder of a cache has to come from you.")
+
+
+def _check_unchanged(estimator: Any, net: Any) -> None:
+    """Refuse parameters from which another net would be made than there is."""
+    if not isinstance(estimator, FittedByTraining):
+        return
+    optimizer = recipe.OPTIMIZERS.get(estimator.optimizer, estimator.optimizer)
+    made = {"loss": estimator._criterion(), "optimizer": optimizer}
+    for name, value in made.items():
+        if value is not getattr(net, {"loss": "criterion"}.get(name, name)):
+            raise FileError(
+                f"The estimator cannot be built again: {name}="
+                f"{getattr(estimator, name)!r} is not what it was fitted with. Set "
+                f"{name} as it was, or fit again."
+            )
+
+
+def _check_columns(estimator: Any) -> None:
+    """Refuse numbers of columns that are none, or not as many as have names."""
+    n_features = getattr(estimator, "n_features_in_", 1)
+    good = isinstance(n_features, int) and 0 < n_features <= _MAX_FEATURES
+    if not good:
+        raise FileError(f"The file tells of {n_features!r} columns.")
+    if "feature_names_in_" in vars(estimator):
+        _check_equal("columns", n_features, len(estimator.feature_names_in_))
+
+
 def _is_state(name: str) -> bool:
     return name.endswith("_") and not name.endswith("__") and name not in _REMADE
 
@@ -793,10 +1027,29 @@ def _is_state(name: str) -> bool:
 def _check_attribute(estimator: Any, name: str) -> None:
     if not name.isidentifier() or name.startswith("__"):
         raise _NotWritable(f"{name!r} is no name of an attribute.")
+    if name == "net_" or name in estimator.get_params(deep=False):
+        raise _NotWritable(f"{name!r} is not told as an attribute.")
+    if belongs_to_callbacks(name):
+        raise _NotWritable(f"{name!r} serves callbacks.")
     if name != "_metadata_request" and hasattr(type(estimator), name):
         raise _NotWritable(
             f"{name!r} of {type(estimator).__name__} belongs to the class."
         )
+
+
+def _check_mixture(sampler: Any) -> None:
+    """Refuse distributions of other columns or components than there are."""
+    (n_mixture, n_codes), n_features = sampler.means_.shape, sampler.n_features_in_
+    for name, shape in {
+        "weights_": (n_mixture,),
+        "covariances_": (n_mixture, n_codes, n_codes),
+        "residual_std_": (n_features,),
+        "_discrete": (n_features,),
+        "_generated": (n_features, N_LEVELS),
+        "_given": (n_features, N_LEVELS),
+    }.items():
+        _check_equal(f"as the shape of {name}", getattr(sampler, name).shape, shape)
+    _check_equal("columns", math.prod(sampler._shape), n_features)
 
 
 def _numpy_name(dtype: np.dtype) -> str:
@@ -810,16 +1063,6 @@ def _numpy_name(dtype: np.dtype) -> str:
 
 def _numpy_type(name: str) -> Any:
     return np.dtype(_numpy_name(np.dtype(str(name)))).type
-
-
-def _texts(kind: str, texts: list[Any]) -> np.ndarray:
-    dtype = np.dtype(kind)
-    longest = max(map(len, np.array(texts, dtype=object).ravel()), default=1)
-    if dtype.kind == "U" and dtype.itemsize > 4 * max(1, longest) * 1024:
-        raise FileError(f"The file holds texts of an unlikely length, {kind}.")
-    if dtype.kind not in "OU":
-        raise FileError(f"The file holds texts of an unknown kind, {kind!r}.")
-    return np.array(texts, dtype=dtype)
 
 
 def _mersenne_state(state: Any) -> Any:

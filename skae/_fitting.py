@@ -116,6 +116,8 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
     # What a subclass decides
 
     _net_class: ClassVar[type[AutoencoderNet]] = AutoencoderNet
+    # The network, unless `module` is another one.
+    _module_class: ClassVar[type[nn.Module]]
 
     @abstractmethod
     def _module_factory(
@@ -238,11 +240,13 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows: in the loss, in the centring and in the start. Weight
-            2 counts as the row twice, weight 0 as the row left out.
+            2 counts as the row twice, weight 0 as the row left out. What all of them
+            are multiplied by changes nothing.
 
         X_val : array-like of shape (n_val, n_features), default=None
             Validation rows. All rows of `X` then train, whatever
-            `validation_fraction` says. Of a large table, a sample is taken. For `X_val`
+            `validation_fraction` says. Of a large table, a sample is taken. Copies
+            count as one row; a warning tells if most are rows of `X`, too. For `X_val`
             to pass through the steps of a pipeline, name it in the pipeline's
             `transform_input`.
 
@@ -646,7 +650,7 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         n_distinct = count_distinct(X)
         if n_distinct == len(X):
             return f"{len(X)} rows"
-        return f"{n_distinct} distinct rows"
+        return f"{n_distinct} distinct row{'s' if n_distinct > 1 else ''}"
 
     def _begin_anew(self) -> None:
         """Begin a fit that owes nothing to an earlier one."""
@@ -680,8 +684,9 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
     ) -> AutoencoderNet:
         """Build an initialised net for rows like those of `X`.
 
-        `stream` tells that more rows are to come; `module` is a factory and its
-        arguments, in place of what `_module_factory` would give.
+        `stream` tells that more rows are to come; `module` is a factory and all of its
+        arguments, in place of what `_module_factory` would give, of a module that was
+        fitted and needs no more checks.
         """
         checks.check_loss(self.loss, self.net_params)
         checks.check_optimizer(self.optimizer)
@@ -699,13 +704,15 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
                 "noise",
                 "seed",
             },
-            instead={"criterion": "loss", "train_split": "validation_fraction"},
+            instead={"criterion": "loss", "train_split": "validation_fraction"}
+            | ({} if self._own_module() else {"module__n_components": "n_components"}),
         )
         factory, arguments = module or self._module_factory(X, stream)
         weight_decay = self._weight_decay(X, arguments, stream)
         checks.check_weight_decay(self.optimizer, weight_decay)
         arguments = {f"module__{name}": value for name, value in arguments.items()}
-        arguments.update(self._net_params(of_module=True))
+        if module is None:
+            arguments.update(self._net_params(of_module=True))
         if self._own_module():
             names = {name.removeprefix("module__"): None for name in arguments}
             checks.check_module_arguments(factory, names)
@@ -725,6 +732,8 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
             net.iterator_valid__batch_size = recipe.evaluation_rows(
                 net.plain_module_, X.shape[1]
             )
+        if module is not None:
+            return net
         with torch.no_grad(), net.guarded():
             net.module_.eval()
             rows = float_tensor(inputs_of(X)[:2], net.device, copy=True)

@@ -4,7 +4,7 @@ import copy
 import math
 from abc import abstractmethod
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -626,55 +626,30 @@ class BasePretrained(
         net_params: dict[str, Any],
     ) -> SupervisedNet:
         """Build a net that is ready to be trained."""
-        own = not type(autoencoder).__module__.startswith("skae.")
-        guarded = PrivateRandomState(seed, device) if own else nullcontext()
+        guarded: AbstractContextManager[Any] = nullcontext()
+        if _is_users(autoencoder):
+            guarded = PrivateRandomState(seed, device)
         with torch.no_grad(), guarded:
             x = float_tensor(rows[:2], device, copy=True)
             self.n_components_ = checks.check_module(autoencoder, x)
             n_inputs = self._n_head_inputs(autoencoder, x)
-        batch_size = self.batch_size
-        if batch_size == "auto":
-            batch_size = min(_MAX_BATCH_SIZE, n_train)
-        asked = {
-            name.removeprefix("optimizer__"): value
-            for name, value in net_params.items()
-        }
-        options = recipe.optimizer_options("adamw", device, asked)
-        encoder_lr = self.lr if self.encoder_lr is None else self.encoder_lr
-        unit = float(column_statistics(rows, row_weight).variance.mean()) or 1.0
-        with checks.building_net(self):
-            net = SupervisedNet(
-                EncoderWithHead,
-                self._criterion,
-                module__autoencoder=autoencoder,
-                module__n_inputs=n_inputs,
-                module__n_outputs=self._n_outputs(),
-                module__head_input=self.head_input,
-                module__hidden_layer_sizes=widths,
-                module__dropout=self.dropout,
-                reconstruction_weight=self.reconstruction_weight,
-                reconstruction_unit=unit,
-                guard_random_state=own,
-                seed=seed,
-                optimizer=torch.optim.AdamW,
-                lr=self.lr,
-                batch_size=batch_size,
-                callbacks=self.callbacks,
-                device=str(device),
-                verbose=int(self.verbose >= 2),
-                **{
-                    "iterator_valid__batch_size": recipe.evaluation_rows(
-                        autoencoder, rows.shape[1]
-                    ),
-                    "optimizer__weight_decay": self.weight_decay,
-                    "optimizer__param_groups": [("*autoencoder.*", {"lr": encoder_lr})],
-                    **{f"optimizer__{name}": value for name, value in options.items()},
-                    **net_params,
-                },
-            ).initialize()
+        net = self._net(
+            rows.shape[1],
+            n_train,
+            device,
+            seed,
+            module__autoencoder=autoencoder,
+            module__n_inputs=n_inputs,
+            module__n_outputs=self._n_outputs(),
+            module__head_input=self.head_input,
+            module__hidden_layer_sizes=widths,
+            module__dropout=self.dropout,
+            reconstruction_unit=(
+                float(column_statistics(rows, row_weight).variance.mean()) or 1.0
+            ),
+            **net_params,
+        )
         module = net.plain_module_
-        module.freeze(self.freeze)
-        module.eval()
         features = apply_in_batches(
             module,
             lambda module, x: module.features(x),
@@ -684,6 +659,51 @@ class BasePretrained(
         )
         mean, scale = standardization(features, row_weight)
         module.standardize(torch.as_tensor(mean), torch.as_tensor(scale))
+        return net
+
+    def _net(
+        self,
+        n_features: int,
+        n_train: int,
+        device: torch.device,
+        seed: int,
+        **arguments: Any,
+    ) -> SupervisedNet:
+        """Build an initialised net as the parameters for training ask."""
+        batch_size = self.batch_size
+        if batch_size == "auto":
+            batch_size = min(_MAX_BATCH_SIZE, n_train)
+        asked = {
+            name.removeprefix("optimizer__"): value for name, value in arguments.items()
+        }
+        options = recipe.optimizer_options("adamw", device, asked)
+        encoder_lr = self.lr if self.encoder_lr is None else self.encoder_lr
+        autoencoder = arguments["module__autoencoder"]
+        with checks.building_net(self):
+            net = SupervisedNet(
+                EncoderWithHead,
+                self._criterion,
+                reconstruction_weight=self.reconstruction_weight,
+                guard_random_state=_is_users(autoencoder),
+                seed=seed,
+                optimizer=torch.optim.AdamW,
+                lr=self.lr,
+                batch_size=batch_size,
+                callbacks=self.callbacks,
+                device=str(device),
+                verbose=int(self.verbose >= 2),
+                **{
+                    "iterator_valid__batch_size": recipe.evaluation_rows(
+                        autoencoder, n_features
+                    ),
+                    "optimizer__weight_decay": self.weight_decay,
+                    "optimizer__param_groups": [("*autoencoder.*", {"lr": encoder_lr})],
+                    **{f"optimizer__{name}": value for name, value in options.items()},
+                    **arguments,
+                },
+            ).initialize()
+        net.plain_module_.freeze(self.freeze)
+        net.plain_module_.eval()
         return net
 
     def _train(
@@ -834,6 +854,11 @@ class BasePretrained(
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.sparse = True
         return tags
+
+
+def _is_users(autoencoder: nn.Module) -> bool:
+    """Whether a module is the user's, which may draw from the global generators."""
+    return not type(autoencoder).__module__.startswith("skae.")
 
 
 def _random_module(

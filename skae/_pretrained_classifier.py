@@ -65,6 +65,14 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
     -----
     {notes}
 
+    Some estimators encode `y` before they pass it on, and make a class of -1:
+    :class:`~sklearn.ensemble.VotingClassifier`,
+    :class:`~sklearn.ensemble.StackingClassifier`,
+    :class:`~sklearn.ensemble.BaggingClassifier`, and
+    :class:`~sklearn.calibration.CalibratedClassifierCV`. That cannot be seen from
+    within, so give them labelled rows alone, and a pretrainer that was fitted to all
+    rows, in a :class:`~sklearn.frozen.FrozenEstimator`.
+
     References
     ----------
     {references}

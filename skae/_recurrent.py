@@ -57,7 +57,8 @@ class RecurrentAutoencoder(BaseAutoencoder):
     **What X may be**, in `fit` and in all other methods:
 
     - an array of shape (n_series, steps, channels), in which shorter series end in NaN;
-    - a list of arrays of shape (steps, channels), of unequal length;
+    - a list of arrays of shape (steps, channels), of unequal length, or an array of
+      dtype object or a column of pandas or polars with one in each cell;
     - a table of shape (n_series, steps * channels), each row a series: all channels of
       its first step, then all of its second, and so on. With ``series_shape=(steps,
       channels)``, shorter series end in NaN. Without it, the columns are the steps
@@ -68,12 +69,13 @@ class RecurrentAutoencoder(BaseAutoencoder):
     ``[each.T for each in X]``.
 
     **What NaN means.** NaN in all channels from some step on says that the series has
-    ended; any other NaN is refused. The encoder stops at the last step, and to the
-    linear path the rest is the mean of the column. The loss of a series, its
-    `reconstruction_error` and its `score_samples` are means over the values that it
-    has, and `reconstruct` gives NaN where its input has NaN. A code alone does not tell
-    where its series ended: `inverse_transform` gives as many steps as the longest
-    series has, and what comes after the end is how the model would go on.
+    ended; any other NaN is refused. What is masked in a masked array counts as NaN. The
+    encoder stops at the last step, and to the linear path the rest is the mean of the
+    column. The loss of a series, its `reconstruction_error` and its `score_samples` are
+    means over the values that it has, and `reconstruct` gives NaN where its input has
+    NaN. A code alone does not tell where its series ended: `inverse_transform` gives as
+    many steps as the longest series has, and what comes after the end is how the model
+    would go on.
 
     Parameters
     ----------
@@ -171,6 +173,7 @@ class RecurrentAutoencoder(BaseAutoencoder):
 
     _net_class = SeriesNet
     _ends_where_masked = True
+    _module_class = SeriesAutoencoder
 
     def __init__(
         self,
@@ -290,7 +293,7 @@ class RecurrentAutoencoder(BaseAutoencoder):
         self, X: Table, stream: bool = False
     ) -> tuple[Any, dict[str, Any]]:
         n_steps, n_channels = self.series_shape_
-        return SeriesAutoencoder, {
+        return self._module_class, {
             "n_steps": n_steps,
             "n_channels": n_channels,
             "n_components": int(self.n_components),

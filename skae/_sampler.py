@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from scipy.special import ndtr
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
@@ -17,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skae import _checks as checks
 from skae._autoencoder import AutoencoderTransformer
+from skae._frames import frame_like, frame_type
 from skae._inputs import plain
 from skae._report import unchanged_on_error
 from skae._sklearn_compat import HasMethods, fit_context, safe_indexing
@@ -28,7 +30,8 @@ _MAX_ROWS = 4_000
 _MAX_BYTES = 2**27
 _MAX_MIXTURE_COMPONENTS = 32
 # Where the distributions of the columns are known: closer together in the tails.
-_LEVELS = ndtr(np.linspace(-3.5, 3.5, 501))
+N_LEVELS = 501
+_LEVELS = ndtr(np.linspace(-3.5, 3.5, N_LEVELS))
 
 
 class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
@@ -166,6 +169,7 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         """
         tasks = FitTasks(self, X, y)
         with unchanged_on_error(self):
+            self._frame = frame_type(X)
             X = _as_one(plain(X))
             rng = private_generator(self.random_state)
             rows = _some(X, rng)
@@ -273,7 +277,7 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         rows = self._decode(codes)
         return rows + self.residual_std_ * rng.normal(size=rows.shape)
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
         """Draw new rows.
 
         Parameters
@@ -286,14 +290,19 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
-            Rows, in the units of those that `fit` was given.
+        X : ndarray or DataFrame of shape (n_samples, n_features)
+            Rows, in the units of those that `fit` was given. Where these were a frame
+            of pandas or polars, so are the new ones, with the names of the columns and
+            the types of those with integers, floats or booleans; others, such as
+            categories of numbers, are floats.
         """
         check_is_fitted(self)
         checks.check_count(n_samples, "n_samples")
         rng = private_generator(random_state)
-        rows = self._noisy(self._draw_codes(n_samples, rng), rng)
-        rows = self._mapped(rows).astype(self._dtype, copy=False)
+        rows = self._mapped(self._noisy(self._draw_codes(n_samples, rng), rng))
+        if self._frame is not None:
+            return frame_like(rows, self._frame)
+        rows = rows.astype(self._dtype, copy=False)
         return rows.reshape(n_samples, *self._shape)
 
     def sample_codes(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
@@ -344,6 +353,8 @@ def _some(X: Any, rng: np.random.RandomState) -> Any:
     n_rows = min(_MAX_ROWS, n_rows_in(_MAX_BYTES, max(1, math.prod(X.shape[1:]))))
     if n_samples <= n_rows:
         return X
+    if issparse(X):
+        X = X.tocsr()  # not every kind can be indexed
     return safe_indexing(X, np.sort(rng.choice(n_samples, n_rows, replace=False)))
 
 

@@ -158,6 +158,7 @@ class SparseAutoencoder(BaseAutoencoder):
     """
 
     _net_class = SparseNet
+    _module_class = SparseLinearAutoencoder
     _floor_name = "signed PCA"
 
     # The start and the floor are made for it.
@@ -275,7 +276,7 @@ class SparseAutoencoder(BaseAutoencoder):
     ) -> tuple[Any, dict[str, Any]]:
         n_components = self._code_size(X.shape[1])
         topk = self.penalty == "topk"
-        return SparseLinearAutoencoder, {
+        return self._module_class, {
             "n_features": X.shape[1],
             "n_components": n_components,
             "n_active": self._n_active(n_components) if topk else None,

@@ -15,6 +15,7 @@ from skae import _checks as checks
 from skae._base import BaseAutoencoder
 from skae._docs import shared_docs
 from skae._fitting import FittedByTraining
+from skae._frames import frame_like, frame_type
 from skae._sklearn_compat import Interval, StrOptions
 from skae.modules import VariationalDenseAutoencoder
 from skae.modules._layers import ACTIVATIONS, INITIALIZERS
@@ -188,6 +189,7 @@ class VariationalAutoencoder(BaseAutoencoder):
     """
 
     _net_class = VariationalNet
+    _module_class = VariationalDenseAutoencoder
 
     def __init__(
         self,
@@ -252,8 +254,9 @@ class VariationalAutoencoder(BaseAutoencoder):
         **FittedByTraining._parameter_constraints,
         "loss": [StrOptions({"squared_error", "binary_cross_entropy"})],
         "kl_warmup_epochs": [Interval(Integral, 0, None, closed="left")],
-        "free_bits": [Interval(Real, 0, None, closed="left")],
-        "beta": [Interval(Real, 0, None, closed="left")],
+        # Larger ones overflow float32.
+        "free_bits": [Interval(Real, 0, 1e18, closed="both")],
+        "beta": [Interval(Real, 0, 1e18, closed="both")],
         "variance": [StrOptions({"scalar", "column"})],
         "hidden_layer_sizes": [
             "array-like",
@@ -265,6 +268,13 @@ class VariationalAutoencoder(BaseAutoencoder):
     }
 
     # Fitting
+
+    _frame: dict[str, Any] | None  # what `sample` is to be like
+
+    def _as_table(self, X: Any, *, reset: bool) -> Any:
+        if reset:
+            self._frame = frame_type(X)
+        return X
 
     def _is_binary(self) -> bool:
         return self.loss == "binary_cross_entropy"
@@ -298,7 +308,7 @@ class VariationalAutoencoder(BaseAutoencoder):
                 "decoder in a sigmoid. Use init='auto' or init='random'."
             )
         column = self.variance == "column"
-        return VariationalDenseAutoencoder, {
+        return self._module_class, {
             "n_features": X.shape[1],
             "n_components": int(self.n_components),
             "hidden_layer_sizes": checks.layer_widths(
@@ -440,7 +450,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
         return self._apply(bound, rows)
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
         """Draw new rows: codes from their prior, and rows given these.
 
         :class:`AutoencoderSampler` draws codes from a mixture that is fitted to those
@@ -456,21 +466,26 @@ class VariationalAutoencoder(BaseAutoencoder):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
+        X : ndarray or DataFrame of shape (n_samples, n_features)
             Rows, in the units of the training rows; of zeros and ones with
             ``loss="binary_cross_entropy"``. Their means given the codes are
             ``inverse_transform(numpy.random.normal(size=(n_samples, n_components_)))``.
+            Where `fit` was given a frame of pandas or polars, the rows are one, too,
+            with the names of the columns and the types of those with integers, to which
+            values are rounded, floats or booleans; others are floats.
         """
         check_is_fitted(self)
         checks.check_count(n_samples, "n_samples")
         rng = private_generator(random_state)
         X = self._apply(_decode, rng.normal(size=(n_samples, self.n_components_)))
         if self._is_binary():
-            return (rng.uniform(size=X.shape) < X).astype(X.dtype)
-        with own_modes(gradients=False):
-            module = self.net_.plain_module_
-            std = module.noise_variance().sqrt() * module.scale
-        return X + std.cpu().numpy() * rng.normal(size=X.shape)
+            X = (rng.uniform(size=X.shape) < X).astype(X.dtype)
+        else:
+            with own_modes(gradients=False):
+                module = self.net_.plain_module_
+                std = module.noise_variance().sqrt() * module.scale
+            X = X + std.cpu().numpy() * rng.normal(size=X.shape)
+        return X if self._frame is None else frame_like(X, self._frame)
 
 
 def _decode(module: Any, z: Tensor) -> Tensor:

@@ -116,7 +116,7 @@ def test_channels_of_a_pixel_lie_side_by_side():
 
 def test_images_as_validation_rows_and_in_parts():
     X = noise(60, 5, 5)
-    model = ConvAutoencoder(2, **QUICK).fit(X, X_val=X[:20])
+    model = ConvAutoencoder(2, **QUICK).fit(X[:40], X_val=X[40:])
     assert len(model.validation_loss_curve_) == 2
     model = ConvAutoencoder(2, **QUICK).partial_fit(X[:30]).partial_fit(X[30:])
     assert model.reconstruct(X).shape == X.shape

@@ -258,7 +258,12 @@ def test_samples_of_large_tables(beginner, digits, tmp_path, monkeypatch):
     assert "on 10000 rows" in diagnosis.title
     assert str(diagnose(beginner, X)) == str(diagnosis)
     sparse = diagnose(beginner, csr_array(X))
-    assert sparse.title == diagnosis.title
+    assert sparse.findings.keys() == diagnosis.findings.keys()
+    errors = [
+        each.findings["no_better_than_pca"].figures["error"]
+        for each in (sparse, diagnosis)
+    ]
+    assert_allclose(errors[0], errors[1], rtol=1e-4)
     monkeypatch.setattr("skae._diagnose._BYTES", 4 * 64 * 50)
     assert "on 50 rows" in diagnose(beginner, X).title
 

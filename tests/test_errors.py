@@ -688,6 +688,11 @@ def test_callbacks_that_need_validation_rows(curved):
         ({"optimizer__nonsense": 1}, r"net_params=\{'optimizer__nonsense'.*nonsense"),
         ({"criterion__delta": 1}, r"net_params=\{'criterion__delta'.*delta"),
         ({"module__depth": 1}, r"DenseAutoencoder could not be made.*'depth'"),
+        ({"module__n_components": 3}, r"set the parameter 'n_components' of Auto"),
+        ({"iterator_train__batch_size": 0}, r"positive int, or -1 for all.*Got 0"),
+        ({"iterator_valid__batch_size": "a"}, r"positive int, or -1 for all.*Got 'a'"),
+        ({"iterator_train__num_workers": -1}, r"iterator_train cannot be made.*-1"),
+        ({"optimizer__betas": 5}, r"net_params=\{'optimizer__betas': 5\}.*TypeError"),
     ],
 )
 def test_net_params(net_params, message, curved):
@@ -718,7 +723,17 @@ def test_schedules(schedule, message, curved):
 
 @pytest.mark.parametrize(
     "sizes",
-    [True, (True,), [[5]], [5, None], np.array([5.0]), np.array([[5]]), ["5"], (0,)],
+    [
+        True,
+        (True,),
+        [[5]],
+        torch.tensor(1.0),
+        [5, None],
+        np.array([5.0]),
+        np.array([[5]]),
+        ["5"],
+        (0,),
+    ],
 )
 def test_sizes(sizes, curved):
     for estimator, name in [
@@ -730,6 +745,12 @@ def test_sizes(sizes, curved):
     ]:
         with pytest.raises(ValueError, match=rf"{name} must be .*positive int.*Got"):
             estimator.set_params(**{name: sizes}).fit(curved, curved[:, 0] > 0)
+
+
+@pytest.mark.parametrize("name", ["beta", "free_bits"])
+def test_weights_that_overflow(name, curved):
+    with pytest.raises(ValueError, match=rf"'{name}'.*range \[0.0, 1e\+18\]"):
+        VariationalAutoencoder(**{name: 1e300}).fit(curved)
 
 
 def test_sizes_of_other_types(curved):

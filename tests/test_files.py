@@ -1,6 +1,8 @@
 """Files of estimators: `skae.save` and `skae.load`."""
 
+import contextlib
 import hashlib
+import inspect
 import io
 import json
 import os
@@ -22,9 +24,16 @@ from estimators import BECOMES_PCA, ESTIMATORS, quick
 from modules_for_tests import Own, WithoutForward, own_for_six
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import (
+    MaxAbsScaler,
+    MinMaxScaler,
+    RobustScaler,
+    StandardScaler,
+)
 from skorch.callbacks import Callback
 
 import skae
@@ -215,6 +224,55 @@ def test_parameters_changed_after_fit(path, curved):
         skae.save(model, path)
 
 
+@pytest.mark.parametrize(
+    "params", [{"loss": "huber"}, {"optimizer": "sgd"}, {"optimizer": torch.optim.Adam}]
+)
+def test_other_losses_and_optimizers_than_in_fit_are_refused(params, path, curved):
+    model = quick(skae.AutoencoderTransformer).fit(curved).set_params(**params)
+    name = next(iter(params))
+    with pytest.raises(skae.FileError, match=f"{name}=.* not what it was fitted"):
+        skae.save(model, path)
+
+
+@pytest.mark.parametrize(
+    "scaler",
+    [MaxAbsScaler(), MinMaxScaler(clip=True), PCA(3), RobustScaler(), StandardScaler()],
+)
+def test_pipelines(scaler, path, curved):
+    X = pd.DataFrame(curved, columns=[f"column {i}" for i in range(6)])
+    model = make_pipeline(scaler, quick(skae.AutoencoderTransformer)).fit(X)
+    twin = through_file(model, path)
+    assert str(twin) == str(model)
+    assert_array_equal(twin.transform(X), model.transform(X))
+    assert_array_equal(clone(twin).fit_transform(X), model.transform(X))
+    sampler = skae.AutoencoderSampler(model, random_state=0).fit(X)
+    twin = through_file(sampler, path)
+    assert_array_equal(
+        twin.sample(5, random_state=0), sampler.sample(5, random_state=0)
+    )
+
+
+def test_what_is_left_out_of_a_pipeline(path, tmp_path, curved):
+    callback = Callback()
+    model = make_pipeline(
+        StandardScaler(),
+        quick(skae.AutoencoderTransformer, module=Own, callbacks=[callback]),
+        memory=str(tmp_path),  # joblib opens pickles there
+    ).fit(curved)
+    with pytest.warns(UserWarning, match="autoencodertransformer__module="):
+        skae.save(model, path)
+    with pytest.raises(skae.FileError, match=r"Pass it: skae\.load\(path, memory="):
+        skae.load(path, autoencodertransformer__module=Own)
+    twin = skae.load(
+        path,
+        memory=None,
+        autoencodertransformer__module=Own,
+        autoencodertransformer__callbacks=[callback],
+    )
+    assert_array_equal(twin.transform(curved), model.transform(curved))
+    assert twin[-1].callbacks == [callback]
+
+
 @pytest.mark.parametrize("module", [Own, Own(6, 2), own_for_six, WithoutForward(6, 2)])
 def test_own_modules_are_given_again(module, path, curved):
     model = quick(skae.AutoencoderTransformer, module=module).fit(curved)
@@ -273,8 +331,11 @@ def test_device(path, curved):
 @pytest.mark.parametrize(
     "value, message",
     [
-        (StandardScaler(), "Got StandardScaler"),
-        (make_pipeline(skae.AutoencoderTransformer()), "of a pipeline, save the steps"),
+        (LogisticRegression(), "Got LogisticRegression"),
+        (
+            make_pipeline(skae.AutoencoderTransformer(), LogisticRegression()),
+            "save those of skae",
+        ),
         (type("Own", (skae.AutoencoderTransformer,), {})(), "Got Own"),
     ],
 )
@@ -373,11 +434,11 @@ def test_without_safetensors(path, monkeypatch):
 # Files that are not as they were written
 
 
-def parts(data):
-    """Header of a file, and its tensors."""
+def parts_of(data):
+    """JSON text of a file as a value, and its tensors."""
     size = int.from_bytes(data[:8], "little")
     metadata = json.loads(data[8 : 8 + size])["__metadata__"]
-    return metadata, safetensors.load(data)
+    return json.loads(metadata["skae"]), safetensors.load(data)
 
 
 def signed(text, tensors):
@@ -404,8 +465,7 @@ def small():
 
 def changed(small, path, change):
     """Write a file with another JSON text, and the right checksum."""
-    metadata, tensors = parts(small[0])
-    content = json.loads(metadata["skae"])
+    content, tensors = parts_of(small[0])
     change(content, tensors)
     path.write_bytes(signed(json.dumps(content), tensors))
 
@@ -460,7 +520,7 @@ def huge(content, tensors):
         (set_in("objects", 0, "attributes", "n_features_in_", value=10**12), "columns"),
         (set_in("objects", 0, "net", "states", "notify", value=1), "'notify'"),
         (set_in("estimator", value=3), "not hold an estimator"),
-        (huge, "weights in the file"),
+        (huge, "more than it has weights for"),
     ],
 )
 def test_files_that_tell_what_is_not_so(change, message, small, path):
@@ -471,9 +531,171 @@ def test_files_that_tell_what_is_not_so(change, message, small, path):
 
 def test_files_do_not_change_how_the_net_opens_others(small, path):
     options = {"weights_only": False}
-    where = ("objects", 0, "net", "settings", "torch_load_kwargs")
-    changed(small, path, set_in(*where, value={"dict": [["weights_only", False]]}))
+    written = {"dict": [["weights_only", False]]}
+    settings = ("objects", 0, "net", "settings")
+    changed(small, path, set_in(*settings, "torch_load_kwargs", value=written))
     assert skae.load(path).net_.torch_load_kwargs != options
+    value = {"dict": [["torch_load_kwargs", written]]}
+    changed(small, path, set_in("objects", 0, "attributes", "net_params", value=value))
+    with pytest.raises(skae.FileError, match="not told as an attribute"):
+        skae.load(path)
+
+
+def nested(X):
+    """Give estimators that hold others, fitted."""
+    inner = quick(skae.AutoencoderTransformer, hidden_layer_sizes=(3,))
+    y = np.where(X[:, 0] > 0, "up", "down")
+    for pretrainer in (inner, FrozenEstimator(clone(inner).fit(X))):
+        for params in ({}, {"pretrain": False}):
+            model = skae.PretrainedClassifier(pretrainer, max_epochs=1, **params)
+            yield model.fit(X, y)
+    pipeline = make_pipeline(StandardScaler(), inner)
+    yield skae.AutoencoderSampler(pipeline, random_state=0).fit(X)
+
+
+def test_net_params_of_files(path, curved):
+    refused = {"dict": [["torch_load_kwargs", {"dict": [["weights_only", False]]}]]}
+    for model in (quick(skae.StackedAEPretrainer).fit(curved), *nested(curved)):
+        skae.save(model, path)
+        content, tensors = parts_of(path.read_bytes())
+        n_places = 0
+        for each in content["objects"]:
+            if "net_params" in each.get("params", {}):
+                before, each["params"]["net_params"] = None, refused
+                path.write_bytes(signed(json.dumps(content), tensors))
+                with pytest.raises(skae.FileError, match="torch_load_kwargs has to"):
+                    skae.load(path)
+                each["params"]["net_params"] = before
+                n_places += 1
+        assert n_places > 0
+
+
+def test_net_params_that_a_file_does_not_hold(path, curved):
+    params = {"torch_load_kwargs": {"weights_only": True}, "optimizer__eps": 1e-6}
+    model = quick(skae.AutoencoderTransformer, net_params=params).fit(curved)
+    with pytest.warns(UserWarning, match=r"load\(path, net_params=\.\.\.\)"):
+        skae.save(model, path)
+    with pytest.raises(skae.FileError, match=r"Pass it: skae\.load\(path, net_params="):
+        skae.load(path)
+    twin = skae.load(path, net_params=params)
+    assert twin.net_params == params
+    assert_same(model, twin, curved)
+
+
+def numbers(value):
+    """List the places of the numbers in a JSON value."""
+    found = places(value, [])
+    return [(box, key) for box, key in found if type(box[key]) is int]
+
+
+def arguments_of(content):
+    """List the arguments of modules that a file tells of."""
+    for each in content["objects"]:
+        if each.get("net"):
+            yield each["net"]["arguments"]
+            yield from each["attributes"].get("_autoencoder_arguments", {"dict": []})[
+                "dict"
+            ]
+
+
+def fitted_for_sizes(X):
+    small = {"hidden_layer_sizes": (3,)}
+    for estimator in ESTIMATORS:
+        names = inspect.signature(estimator).parameters
+        yield quick(estimator, **(small if "hidden_layer_sizes" in names else {}))
+    yield quick(skae.RecurrentAutoencoder, n_layers=2, bidirectional=True)
+    yield quick(skae.RecurrentAutoencoder, decoder="recurrent", cell="gru")
+    yield quick(skae.ConvAutoencoder, pooling=True, image_shape=(2, 3))
+    yield quick(skae.AutoencoderTransformer, tied_weights=True, **small)
+
+
+def test_sizes_that_the_file_has_no_weights_for(path, curved):
+    fitted = [model.fit(curved) for model in fitted_for_sizes(curved)]
+    for model in (*fitted, *nested(curved)):
+        skae.save(model, path)
+        content, tensors = parts_of(path.read_bytes())
+        n_sizes = 0
+        for arguments in arguments_of(content):
+            for box, key in numbers(arguments):
+                before, box[key] = box[key], 10**6
+                path.write_bytes(signed(json.dumps(content), tensors))
+                with pytest.raises(skae.FileError, match="more than it has weights"):
+                    skae.load(path)
+                box[key] = before
+                n_sizes += 1
+        assert n_sizes > 0
+
+
+def test_many_layers_that_the_file_has_no_weights_for(path, curved):
+    for model in fitted_for_sizes(curved):
+        skae.save(model.fit(curved), path)
+        content, tensors = parts_of(path.read_bytes())
+        (arguments,) = arguments_of(content)
+        for name in arguments.keys() & {"hidden_layer_sizes", "n_filters", "n_layers"}:
+            before = arguments[name]
+            arguments[name] = 500 if name == "n_layers" else [1] * 500
+            path.write_bytes(signed(json.dumps(content), tensors))
+            with pytest.raises(skae.FileError, match="500"):
+                skae.load(path)
+            arguments[name] = before
+
+
+class Deep(Own):
+    """Own, with as many more layers as asked for."""
+
+    def __init__(self, n_features, n_components, depth=1, width=1):
+        super().__init__(n_features, n_components)
+        self.more = torch.nn.ModuleList(
+            torch.nn.Linear(width, width) for _ in range(depth)
+        )
+
+
+def test_sizes_of_own_modules(path, curved):
+    params = {"module__depth": 3, "module__width": 2}
+    model = quick(skae.AutoencoderTransformer, module=Deep, net_params=params)
+    with pytest.warns(UserWarning, match="module="):
+        skae.save(model.fit(curved), path)
+    assert_same(model, skae.load(path, module=Deep), curved)
+    content, tensors = parts_of(path.read_bytes())
+    arguments = content["objects"][0]["net"]["arguments"]
+    for name, size, message in [
+        ("depth", 10**9, "more than it has weights"),
+        ("width", 10**9, "more than it has weights"),
+        ("width", 900, "weights in the file are not those of Deep"),
+        ("n_features", 10**9, "columns"),
+    ]:
+        before, arguments[name] = arguments[name], size
+        path.write_bytes(signed(json.dumps(content), tensors))
+        with pytest.raises(skae.FileError, match=message):
+            skae.load(path, module=Deep)
+        arguments[name] = before
+
+
+def test_texts_that_take_more_than_the_file(small, path):
+    for kind, texts in [("<U9999999", ["a"] * 9), ("U", ["a" * 9999, *[""] * 9999])]:
+        value = {"texts": [kind, texts]}
+        changed(small, path, set_in("objects", 0, "attributes", "texts_", value=value))
+        with pytest.raises(skae.FileError, match="Arrays of texts"):
+            skae.load(path)
+    value = {"texts": ["O", ["a"] * 4]}
+    names = ("objects", 0, "attributes", "feature_names_in_")
+    changed(small, path, set_in(*names, value=value))
+    with pytest.raises(skae.FileError, match="3 columns, where 4 fits"):
+        skae.load(path)
+
+
+def test_tensors_are_used_once(small, path):
+    value = {"tensor": "t0"}
+    changed(small, path, set_in("objects", 0, "attributes", "more_", value=value))
+    with pytest.raises(skae.FileError, match="needs it twice"):
+        skae.load(path)
+
+
+def test_mixtures_of_other_columns(path, curved):
+    model = skae.AutoencoderSampler(PCA(2), random_state=0).fit(curved)
+    model.residual_std_ = model.residual_std_[:-1]
+    with pytest.raises(skae.FileError, match="residual_std_"):
+        skae.save(model, path)
 
 
 def test_files_of_other_versions(small, path):
@@ -553,26 +775,73 @@ def places(value, found):
     return found
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_mutated_texts_with_the_right_checksum(small, path, nothing_run):
-    metadata, tensors = parts(small[0])
-    rng = random.Random(0)
-    others = [None, True, -1, 0, 2, 10**30, 1e300, "", "t1", "cuda", [], {}]
-    others += [{"tensor": "t1"}, {"array": "t0"}, {"object": 0}, {"dict": [[[], 1]]}]
-    for _ in range(500):
-        content = json.loads(metadata["skae"])
+OTHERS = [
+    *(None, True, -1, 0, 2, 10**4, 10**6, 10**8, 10**12, 10**30, 1e300),
+    *("", "t1", "cuda", "<U99999999", [], {}, [1] * 5000, [""] * 5000, [10**6] * 3),
+    *({"tensor": "t1"}, {"array": "t0"}, {"object": 0}, {"dict": [[[], 1]]}),
+]
+
+
+def mutated_texts(data, n_files, rng):
+    """Change values in the JSON text of a file, or leave them out."""
+    content, tensors = parts_of(data)
+    for each in content["objects"]:
+        # The long states of generators would hide the rest.
+        (each.get("net") or {"states": {}})["states"].pop("private_random_state_", None)
+    text = json.dumps(content)
+    for _ in range(n_files):
+        content = json.loads(text)
         found = places(content, [])
         for _ in range(rng.choice([1, 1, 3])):
             container, key = rng.choice(found)
             if rng.random() < 0.8:
-                container[key] = rng.choice(others)
+                container[key] = rng.choice(OTHERS)
             elif isinstance(container, dict):
                 container.pop(key, None)
-        path.write_bytes(signed(json.dumps(content), tensors))
-        try:
+        yield signed(json.dumps(content), tensors)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_mutated_texts_with_the_right_checksum(small, path, nothing_run):
+    for data in mutated_texts(small[0], 500, random.Random(0)):
+        path.write_bytes(data)
+        with contextlib.suppress(skae.FileError):
             skae.load(path)
-        except skae.FileError:
-            continue
+
+
+OPENED = """
+import pathlib, sys, warnings, skae
+
+warnings.simplefilter("ignore")
+
+def peak():
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) // 1024
+
+first, *others = sorted(pathlib.Path(sys.argv[1]).iterdir())
+skae.load(first)
+before = peak()
+for file in others:
+    try:
+        skae.load(file)
+    except skae.FileError:
+        pass
+    grown = peak() - before
+    assert grown < 100, f"{file.name}: {grown} MiB"
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
+def test_mutated_texts_take_no_memory(tmp_path, curved):
+    rng, n_files = random.Random(0), 0
+    kinds = [skae.ConvAutoencoder, skae.DenoisingAutoencoder, skae.RecurrentAutoencoder]
+    for model in (*(quick(kind).fit(curved) for kind in kinds), *nested(curved)):
+        buffer = io.BytesIO()
+        skae.save(model, buffer)
+        for data in (buffer.getvalue(), *mutated_texts(buffer.getvalue(), 10, rng)):
+            (tmp_path / f"{n_files:04}").write_bytes(data)
+            n_files += 1
+    subprocess.run([sys.executable, "-c", OPENED, tmp_path], check=True)
 
 
 # Files that are there

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from modules_for_tests import Own
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from torch import nn
@@ -19,7 +20,6 @@ from skae import (
     StackedAEPretrainer,
 )
 from skae.modules import Decoder, Encoder
-from tests.modules_for_tests import Own
 
 X, y = load_digits(return_X_y=True)
 X = (X[:300] / 16).astype(np.float32)

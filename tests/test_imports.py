@@ -30,6 +30,7 @@ ALLOWED = {
     },
     "plotting/": {"numpy", "sklearn", "matplotlib", "skae.plotting"},
     # Optional packages are imported where they are needed.
+    "_frames.py": {"numpy", "pandas", "polars"},
     "_files.py": {"torch", "numpy", "sklearn", "skorch", "safetensors", "skae"},
     "_onnx.py": {"torch", "numpy", "sklearn", "onnx", "onnxscript", "skae"},
     "_skl2onnx.py": {"numpy", "onnx", "skl2onnx", "skae"},

@@ -86,6 +86,15 @@ def labelled(curved):
     return curved.astype(np.float32), np.digitize(place, [-0.5, 0.5]), curved[:, :2]
 
 
+def assert_same_labels(found, model, X):
+    """Compare labels of the first rows of `X`, but where a rounding may decide."""
+    probabilities = np.sort(model.predict_proba(X), axis=1)
+    sure = probabilities[:, -1] - probabilities[:, -2] > 1e-4
+    assert sure.mean() > 0.9
+    sure = np.flatnonzero(sure[: len(found)])
+    assert_array_equal(found[sure], model.predict(X)[sure])
+
+
 def pretrained(estimator):
     return estimator(quick(skae.AutoencoderTransformer), max_epochs=5, random_state=0)
 
@@ -108,7 +117,8 @@ def test_predictions_of_the_classifier(classes, labelled):
         found = run(
             skae.to_onnx(model, method="predict").SerializeToString(), X[:n_rows]
         )
-        assert_array_equal(found, model.predict(X)[:n_rows])
+        assert len(found) == n_rows
+        assert_same_labels(found, model, X)
     found = run(skae.to_onnx(model, method="predict_proba").SerializeToString(), X)
     assert_allclose(found, model.predict_proba(X), atol=1e-5)
 
@@ -141,7 +151,7 @@ def test_pipelines(estimator, labelled):
     model = convert(pipeline, X, options={"zipmap": False})
     for n_rows in (1, 400):
         labels, probabilities = model(X[:n_rows])
-        assert_array_equal(labels, pipeline.predict(X[:n_rows]))
+        assert_same_labels(labels, pipeline, X[:n_rows])
         expected = pipeline.predict_proba(X[:n_rows])
         assert_allclose(probabilities, expected, atol=1e-5)
 
@@ -172,7 +182,7 @@ def test_classifier_in_pipelines(classes, labelled):
     pipeline = make_pipeline(StandardScaler(), pretrained(skae.PretrainedClassifier))
     pipeline.fit(X, np.array(classes)[y])
     labels, probabilities = convert(pipeline, X, options={"zipmap": False})(X)
-    assert_array_equal(labels, pipeline.predict(X))
+    assert_same_labels(labels, pipeline, X)
     assert_allclose(probabilities, pipeline.predict_proba(X), atol=1e-5)
     _, dicts = convert(pipeline, X)(X[:1])
     assert set(dicts[0]) == set(classes)

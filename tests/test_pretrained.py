@@ -27,7 +27,6 @@ from sklearn.utils.estimator_checks import (
 
 from skae import (
     AutoencoderTransformer,
-    DenoisingAutoencoder,
     PretrainedClassifier,
     PretrainedRegressor,
 )
@@ -84,19 +83,17 @@ def test_unlabelled_rows_help():
     X = X / 16
     labelled = np.random.RandomState(0).permutation(len(y)) < 100
     y_train = np.where(labelled, y, -1)
-    # The widths of the default pretrainer.
-    pretrainer = DenoisingAutoencoder(
-        16, noise="swap", hidden_layer_sizes=(100, 100), max_epochs=30
-    )
-    model = PretrainedClassifier(pretrainer, random_state=0).fit(X, y_train)
+    # A code that was learned from all rows, against one with random weights.
+    model = PretrainedClassifier(
+        autoencoder(max_epochs=20), head_input="code", freeze="all", random_state=0
+    ).fit(X, y_train)
     control = clone(model).set_params(pretrain=False).fit(X, y_train)
     unlabelled = X[~labelled], y[~labelled]
-    assert model.score(*unlabelled) > control.score(*unlabelled) + 0.005 > 0.85
+    assert model.score(*unlabelled) > control.score(*unlabelled) + 0.05
     assert model.n_labelled_ == 100
     assert model.n_iter_ == len(model.loss_curve_) == 300
-    assert model.loss_curve_[-1] < 0.1 * model.loss_curve_[0]
     assert model.validation_loss_curve_ == []
-    assert model.transform(X).shape == (len(X), 16)
+    assert model.transform(X).shape == (len(X), 4)
 
 
 def test_the_targets_may_be_in_any_units(diabetes):
@@ -510,6 +507,23 @@ def test_weight_two_is_the_row_twice(estimator, digits):
     assert weighted.loss_curve_ == repeated.loss_curve_
     plain = clone(model).fit(X, y)
     assert np.abs(plain.transform(X) - weighted.transform(X)).max() > 1e-4
+
+
+@both
+def test_what_a_net_does_not_tell_apart_is_one_row(estimator, digits):
+    X, y, _ = digits
+    y = y if estimator is PretrainedClassifier else np.where(y < 0, np.nan, y)
+    model = quick(estimator)
+    expected = clone(model).fit(X, y).transform(X)
+    other_signs = np.where((X == 0) & (np.arange(64) % 2 == 0), -0.0, X)
+    assert_array_equal(clone(model).fit(other_signs, y).transform(X), expected)
+    single = clone(model).fit(X.astype(np.float32), y).transform(X)
+    assert_allclose(single, expected, atol=1e-3)
+    weight = np.where(np.arange(len(X)) < 60, 2.0, 1.0)
+    weighted = clone(model).fit(X, y, sample_weight=weight).transform(X)
+    for twin in (other_signs, np.nextafter(X, 1)):
+        repeated = clone(model).fit(np.r_[X, twin[:60]], np.r_[y, y[:60]])
+        assert_array_equal(repeated.transform(X), weighted)
 
 
 # Targets of the regressor

@@ -3,10 +3,12 @@
 import pickle
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.sparse import csr_matrix
+from scipy.sparse import coo_matrix, csr_matrix
 from sklearn.base import clone
 from sklearn.datasets import load_iris, load_wine
 from sklearn.decomposition import PCA
@@ -197,6 +199,16 @@ def test_rows_have_the_dtype_of_those_given():
     assert set(rows.ravel()) <= {0.0, 1.0}
 
 
+@pytest.mark.parametrize("form", ["coo", "csc", "bsr"])
+def test_many_rows_of_any_sparse_form(form):
+    X = coo_matrix(np.random.RandomState(0).poisson(0.3, size=(4_500, 4)))
+    first, second = (
+        AutoencoderSampler(PCA(2), random_state=0).fit(each).sample(9, random_state=0)
+        for each in (X.tocsr(), X.asformat(form))
+    )
+    assert_array_equal(first, second)
+
+
 def test_frames_and_sparse_matrices():
     frame = load_iris(as_frame=True).data
     sampler = AutoencoderSampler(random_state=0).fit(frame)
@@ -277,3 +289,60 @@ def test_what_gives_no_codes_is_refused(curved):
     with pytest.raises(ValueError, match="NaN"):
         sampler.fit(np.where(curved > 1, np.nan, curved))
     assert_array_equal(sampler.sample(3, 0), before)
+
+
+def frames():
+    rng = np.random.RandomState(0)
+    columns = {
+        "age": rng.randint(18, 80, 200),
+        "member": rng.uniform(size=200) < 0.3,
+        "income": rng.normal(3e4, 1e4, 200).round(2),
+    }
+    frame = pd.DataFrame(columns)
+    return {
+        "pandas": frame,
+        "small types": frame.astype({"age": "uint8", "income": "float32"}),
+        "nullable": frame.convert_dtypes(),
+        "numbered columns": frame.set_axis([0, 1, 2], axis=1),
+        "polars": pl.DataFrame(columns),
+        "small types of polars": pl.DataFrame(columns).cast({"age": pl.UInt8}),
+    }
+
+
+@pytest.mark.parametrize("kind", frames())
+@pytest.mark.parametrize("estimator", [AutoencoderSampler, VariationalAutoencoder])
+@pytest.mark.filterwarnings("ignore:X has a column with mean:UserWarning")
+def test_rows_like_those_of_a_frame(estimator, kind, tmp_path):
+    frame = frames()[kind]
+    if estimator is AutoencoderSampler:
+        model = estimator(AutoencoderTransformer(1, max_epochs=1), random_state=0)
+    else:
+        model = estimator(1, max_epochs=1, random_state=0)
+    rows = model.fit(frame).sample(50, random_state=0)
+    assert type(rows) is type(frame)
+    assert list(rows.columns) == list(frame.columns)
+    assert list(rows.dtypes) == list(frame.dtypes)
+    if estimator is AutoencoderSampler:
+        age, member, income = np.asarray(rows, dtype=float).T
+        assert set(age) <= set(range(18, 80)) and set(member) == {0, 1}
+        assert 2e4 < income.mean() < 4e4
+    skae.save(model, tmp_path / "model.skae")
+    again = skae.load(tmp_path / "model.skae").sample(50, random_state=0)
+    assert rows.equals(again)
+    array = model.fit(np.asarray(frame, dtype=float)).sample(2)
+    assert type(array) is np.ndarray
+
+
+def test_categories_come_as_floats():
+    frame = frames()["pandas"].astype({"age": "category"})
+    sampler = AutoencoderSampler(AutoencoderTransformer(1, max_epochs=1)).fit(frame)
+    assert list(sampler.sample(3).dtypes) == [float, bool, float]
+
+
+def test_zeros_and_ones_of_a_frame():
+    X = np.random.RandomState(0).uniform(size=(120, 3)) < 0.5
+    frame = pd.DataFrame(X, columns=list("abc")).astype({"c": int})
+    model = VariationalAutoencoder(2, loss="binary_cross_entropy", max_epochs=1)
+    rows = model.fit(frame).sample(100, random_state=0)
+    assert list(rows.dtypes) == [bool, bool, int]
+    assert set(rows["c"]) == {0, 1}

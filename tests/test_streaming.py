@@ -1,5 +1,6 @@
 """Tables that are read block by block: large ones, in files, sparse ones."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -152,6 +153,50 @@ def test_sample_weight_of_sparse_rows(curved, all_is_large):
     mean = np.average(curved, axis=0, weights=weight)
     np.testing.assert_allclose(few.module_.mean, mean, atol=0.1)
     np.testing.assert_allclose(heavy.module_.mean, mean, atol=0.1)
+
+
+def with_duplicates(X):
+    """Store each entry as two that sum up to it, and backwards."""
+    table = sp.csr_array(
+        (X.data.repeat(2), X.indices.repeat(2), 2 * X.indptr), shape=X.shape
+    )
+    table.data[::2] = 0.25 * table.data[::2]
+    table.data[1::2] = 0.75 * table.data[1::2]
+    for start, stop in itertools.pairwise(table.indptr):
+        for part in (table.indices, table.data):
+            part[start:stop] = part[start:stop][::-1].copy()
+    return table
+
+
+@pytest.mark.parametrize("large", [True, False])
+@pytest.mark.parametrize(
+    "form", ["csr", "csc", "coo", "float32", "int16", "int64 index"]
+)
+def test_entries_that_are_stored_in_parts_are_summed(form, large, request):
+    if large:
+        request.getfixturevalue("all_is_large")
+    rng = np.random.RandomState(0)
+    X = sp.csr_array(rng.randint(1, 9, (200, 30)) * (rng.rand(200, 30) < 0.2) * 4.0)
+    whole = quick(AutoencoderTransformer).fit(X)
+    parts = with_duplicates(X)
+    if form == "int64 index":
+        parts.indices, parts.indptr = (
+            each.astype(np.int64) for each in (parts.indices, parts.indptr)
+        )
+    elif form[0] == "c":
+        parts = getattr(sp, f"{form}_array")(parts)
+    else:
+        parts = parts.astype(form)
+    before = parts.copy()
+    model = quick(AutoencoderTransformer).fit(parts)
+    assert model.score(parts) == pytest.approx(whole.score(X), abs=1e-5)
+    for method in ("transform", "reconstruct", "score_samples"):
+        expected = getattr(whole, method)(X)
+        np.testing.assert_allclose(
+            getattr(model, method)(parts), expected, rtol=1e-3, atol=1e-3
+        )
+    assert parts.nnz == before.nnz
+    np.testing.assert_array_equal(parts.data, before.data)
 
 
 @pytest.mark.parametrize("kind", ["array", "sparse"])

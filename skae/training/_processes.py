@@ -16,6 +16,12 @@ from torch import Tensor, nn
 
 from skae.training._batches import take
 
+if dist.is_available():
+    # The optimizers of torch import this at their first step. It keeps the group that
+    # exists when it is imported, so destroy_process_group() would not end the group's
+    # threads, and these can abort the process while Python shuts down.
+    import torch.distributed.nn
+
 # So many rows from both ends tell whether the processes were given the same table.
 _COMPARED_ROWS = 100
 

@@ -240,7 +240,14 @@ class TensorNet(NeuralNet):
             options.setdefault("generator", self.generator_)
         elif iterator is DataLoader:
             options.setdefault("generator", torch.Generator().manual_seed(self.seed))
-        return iterator(dataset, **options)
+        try:
+            return iterator(dataset, **options)
+        except (TypeError, ValueError) as error:
+            asked = {key: options[key] for key in options if key != "generator"}
+            raise ValueError(
+                f"{name} cannot be made with {asked}: {error}. Set its options in "
+                f"net_params, as {{'{name}__num_workers': 2}}."
+            ) from error
 
     def on_train_end(
         self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any

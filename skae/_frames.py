@@ -1,0 +1,60 @@
+"""Frames of pandas and polars that new rows are to be like."""
+
+from typing import Any
+
+import numpy as np
+
+
+def frame_type(X: Any) -> dict[str, Any] | None:
+    """Describe a frame in texts, for :func:`frame_like`; None if it is something else.
+
+    Of columns that hold no plain numbers or booleans, such as categories, the type is
+    None.
+    """
+    library = type(X).__module__.partition(".")[0]
+    if library not in ("pandas", "polars") or type(X).__name__ != "DataFrame":
+        return None
+    names = [n if isinstance(n, str | int | tuple) else str(n) for n in X.columns]
+    dtypes = [str(dtype) for dtype in X.dtypes]
+    plain = [d if d.lower().startswith(_PLAIN) else None for d in dtypes]
+    return {"library": library, "names": names, "dtypes": plain}
+
+
+_PLAIN = ("bool", "int", "uint", "float", "double")
+
+
+def frame_like(rows: np.ndarray, description: dict[str, Any]) -> Any:
+    """Make a frame of rows, with the names and the types of the columns described.
+
+    Integers are rounded, and booleans are true above one half. Columns of no type
+    have that of `rows`.
+    """
+    names, dtypes = description["names"], description["dtypes"]
+    columns = map(_as_kind, rows.T, dtypes)
+    described = zip(columns, names, dtypes, strict=True)
+    if description["library"] == "pandas":
+        import pandas as pd
+
+        parts: Any = [pd.Series(values, dtype=dtype) for values, _, dtype in described]
+        frame = pd.concat(parts, axis=1)
+        frame.columns = pd.Index(names)
+        return frame
+    import polars as pl
+
+    return pl.DataFrame(
+        [
+            pl.Series(name, values, dtype=dtype and getattr(pl, dtype))
+            for values, name, dtype in described
+        ]
+    )
+
+
+def _as_kind(values: np.ndarray, dtype: str | None) -> np.ndarray:
+    name = (dtype or "").lower().removesuffix("[pyarrow]")
+    if name.startswith("bool"):
+        return values > 0.5
+    if name.startswith(("int", "uint")):
+        whole = np.dtype(name)
+        limits = np.iinfo(whole)
+        return np.rint(values).clip(limits.min, limits.max).astype(whole)
+    return values.copy()
