@@ -1,6 +1,5 @@
 """The denoising autoencoder."""
 
-from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -46,6 +45,9 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
     reconstruction of a noisy row is nearer to the clean row. Rows are never made noisy
     by `transform`, `reconstruct` or the scores.
 
+    The noisy rows are made of clean ones by `noise`, in ``fit(X_clean)``; or they are
+    given with the clean ones, row by row, in ``fit(X_noisy, X_clean)``.
+
     By default it starts as the best linear denoiser (for Gaussian noise the Wiener
     filter), in closed form, with nonlinear layers beside it that are silent before the
     first step. What training adds is kept if held-out rows that were made noisy are
@@ -68,9 +70,10 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
         or any module that takes rows and gives noisy ones in training mode. A list
         applies several in turn. An instance is copied. "auto" is "gaussian" if `fit`
         is given clean rows alone, and no noise if it is given pairs of noisy and clean
-        rows. Any other value makes the noisy rows of pairs noisier. With noise,
-        `optimizer` may not be "lbfgs", which needs the same loss each time it asks
-        for it.
+        rows. Any other value makes the noisy rows of pairs noisier in training, which
+        keeps few pairs from being learned by heart; start and validation are of the
+        pairs as they are. With noise, `optimizer` may not be "lbfgs", which needs the
+        same loss each time it asks for it.
 
     noise_level : float, (float, float) or "auto", default="auto"
         Level of the noise given by name. "gaussian": standard deviation in units of
@@ -150,7 +153,8 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
     -----
     `loss_curve_` is the loss with noise drawn anew for each batch.
     `validation_loss_curve_` and `best_loss_` are with noise drawn once, of copies of
-    the validation rows so that there are at least 512 noisy ones.
+    the validation rows so that there are at least 512 noisy ones; or of pairs as they
+    are.
 
     The start is ``x_hat = mean + M (x_noisy - mean_noisy)`` with the matrix that
     minimises the expected squared error, given the covariance of the rows and the
@@ -158,9 +162,18 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
     that rank. Of tables with few rows for their columns, the covariance is shrunk.
     Noise given as a module of your own is sampled to find it.
 
-    `score` is about clean rows, and no noise is best for it. To choose a noise level
-    by cross-validation, score what comes after the denoiser, or the error from noisy
-    rows.
+    Of pairs of rows, the start is the least squares of clean rows from noisy ones, with
+    an intercept; with fewer components than columns, it is the best map of that rank.
+    Where pairs are few for their columns, it is shrunk, by cross-validation. It is what
+    training has to beat on pairs held out, and what is kept otherwise, of all pairs.
+    Noisy copies of one clean row are held out together. The clean rows may have other
+    units than the noisy ones: a pipeline's scaler changes `X` alone, and the decoder
+    then gives rows in the units of `y`. Scores without `y` compare with `X`, and mean
+    little where units differ.
+
+    `score` without `y` is about clean rows, and no noise is best for it. To choose a
+    noise level by cross-validation, score what comes after the denoiser, or the error
+    from noisy rows: ``score(X_noisy, X_clean)``.
 
     References
     ----------
@@ -188,6 +201,13 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
     >>> after = np.mean((X_denoised - X[1500:]) ** 2)
     >>> print(f"{before:.2f} {after:.2f}")
     0.09 0.02
+
+    With pairs of rows, the noise is learned from them:
+
+    >>> denoiser = DenoisingAutoencoder(max_epochs=5, random_state=0)
+    >>> denoiser = denoiser.fit(X_noisy[:1500], X[:1500])
+    >>> print(f"{denoiser.score(X_noisy[1500:], X[1500:]):.1f}")
+    0.7
     """
 
     def __init__(
@@ -470,10 +490,13 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
     # What training is to be
 
     def _noise(self) -> Noise | None:
-        return self._noise_asked_for() if self._denoises() else None
+        if self.noise == "auto" and self._is_fitted_to_pairs():
+            return None
+        return self._noise_asked_for()
 
     def _denoises(self) -> bool:
-        return self.noise != "auto" or not self._is_fitted_to_pairs()
+        # Pairs are validated on as they are, whatever noise they are trained with.
+        return not self._is_fitted_to_pairs()
 
     def _weight_decay(
         self, X: Table, module_arguments: dict[str, Any], stream: bool
@@ -505,7 +528,6 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
     def _store(self, net: AutoencoderNet, result: Run) -> None:
         super()._store(net, result)
         if not self._denoises():
-            # Pairs are validated on as they are.
             self.clean_validation_loss_curve_ = list(result.validation_loss_curve)
 
     def _fit_noise(
@@ -572,7 +594,6 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
                 columns.mean,
                 targets.scale / columns.scale,
                 self.n_components_,
-                None if net.noise_ is None else self._corrupt(net),
                 sample_weight,
                 self._rng,
                 tied=self.tied_weights,
@@ -586,23 +607,19 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
         columns: Columns,
         sample_weight: np.ndarray | None,
     ) -> LinearStart:
-        return denoising_start(
-            X,
-            columns,
-            self.n_components_,
-            net.noise_,
-            self._corrupt(net),
-            sample_weight,
-            self._rng,
-            tied=self.tied_weights,
-        )
-
-    def _corrupt(self, net: AutoencoderNet) -> Callable[[np.ndarray], np.ndarray]:
-        """Return a function that makes rows noisy by the net's noise."""
         generator = torch.Generator(net.device).manual_seed(self._seed())
 
         def corrupt(X: np.ndarray) -> np.ndarray:
             rows = float_tensor(X, net.device, copy=True)
             return net.corrupt(rows, generator).cpu().numpy()
 
-        return corrupt
+        return denoising_start(
+            X,
+            columns,
+            self.n_components_,
+            net.noise_,
+            corrupt,
+            sample_weight,
+            self._rng,
+            tied=self.tied_weights,
+        )

@@ -43,8 +43,8 @@ max_epochs : int or "auto", default="auto"
     number of rows, and at least one pass (100 passes for "lbfgs").
 
 batch_size : int or "auto", default="auto"
-    Rows in a step. "auto" is a tenth of the rows (a fifth for a denoiser), between
-    16 and 256 (all rows for "lbfgs").
+    Rows in a step. "auto" is a tenth of the rows (a fifth for a denoiser that makes
+    them noisy itself), between 16 and 256 (all rows for "lbfgs").
 
 validation_fraction : float or None, default=0.1
     Share of the rows, drawn at random, that the state to keep is chosen by. With a

@@ -592,10 +592,9 @@ class FittedByTraining(CallbackSupportMixin, BaseEstimator):
         # Drawn once: the curve shows what is learned, not what is drawn.
         generator = torch.Generator(net.device).manual_seed(self._split_seed)
         n_copies = math.ceil(_MIN_NOISY_ROWS / len(X))
-        given, clean = rows.X if isinstance(rows.X, tuple) else (rows.X, rows.X)
+        clean = rows.X.repeat(n_copies, 1)
         weight = None if rows.y is None else rows.y.repeat(n_copies)
-        noisy = net.corrupt(given.repeat(n_copies, 1), generator)
-        return Rows((noisy, clean.repeat(n_copies, 1)), weight)
+        return Rows((net.corrupt(clean, generator), clean), weight)
 
     def _split(
         self,

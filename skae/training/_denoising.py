@@ -1,7 +1,10 @@
 """The best linear denoiser in closed form, as a start."""
 
+import copy
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +17,12 @@ from skae.training._streaming import Pairs, Table, dense_rows
 
 # Shares of the covariance that may be replaced by a diagonal.
 _SHRINKAGES = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 0.9)
+_PAIRED_SHRINKAGES = (1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 0.9)
 _N_FOLDS = 3
+# Pairs tell a good shrinkage less well than noise whose moments are known: they are
+# split more often, unless there are so many columns that it would take long.
+_N_PAIRED_FOLDS = 10
+_MANY_COLUMNS = 256
 # With more rows than this for each column, there is nothing to gain by shrinking.
 _ROWS_PER_COLUMN = 10
 # Noise that only samples tell of is drawn for so many rows at least.
@@ -117,7 +125,6 @@ def paired_start(
     centre: np.ndarray,
     unit: float,
     n_components: int,
-    corrupt: Callable[[np.ndarray], np.ndarray] | None,
     sample_weight: np.ndarray | None,
     random_state: np.random.RandomState,
     *,
@@ -126,9 +133,9 @@ def paired_start(
     """Start at the best linear map from given rows to those that belong to them.
 
     Second moments are those of the pairs. Where there are few of them for their
-    columns, both moments are shrunk towards multiples of the identity, and with them
-    the map towards a multiple of the identity, by the amount with the least error in
-    three folds. Pairs with the same target are in the same fold.
+    columns, the moments are shrunk towards multiples of the identity, and the map
+    with them towards such a multiple or towards zero, by what has the least error
+    in cross-validation. Pairs with the same target are in the same fold.
 
     Parameters
     ----------
@@ -144,9 +151,6 @@ def paired_start(
     n_components, sample_weight, random_state, tied
         As of :func:`denoising_start`.
 
-    corrupt : callable or None
-        Makes inputs noisier; None leaves them as they are.
-
     Returns
     -------
     start : LinearStart
@@ -156,8 +160,7 @@ def paired_start(
     weight = np.ones(len(pairs)) if sample_weight is None else sample_weight
     targets = pairs.targets / unit
     columns = column_statistics(targets, weight)
-    draws = [pairs.inputs] if corrupt is None else _draws(pairs.inputs, corrupt)
-    table = _Paired(targets, weight, columns.mean, draws)
+    table = _Paired(targets, weight, columns.mean, pairs.inputs)
     return _linear_start(table, columns, centre, n_components, random_state, tied=tied)
 
 
@@ -176,7 +179,7 @@ def _linear_start(
     *,
     tied: bool,
 ) -> LinearStart:
-    shrinkage = 0.0
+    shrinkage = table.shrinkages[0]
     enough = _ROWS_PER_COLUMN * table.X.shape[1]
     if count_distinct(table.X, enough) < enough:
         shrinkage = table.best_shrinkage(random_state)
@@ -234,7 +237,7 @@ def _regular(noisy: np.ndarray) -> np.ndarray:
 
 
 # Second moments of clean with noisy rows, and of noisy rows, at a shrinkage.
-_Shrink = Callable[[float], tuple[np.ndarray, np.ndarray]]
+_Shrink = Callable[[Any], tuple[np.ndarray, np.ndarray]]
 
 
 class _Table:
@@ -246,6 +249,10 @@ class _Table:
         Orthonormal columns that span the centred rows, if these are few and wide: all
         matrices are in this basis then.
     """
+
+    # What `best_shrinkage` chooses from; the first one is none.
+    shrinkages: Sequence[Any] = _SHRINKAGES
+    n_folds = _N_FOLDS
 
     def __init__(self, X: np.ndarray, weight: np.ndarray, mean: np.ndarray) -> None:
         self.X = X
@@ -277,28 +284,35 @@ class _Table:
         """Give the mean of the noisy rows."""
         raise NotImplementedError
 
-    def best_shrinkage(self, random_state: np.random.RandomState) -> float:
-        """Give the shrinkage with the least expected error in three folds."""
+    def best_shrinkage(self, random_state: np.random.RandomState) -> Any:
+        """Give the shrinkage with the least expected error in cross-validation."""
         # Rows that are the same go into the same fold: weight 2 is the row twice.
         index, number = ordered_distinct_rows(self.X)
-        if len(index) < _N_FOLDS:
-            return _SHRINKAGES[-1]
-        fold = random_state.permutation(len(index))[number] % _N_FOLDS
-        errors = np.zeros(len(_SHRINKAGES))
-        for held_out in range(_N_FOLDS):
+        n_folds = min(self.n_folds, max(_N_FOLDS, len(index) // 2))
+        if len(index) < n_folds:
+            return self.shrinkages[-1]
+        fold = random_state.permutation(len(index))[number] % n_folds
+        errors = np.zeros(len(self.shrinkages))
+        for held_out in range(n_folds):
             train, valid = fold != held_out, fold == held_out
             columns = column_statistics(self.X[train], self.weight[train])
             squares = np.square(self.X[valid] - columns.mean)
             weight = self.weight[valid]
             variance = np.average(squares, axis=0, weights=weight)
-            cross, noisy = self.moments(valid, Columns(columns.mean, variance))(0.0)
-            shrink = self.moments(train, columns)
-            for i, shrinkage in enumerate(_SHRINKAGES):
+            table = self.centred_at(train)
+            moments = table.moments(valid, Columns(columns.mean, variance))
+            cross, noisy = moments(self.shrinkages[0])
+            shrink = table.moments(train, columns)
+            for i, shrinkage in enumerate(self.shrinkages):
                 M = _denoiser(*shrink(shrinkage))
                 # Up to the variance of the clean rows.
                 error = ((M @ noisy) * M).sum() - 2 * (M * cross).sum()
                 errors[i] += weight.sum() * error
-        return _SHRINKAGES[errors.argmin()]
+        return self.shrinkages[int(errors.argmin())]
+
+    def centred_at(self, index: np.ndarray) -> "_Table":
+        """Return a table that takes the mean of the noisy rows from some of them."""
+        return self
 
     def _in_basis(self, X: np.ndarray, mean: np.ndarray) -> np.ndarray:
         centred = X.astype(np.float64) - mean
@@ -407,32 +421,47 @@ class _Sampled(_Table):
 
 
 class _Paired(_Sampled):
-    """Rows and the noisy ones that they were given with."""
+    """Rows and the noisy ones that they were given with.
+
+    A shrinkage is a share of both moments that multiples of the identity replace, and
+    whether the map is drawn to a multiple of the identity by it, or to zero.
+    """
+
+    shrinkages = ((0.0, True), *itertools.product(_PAIRED_SHRINKAGES, (True, False)))
 
     def __init__(
         self,
         X: np.ndarray,
         weight: np.ndarray,
         mean: np.ndarray,
-        draws: list[np.ndarray],
+        inputs: np.ndarray,
     ) -> None:
-        super().__init__(X, weight, mean, draws)
+        super().__init__(X, weight, mean, [inputs])
         if self.basis is not None:
             # Noisy rows have directions of their own.
-            self.basis = _basis(np.concatenate([X - mean, draws[0] - self.mean]))
+            self.basis = _basis(np.concatenate([X - mean, inputs - self.mean]))
+        if X.shape[1] <= _MANY_COLUMNS:
+            self.n_folds = _N_PAIRED_FOLDS
 
     def moments(self, index: np.ndarray | slice, columns: Columns) -> _Shrink:
         cross, noisy = super().moments(index, columns)(0.0)
         identity = np.eye(len(noisy))
-        common = np.trace(cross) / len(noisy), np.trace(noisy) / len(noisy)
 
-        def shrink(share: float) -> tuple[np.ndarray, np.ndarray]:
+        def shrink(shrinkage: tuple[float, bool]) -> tuple[np.ndarray, np.ndarray]:
+            share, to_identity = shrinkage
+            common = [share * np.trace(each) / len(each) for each in (cross, noisy)]
             return (
-                (1 - share) * cross + share * common[0] * identity,
-                (1 - share) * noisy + share * common[1] * identity,
+                (1 - share) * cross + to_identity * common[0] * identity,
+                (1 - share) * noisy + common[1] * identity,
             )
 
         return shrink
+
+    def centred_at(self, index: np.ndarray) -> _Table:
+        table = copy.copy(self)
+        (inputs,) = self.draws
+        table.mean = np.average(inputs[index], axis=0, weights=self.weight[index])
+        return table
 
 
 def _basis(centred: np.ndarray) -> np.ndarray:
