@@ -381,19 +381,19 @@ def write_at_once(path: Path, data: bytes) -> None:
 
 
 def _open(data: bytes, given: dict[str, Any], device: str | torch.device | None) -> Any:
-    content, tensors = _parts(data)
-    try:
-        reader = _Reader(content["objects"], tensors, given, device)
-        # A process that loads and then forks has started no threads.
-        with own_modes(), on_one_thread():
+    # A process that loads and then forks has started no threads.
+    with own_modes(), on_one_thread():
+        content, tensors = _parts(data)
+        try:
+            reader = _Reader(content["objects"], tensors, given, device)
             estimator = reader.estimator(content["estimator"])
-    except FileError:
-        raise
-    except Exception as error:  # whatever a file may tell that is not so
-        raise FileError(
-            "The estimator cannot be built again from the file and the parameters "
-            f"given: {error}"
-        ) from error
+        except FileError:
+            raise
+        except Exception as error:  # whatever a file may tell that is not so
+            raise FileError(
+                "The estimator cannot be built again from the file and the parameters "
+                f"given: {error}"
+            ) from error
     unused = sorted(set(given) - reader.used)
     if unused:
         missing = ", ".join(sorted(reader.left_out)) or "none"

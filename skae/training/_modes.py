@@ -13,6 +13,8 @@ _MAKERS = {
     *(torch.empty, torch.empty_strided, torch.zeros, torch.ones, torch.eye),
     *(torch.rand, torch.randn, torch.linspace, torch.logspace),
 }
+# These have the default dtype only if they are given Python's floats.
+_MAKERS_OF_VALUES = {torch.tensor, torch.as_tensor, torch.full, torch.arange}
 
 
 @contextmanager
@@ -55,4 +57,9 @@ class _Float32(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if func in _MAKERS and kwargs.get("dtype") is None:
             kwargs["dtype"] = torch.float32
-        return func(*args, **kwargs)
+        made = func(*args, **kwargs)
+        if func in _MAKERS_OF_VALUES and kwargs.get("dtype") is None:
+            has_own = hasattr(args[0], "dtype") if args else False
+            if made.dtype == torch.get_default_dtype() and not has_own:
+                return func(*args, **kwargs, dtype=torch.float32)
+        return made
