@@ -1,7 +1,7 @@
 """Noise for the encoder's input during training.
 
-A noise is a torch module, active in training mode only. Where the level has a unit or
-the noise needs to know the data, `Noise.fit` takes it from training rows.
+A noise is a torch module, active in training mode only. `Noise.fit` takes from training
+rows what a noise needs to know of them, such as the unit of its level.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 Level = float | tuple[float, float]
 
-# Nodes and weights of Gauss and Legendre, for means over levels between two.
+# Nodes and weights of Gauss-Legendre quadrature, for means over levels of a range.
 _NODES = (-0.9061798459, -0.5384693101, 0.0, 0.5384693101, 0.9061798459)
 _WEIGHTS = (0.1184634425, 0.2393143352, 0.2844444444, 0.2393143352, 0.1184634425)
 
 
 class Moments(NamedTuple):
-    """What noise of one level makes of columns, independently of each other.
+    """Moments of noisy columns at one level, independently of each other.
 
     Attributes
     ----------
@@ -27,10 +27,10 @@ class Moments(NamedTuple):
         Probability of the level.
 
     factor : float
-        Slope of the expected noisy entry in the clean one.
+        Slope of the expected noisy entry as a function of the clean one.
 
     mean, variance : tensors of shape (n_features,)
-        Of the noisy columns.
+        Mean and variance of the noisy columns.
     """
 
     weight: float
@@ -42,19 +42,29 @@ class Moments(NamedTuple):
 class Noise(nn.Module):
     """Base of the noises.
 
-    A subclass overrides `corrupt`; also `fit`, if it needs to know the data, and
-    `moments_at`, if these are known.
+    A subclass overrides `corrupt`. It also overrides `fit` if it needs to know the
+    data, and `moments_at` if the moments are known.
 
     Parameters
     ----------
     level : float or (float, float)
-        Strength of the noise. Of a pair ``(low, high)``, each row draws its own level
-        in between: for noise whose strength is not known beforehand.
+        Strength of the noise. With a pair ``(low, high)``, each row draws its own level
+        in between, for noise whose strength is not known beforehand.
+
+    Attributes
+    ----------
+    leaves_entries : bool
+        Whether some entries stay as they are.
+
+    needs_rows : bool
+        Whether the noise draws from other rows. It then has a method
+        ``lend(rows, weight=None)``, as `SwapNoise` does, which is called with the
+        training rows before training and with None after it.
     """
 
     _highest: float = 1.0
-    # Whether some entries stay as they are.
     leaves_entries: bool = True
+    needs_rows: bool = False
 
     def __init__(self, level: Level) -> None:
         super().__init__()
@@ -71,7 +81,7 @@ class Noise(nn.Module):
     def fit(
         self, X: Tensor, mean: Tensor | None = None, variance: Tensor | None = None
     ) -> Self:
-        """Take what the noise needs to know from training rows.
+        """Set what the noise needs to know of the training rows.
 
         Parameters
         ----------
@@ -79,7 +89,7 @@ class Noise(nn.Module):
             Rows.
 
         mean, variance : tensors of shape (n_features,), default=None
-            Mean and variance of the columns, where they are known already or the rows
+            Mean and variance of the columns, if they are known already or the rows
             have weights. None computes them from `X`.
 
         Returns
@@ -89,7 +99,7 @@ class Noise(nn.Module):
         return self
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Give noisy rows.
+        """Return noisy rows.
 
         Parameters
         ----------
@@ -97,7 +107,7 @@ class Noise(nn.Module):
             Rows.
 
         generator : torch.Generator, default=None
-            Where the noise is drawn from; None is torch's global generator.
+            Generator that the noise is drawn from; None is torch's global one.
 
         Returns
         -------
@@ -118,27 +128,28 @@ class Noise(nn.Module):
     def corrupt(
         self, x: Tensor, level: float | Tensor, generator: torch.Generator | None
     ) -> Tensor:
-        """Give noisy rows; `level` is a number, or one for each row, (batch, 1)."""
+        """Return noisy rows; `level` is a number, or one for each row, (batch, 1)."""
         raise NotImplementedError
 
     def moments(
         self, mean: Tensor, variance: Tensor, clean: tuple[Tensor, Tensor] | None = None
     ) -> list[Moments] | None:
-        """Describe the noisy columns: what the best linear denoiser follows from.
+        """Compute the moments of noisy columns, which the best linear denoiser needs.
 
         Parameters
         ----------
         mean, variance : tensors of shape (n_features,)
-            Of the columns that the noise is given.
+            Mean and variance of the columns that the noise takes.
 
         clean : pair of tensors of shape (n_features,), default=None
-            Mean and variance of the columns before any noise; None if these are they.
+            Mean and variance of the columns before any noise; None is
+            ``(mean, variance)``.
 
         Returns
         -------
         moments : list of Moments or None
-            For each level that a row may have; a few in place of all between two.
-            None if they are not known.
+            Moments for each level that a row may have. A few levels stand for a range.
+            None if the moments are not known.
         """
         if isinstance(self.level, Sequence):
             low, high = self.level
@@ -163,7 +174,7 @@ class Noise(nn.Module):
         variance: Tensor,
         clean: tuple[Tensor, Tensor],
     ) -> tuple[float, Tensor, Tensor] | None:
-        """Give factor, mean and variance, as `Moments` has them, at a level."""
+        """Return factor, mean and variance of `Moments` at a level; None if unknown."""
         return None
 
     def extra_repr(self) -> str:
@@ -171,7 +182,7 @@ class Noise(nn.Module):
 
 
 def _exact(x: Tensor) -> torch.dtype:
-    """Give the most exact floating-point numbers that the device of `x` has."""
+    """Return the most exact floating-point type that the device of `x` has."""
     return torch.float32 if x.device.type == "mps" else torch.float64
 
 
@@ -192,7 +203,7 @@ class GaussianNoise(Noise):
     level : float or (float, float), default=0.5
         Standard deviation :math:`\sigma` of the noise, in units of the scale
         :math:`s` of the rows that the noise is fitted to: the root of the mean
-        variance over their columns. On standardised columns :math:`s` is 1. Of a
+        variance over their columns. On standardised columns :math:`s` is 1. With a
         pair, each row draws its own.
 
     Attributes
@@ -261,12 +272,12 @@ class MaskingNoise(Noise):
     Parameters
     ----------
     level : float or (float, float), default=0.3
-        Probability :math:`p` of an entry to be hidden, in [0, 1). Of a pair, each row
-        draws its own.
+        Probability :math:`p` of an entry to be hidden, in [0, 1). With a pair, each
+        row draws its own.
 
     fill : float or "mean", default=0.0
-        What hidden entries are set to, :math:`c`: a number, in the units of the rows,
-        or the mean of the column in the rows that the noise is fitted to.
+        Value :math:`c` of hidden entries: a number, in the units of the rows, or the
+        mean of the column in the rows that the noise is fitted to.
 
     References
     ----------
@@ -337,7 +348,7 @@ class DropoutNoise(Noise):
     Parameters
     ----------
     level : float or (float, float), default=0.3
-        Probability :math:`p` of an entry to be dropped, in [0, 1). Of a pair, each
+        Probability :math:`p` of an entry to be dropped, in [0, 1). With a pair, each
         row draws its own.
 
     References
@@ -355,7 +366,7 @@ class DropoutNoise(Noise):
             [0., 2., 0., 2.]])
     """
 
-    # Those that are not dropped are rescaled.
+    # Entries that are not dropped are rescaled.
     leaves_entries = False
 
     def __init__(self, level: Level = 0.3) -> None:
@@ -387,14 +398,14 @@ class SaltAndPepperNoise(Noise):
     Parameters
     ----------
     level : float or (float, float), default=0.1
-        Probability :math:`p` of an entry to be corrupted, in [0, 1). Of a pair, each
+        Probability :math:`p` of an entry to be corrupted, in [0, 1). With a pair, each
         row draws its own.
 
     Attributes
     ----------
     low, high : tensors of shape () or (n_features,)
         Minimum and maximum of the columns of the rows that the noise is fitted to; 0
-        and 1 before.
+        and 1 until the noise is fitted.
 
     References
     ----------
@@ -459,19 +470,19 @@ class SwapNoise(Noise):
         \tilde x_{ij} = x_{ij} \text{ with probability } 1 - p, \text{ else } x_{kj}
         \text{ of a random row } k
 
-    A replaced entry is a value that its column has, so nothing about it alone tells
-    that it is wrong: for tables with columns of all kinds.
+    A replaced entry is a value that occurs in its column, so that it does not look
+    wrong by itself. This suits tables with columns of all kinds.
 
     Parameters
     ----------
     level : float or (float, float), default=0.15
-        Probability :math:`p` of an entry to be replaced, in [0, 1). Of a pair, each
+        Probability :math:`p` of an entry to be replaced, in [0, 1). With a pair, each
         row draws its own.
 
     Attributes
     ----------
     rows : tensor of shape (n_samples, n_features) or None
-        Rows to draw from, see `lend`. None stands for those of the batch.
+        Rows to draw from, see `lend`. None is the rows of the batch.
 
     References
     ----------
@@ -491,27 +502,29 @@ class SwapNoise(Noise):
             [ 4, 40]])
     """
 
+    needs_rows = True
+
     def __init__(self, level: Level = 0.15) -> None:
         super().__init__(level)
         self.lend(None)
 
     def lend(self, rows: Tensor | None, weight: Tensor | None = None) -> None:
-        """Give rows to draw from; an estimator does so for the time that it trains.
+        """Set the rows to draw from; an estimator lends the rows that it trains on.
 
         Parameters
         ----------
         rows : tensor of shape (n_samples, n_features) or None
-            The rows; None takes them back.
+            The rows; None removes them again.
 
         weight : tensor of shape (n_samples,), default=None
-            How often to draw each of them; None is the same for all.
+            Relative frequencies of the rows; None is the same for all.
         """
         self.rows = rows
-        # Not torch.multinomial, which takes at most 2**24 rows.
+        # torch.multinomial takes at most 2**24 rows.
         self._ends = None if weight is None else weight.to(_exact(weight)).cumsum(0)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy or a file holds no rows.
+        # A copy or a file must not hold the training rows.
         return {**self.__dict__, "rows": None, "_ends": None}
 
     def corrupt(
@@ -554,8 +567,8 @@ class Compose(Noise):
     Parameters
     ----------
     noises : sequence of torch.nn.Module
-        Noises of this file, or any modules that make rows noisy in training mode.
-        The latter are called with the rows alone.
+        Noises of `skae.noise`, or other modules that make rows noisy in training mode.
+        The latter are called with the rows only.
 
     Examples
     --------
@@ -589,7 +602,7 @@ class Compose(Noise):
     ) -> Tensor:
         for noise in self.noises:
             if type(noise) not in _BUILT_IN:
-                x = x.clone()  # it may work in place
+                x = x.clone()  # it may change its input in place
             x = noise(x, generator) if isinstance(noise, Noise) else noise(x)
         return x
 
@@ -633,13 +646,13 @@ _BUILT_IN = (*NOISES.values(), Compose, nn.ModuleList)
 
 
 def make_noise(noise: Any, level: Any = "auto") -> Noise:
-    """Make a noise of what the parameters `noise` and `noise_level` may hold.
+    """Make a noise from the values of the parameters `noise` and `noise_level`.
 
     Parameters
     ----------
     noise : str, torch.nn.Module or list of these
-        The name of a noise, "dropout", "gaussian", "masking", "salt_and_pepper" or
-        "swap", a module, or several to be applied in turn.
+        Name of a noise, "dropout", "gaussian", "masking", "salt_and_pepper" or "swap",
+        a module, or a list of several to be applied in turn.
 
     level : float, (float, float) or "auto", default="auto"
         Level of the noises that are named; "auto" is the default of each.
@@ -647,12 +660,13 @@ def make_noise(noise: Any, level: Any = "auto") -> Noise:
     Returns
     -------
     noise : Noise
+        The noise.
 
     Raises
     ------
     ValueError
-        If there is an unknown name, a level out of range, or a level and no noise
-        that it is for.
+        If a name is unknown, the level is out of range, or there is a level but no
+        noise that it is for.
 
     Examples
     --------
@@ -685,5 +699,6 @@ def make_noise(noise: Any, level: Any = "auto") -> Noise:
 
 
 def draws_globally(noise: Noise) -> bool:
-    """Whether noise may draw from torch's global generator: modules of others do."""
+    """Return whether noise may draw from torch's global generator."""
+    # Only modules of users can: those of this file draw from a generator passed in.
     return any(type(module) not in _BUILT_IN for module in noise.modules())

@@ -15,7 +15,7 @@ from skorch.utils import to_tensor
 from torch import Tensor, nn
 
 from skae.losses import apply_criterion, mean_loss_with_gradient, row_losses
-from skae.noise import Noise, SwapNoise
+from skae.noise import Noise
 from skae.training._batches import Rows, take
 from skae.training._processes import Share, begin_together, own_generator
 from skae.training._tensor_net import TensorNet
@@ -334,7 +334,9 @@ class AutoencoderNet(TensorNet):
     def lending(self, rows: Rows) -> Iterator[None]:
         """Lend the training rows to noise that draws from them."""
         modules = [] if self.noise_ is None else self.noise_.modules()
-        swaps = [module for module in modules if isinstance(module, SwapNoise)]
+        swaps: list[Any] = [
+            each for each in modules if getattr(each, "needs_rows", False)
+        ]
         if swaps:
             rows = rows.in_memory()
         for noise in swaps:
