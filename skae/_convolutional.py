@@ -366,7 +366,7 @@ class ConvAutoencoder(BaseAutoencoder):
         module = net.plain_module_
         columns = standardize(module, X, sample_weight)
         start, _ = pca_start(X, columns, self.n_components, sample_weight, self._rng)
-        module.become_linear(
+        module.start_linear(
             torch.as_tensor(start.encoder_weight), torch.as_tensor(start.decoder_weight)
         )
 

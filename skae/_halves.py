@@ -34,8 +34,8 @@ class HalvesMixin:
         ):  # in inference mode, it would be a copy that cannot be trained
             module: Any = copy.deepcopy(self._autoencoder())
         # Of a module of the user's, nobody knows what its methods look at.
-        if hasattr(module, "idle_parts"):
-            for name in module.idle_parts(half):
+        if hasattr(module, "unused_in"):
+            for name in module.unused_in(half):
                 delattr(module, name)
         for parameter in module.parameters():
             # What a fit kept fixed is the network's own to train.

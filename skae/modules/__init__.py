@@ -1,13 +1,14 @@
 """Plain PyTorch modules: encoder and decoder pairs that know nothing of scikit-learn.
 
 A module has ``encode(x) -> z``, ``decode(z) -> x_hat`` and
-``forward(x) = decode(encode(x))``.
+``forward(x) = decode(encode(x))``. :doc:`/guide/own_networks` lists what else skae uses
+of a module.
 
 **Trained layers in a network of your own.** A fitted estimator has `module_`, the whole
-module, and its halves `encoder_module_` and `decoder_module_`. They take and give rows
-in the units of the training rows, so nothing has to be standardised again, and go into
-any torch model. Each access to a half gives a new copy: training it, or moving it to
-another device, leaves the estimator as it is.
+module, and its halves `encoder_module_` and `decoder_module_`. They take and return
+rows in the units of the training rows, so that nothing has to be standardised again,
+and are parts for any torch model. Each access to a half returns a new copy: training
+it, or moving it to another device, does not change the estimator.
 
 >>> from sklearn.datasets import load_iris
 >>> from torch import nn
@@ -15,7 +16,7 @@ another device, leaves the estimator as it is.
 >>> autoencoder = AutoencoderTransformer(3, max_epochs=1).fit(load_iris().data)
 >>> classifier = nn.Sequential(autoencoder.encoder_module_, nn.Linear(3, 3))
 
-Such a model is trained as any other, by a loop of your own:
+Train such a model as any other, with a loop of your own:
 
 >>> import torch
 >>> x = torch.as_tensor(load_iris().data, dtype=torch.float32)
@@ -27,7 +28,7 @@ Such a model is trained as any other, by a loop of your own:
 ...     loss.backward()
 ...     optimizer.step()
 
-or by skorch, as a scikit-learn classifier:
+or with skorch, as a scikit-learn classifier:
 
 >>> from skorch import NeuralNetClassifier
 >>> net = NeuralNetClassifier(
@@ -36,14 +37,14 @@ or by skorch, as a scikit-learn classifier:
 >>> net.fit(x.numpy(), y.numpy()).predict(x.numpy()).shape
 (150,)
 
-To share the weights instead, so that training the model changes what the estimator
-gives, wrap the module itself:
+A wrapper of the module itself shares its weights with the estimator, so that training
+the model changes the results of the estimator, too:
 
 >>> from skae.modules import Encoder
 >>> classifier = nn.Sequential(Encoder(autoencoder.module_), nn.Linear(3, 3))
 
-As everywhere in torch, ``requires_grad_(False)`` on a half keeps it as it is while the
-rest is trained.
+``requires_grad_(False)`` on a half keeps its weights fixed while the rest is trained,
+as everywhere in torch.
 """
 
 from skae.modules._convolutional import ConvolutionalAutoencoder

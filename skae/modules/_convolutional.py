@@ -9,14 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from skae.modules._layers import ACTIVATIONS, dense_layers
+from skae.modules._links import LINKS, link_name
 from skae.modules._standardized import StandardizedModule
 
 
 class ConvolutionalAutoencoder(StandardizedModule):
     r"""Convolutional autoencoder of flattened images, with a dense code.
 
-    The encoder has strided convolutions; a dense layer, and a multi-layer perceptron
-    beside it, make the code of their feature maps. The decoder is its mirror image,
+    The encoder has strided convolutions. A dense layer and a multi-layer perceptron
+    beside it map their feature maps to the code. The decoder is its mirror image,
     with transposed convolutions. With :math:`\tilde x = (x - \mu) / s`, the code and
     the reconstruction are
 
@@ -26,8 +27,8 @@ class ConvolutionalAutoencoder(StandardizedModule):
         \hat x = \mu + s \, (g(z / s) + b \, V z / s),
 
     where :math:`f` and :math:`g` are these layers, and :math:`\mu` (`mean`) and
-    :math:`s` (`scale`) are buffers. The linear path :math:`W` and :math:`V` is off, as
-    :math:`b` (`linear_on`, a buffer) is 0, until `become_linear` is called.
+    :math:`s` (`scale`) are buffers. :math:`b` (`linear_on`, a buffer) is 0, so that the
+    linear path :math:`W` and :math:`V` is off, until `start_linear` sets it to 1.
 
     Parameters
     ----------
@@ -43,15 +44,15 @@ class ConvolutionalAutoencoder(StandardizedModule):
         reverse.
 
     kernel_size : int, default=3
-        Height and width of the filters, an odd number. Along an axis of one pixel it
-        is 1.
+        Height and width of the filters, an odd number. It is 1 along an axis of one
+        pixel.
 
     stride : int, default=2
-        Each convolution makes of `n` pixels along an axis ``ceil(n / stride)``.
+        Each convolution reduces `n` pixels along an axis to ``ceil(n / stride)``.
 
     pooling : bool, default=False
-        Whether the encoder's convolutions keep the size, and the largest values of
-        blocks of ``stride x stride`` pixels are taken after them.
+        Whether max-pooling of blocks of ``stride x stride`` pixels reduces the size,
+        and not the stride of the encoder's convolutions.
 
     hidden_layer_sizes : sequence of int, default=(100,)
         Widths of the hidden layers of the perceptron between feature maps and code;
@@ -61,10 +62,13 @@ class ConvolutionalAutoencoder(StandardizedModule):
         Function applied after each convolution and hidden layer: "elu", "gelu",
         "identity", "logistic", "relu", "selu" or "tanh".
 
+    link : {"identity", "sigmoid"}, default="identity"
+        Function that `decode` ends in: "sigmoid" is for data in [0, 1].
+        `decode_logits` returns the values before it. A module with another link than
+        "identity" is not meant to be standardised.
+
     binary_output : bool, default=False
-        Whether the reconstruction ends in a sigmoid, for data in [0, 1];
-        `decode_logits` then gives the reconstruction before the sigmoid. Such a
-        module is not meant to be standardised.
+        True is the same as ``link="sigmoid"``.
 
     Examples
     --------
@@ -89,6 +93,7 @@ class ConvolutionalAutoencoder(StandardizedModule):
         pooling: bool = False,
         hidden_layer_sizes: Sequence[int] = (100,),
         activation: str = "gelu",
+        link: str = "identity",
         binary_output: bool = False,
     ) -> None:
         n_features = math.prod(image_shape)
@@ -115,7 +120,8 @@ class ConvolutionalAutoencoder(StandardizedModule):
                 size if pooling else _on_axes(lambda n: math.ceil(n / stride), size)
             )
             self.n_activations = max(self.n_activations, d_out * n_pixels)
-            # Several sizes become the same one by a stride; this tells which it was.
+            # A stride maps several sizes to the same one. The transposed convolution
+            # needs to know which of them it was.
             rest = _on_axes(lambda n: (n - 1) % stride, size)
             decoder = [
                 ACTIVATIONS[activation](),
@@ -135,7 +141,7 @@ class ConvolutionalAutoencoder(StandardizedModule):
             nn.init.zeros_(path.weight)
         # A buffer, so that it is saved and copied with the weights.
         self.register_buffer("linear_on", torch.zeros(()))
-        self.binary_output = binary_output
+        self.link = link_name(link, binary_output)
 
     def _as_image(self, x: Tensor) -> Tensor:
         return x.unflatten(1, self._image).permute(0, 3, 1, 2)
@@ -148,26 +154,20 @@ class ConvolutionalAutoencoder(StandardizedModule):
 
     def decode(self, z: Tensor) -> Tensor:
         """Map codes (batch, n_components) to rows (batch, n_features)."""
-        x_hat = self.decode_logits(z)
-        return torch.sigmoid(x_hat) if self.binary_output else x_hat
+        return LINKS[self.link](self.decode_logits(z))
 
     def decode_logits(self, z: Tensor) -> Tensor:
-        """Map codes to rows, before the sigmoid if there is one."""
+        """Map codes to rows before the link."""
         z = z / self.scale
         images = self.decoder(self.from_code(z).unflatten(1, self._maps))
         x_hat = images.permute(0, 2, 3, 1).flatten(1)
         x_hat = x_hat + self.linear_on * self.linear_decoder(z)
         return torch.addcmul(self.mean, x_hat, self.scale)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Reconstruct rows (batch, n_features)."""
-        return self.decode(self.encode(x))
-
     def hidden(self, x: Tensor) -> list[Tensor]:
-        """Give the encoder's feature maps and hidden layers: (batch, width) each.
+        """Return the encoder's feature maps and hidden layers, (batch, width) each.
 
-        Of maps, the pixels of the first one come first; with pooling, they are those
-        after it.
+        Feature maps are flattened one after the other, and taken after pooling.
         """
         x = self._as_image(self.centre(x))
         activations = []
@@ -182,22 +182,18 @@ class ConvolutionalAutoencoder(StandardizedModule):
                 activations.append(x)
         return activations
 
-    def idle_parts(self, half: str) -> list[str]:
-        """Name the parts that "encode" or "decode" has no use for."""
+    def unused_in(self, half: str) -> list[str]:
+        """Return the names of the parts that "encode" or "decode" does not use."""
         if half == "encode":
             return ["decoder", "from_code", "linear_decoder"]
         return ["encoder", "to_code", "linear_encoder"]
 
     @torch.no_grad()
-    def become_linear(
-        self,
-        encoder_weight: Tensor,
-        decoder_weight: Tensor,
-    ) -> None:
+    def start_linear(self, encoder_weight: Tensor, decoder_weight: Tensor) -> None:
         """Make the module linear: ``z = W x`` and ``x_hat = V z`` of centred rows.
 
-        The convolutions stay in place, silent: the last layers of both halves are
-        zero, and training can go on from there.
+        The last layers of both halves are set to zero, so that the convolutions add
+        nothing, and training can start from there.
 
         Parameters
         ----------

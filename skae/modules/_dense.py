@@ -14,6 +14,7 @@ from skae.modules._gradient import (
 )
 from skae.modules._layers import TiedLinear, dense_layers, tied_layers
 from skae.modules._layerwise import LayerAutoencoder
+from skae.modules._links import LINKS, link_name
 from skae.modules._standardized import StandardizedModule
 
 
@@ -29,8 +30,8 @@ class DenseAutoencoder(StandardizedModule):
 
     where :math:`f` and :math:`g` are multi-layer perceptrons, :math:`W` and :math:`V`
     the linear path, :math:`\mu` (`mean`) and :math:`s` (`scale`) buffers. The module
-    takes rows and gives reconstructions in the units of the data; so are its codes,
-    as those of PCA.
+    takes rows and returns reconstructions in the units of the data. Its codes are in
+    these units, too, as those of PCA.
 
     Parameters
     ----------
@@ -42,14 +43,14 @@ class DenseAutoencoder(StandardizedModule):
 
     hidden_layer_sizes : sequence of int, default=(100, 100)
         Widths of the encoder's hidden layers, from input to code; the decoder has
-        them in reverse. ``()`` gives a linear autoencoder, without a separate path.
+        them in reverse. ``()`` is a linear autoencoder without a separate path.
 
     activation : str, default="gelu"
         Function applied after each hidden layer: "elu", "gelu", "identity", "logistic",
         "relu", "selu" or "tanh".
 
     kernel_initializer : str, default="auto"
-        What the weights of layers are drawn from: "auto" as `torch.nn.Linear` does;
+        Distribution of the initial weights: "auto" is that of `torch.nn.Linear`;
         "kaiming_normal", "kaiming_uniform", "lecun_normal", "lecun_uniform",
         "orthogonal", "xavier_normal" or "xavier_uniform". Biases are then zero.
 
@@ -59,21 +60,24 @@ class DenseAutoencoder(StandardizedModule):
 
     linear_path : bool, default=True
         Whether to have :math:`W` and :math:`V`. Without hidden layers, the only layer
-        plays their part.
+        takes their place.
 
     train_linear_path : bool, default=True
-        Whether :math:`W` and :math:`V` have gradients. Without a separate path, this
-        means nothing.
+        Whether :math:`W` and :math:`V` have gradients. Ignored without a separate
+        path.
+
+    link : {"identity", "sigmoid"}, default="identity"
+        Function that `decode` ends in: "sigmoid" is for data in [0, 1].
+        `decode_logits` returns the values before it. A module with another link than
+        "identity" is not meant to be standardised.
 
     binary_output : bool, default=False
-        Whether the reconstruction ends in a sigmoid, for data in [0, 1];
-        `decode_logits` then gives the reconstruction before the sigmoid. Such a
-        module is not meant to be standardised.
+        True is the same as ``link="sigmoid"``.
 
     output_units : bool, default=False
         Whether the output has a centre and a scale of its own, the buffers
-        `output_mean` and `output_scale`: for a decoder that is to give other rows than
-        the encoder takes.
+        `output_mean` and `output_scale`. It is for training on pairs of rows, where
+        the decoder returns other rows than the encoder takes.
 
     Examples
     --------
@@ -99,6 +103,7 @@ class DenseAutoencoder(StandardizedModule):
         tied_weights: bool = False,
         linear_path: bool = True,
         train_linear_path: bool = True,
+        link: str = "identity",
         binary_output: bool = False,
         output_units: bool = False,
     ) -> None:
@@ -125,7 +130,7 @@ class DenseAutoencoder(StandardizedModule):
             )
             self.linear_encoder.requires_grad_(train_linear_path)
             self.linear_decoder.requires_grad_(train_linear_path)
-        self.binary_output = binary_output
+        self.link = link_name(link, binary_output)
 
     def encode(self, x: Tensor) -> Tensor:
         """Map rows (batch, n_features) to codes (batch, n_components)."""
@@ -137,11 +142,10 @@ class DenseAutoencoder(StandardizedModule):
 
     def decode(self, z: Tensor) -> Tensor:
         """Map codes (batch, n_components) to rows (batch, n_features)."""
-        x_hat = self.decode_logits(z)
-        return torch.sigmoid(x_hat) if self.binary_output else x_hat
+        return LINKS[self.link](self.decode_logits(z))
 
     def decode_logits(self, z: Tensor) -> Tensor:
-        """Map codes to rows, before the sigmoid if there is one."""
+        """Map codes to rows before the link."""
         z = z / self.scale
         x_hat = self.decoder(z)
         if self.linear_decoder is not None:
@@ -161,43 +165,39 @@ class DenseAutoencoder(StandardizedModule):
         self.output_scale.copy_(scale)
 
     def layer_autoencoder(self, i: int) -> LayerAutoencoder:
-        """Give hidden layer `i`, from 0, and its mirror image as a module to train.
+        """Return hidden layer `i`, from 0, and its mirror image as a module to train.
 
-        It takes what the layer before gives, and the first one takes rows.
+        It takes the output of the layer before; the first one takes rows.
         """
         last = len(self.decoder) - 1 - 2 * i
         encoder, decoder = list(self.encoder), list(self.decoder)
         units = (self.mean, self.scale) if i == 0 else ()
         return LayerAutoencoder(
             nn.Sequential(*encoder[2 * i : 2 * i + 2]),
-            # After the last layer of the decoder there is no activation.
+            # The last layer of the decoder has no activation: the slice ends with it.
             nn.Sequential(*decoder[last : last + 2]),
             *units,
         )
 
     def code_layers(self) -> list[nn.Module]:
-        """Give the layers next to the code and the output, and the linear path."""
+        """Return the layers next to the code and the output, and the linear path."""
         layers = [self.encoder[-1], self.decoder[0], self.decoder[-1]]
         paths = (self.linear_encoder, self.linear_decoder)
         return layers + [path for path in paths if path is not None]
 
-    def idle_parts(self, half: str) -> list[str]:
-        """Name the parts that "encode" or "decode" has no use for."""
+    def unused_in(self, half: str) -> list[str]:
+        """Return the names of the parts that "encode" or "decode" does not use."""
         if half == "encode":
             return ["decoder", "linear_decoder"]
-        # Tied layers use the weights of the encoder's.
+        # Tied layers use the weights of the encoder.
         tied = isinstance(self.decoder[-1], TiedLinear)
         return [] if tied else ["encoder", "linear_encoder"]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Reconstruct rows (batch, n_features)."""
-        return self.decode(self.encode(x))
 
     @torch.no_grad()
     def logits_with_gradient(
         self, x: Tensor
     ) -> tuple[Tensor, Callable[[Tensor], None]]:
-        """Reconstruct rows, and give the way back, without autograd.
+        """Reconstruct rows, and return their backward pass, without autograd.
 
         Parameters
         ----------
@@ -210,8 +210,8 @@ class DenseAutoencoder(StandardizedModule):
             ``decode_logits(encode(x))``.
 
         backward : callable
-            Takes the gradient of a loss at `x_hat`, and adds the gradients of the
-            parameters to their `grad`.
+            Function that takes the gradient of a loss with respect to `x_hat`, and
+            adds the gradients of the parameters to their `grad`.
         """
         mean, scale = self._output_centre_and_scale()
         x = self.centre(x)
@@ -244,8 +244,8 @@ class DenseAutoencoder(StandardizedModule):
     ) -> None:
         """Make the module linear: ``z = W x`` and ``x_hat = V z + b`` of centred rows.
 
-        The nonlinear layers stay in place, silent: their last layers are zero, and
-        training can start from there.
+        The last layers of the nonlinear halves are set to zero, so that these add
+        nothing, and training can start from there.
 
         Parameters
         ----------
@@ -276,7 +276,7 @@ class DenseAutoencoder(StandardizedModule):
             for layer in (self.encoder[-1], self.decoder[-1]):
                 if isinstance(layer, nn.Linear):
                     layer.weight.zero_()
-        # Tied layers are silent only if no bias wakes them on the way to the output.
+        # Tied layers cannot be zero: they add nothing only if all biases are zero.
         for layer in (self.encoder[-1], *self.decoder):
             if isinstance(layer, nn.Linear | TiedLinear):
                 layer.bias.zero_()

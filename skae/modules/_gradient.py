@@ -1,7 +1,7 @@
 """Gradients of dense layers by hand.
 
 Autograd spends more time on its own bookkeeping than on the products of small matrices.
-For layers as simple as these, a list of what went in and out is all it takes.
+Layers as simple as these need no more than a list of their inputs and outputs.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,7 +14,7 @@ from skae.modules._layers import TiedLinear
 
 _aten = torch.ops.aten
 
-# Gradient at the input of an activation from the one at its output.
+# Gradients with respect to the input of an activation, given that of its output.
 _ACTIVATION_GRADIENTS: dict[type[nn.Module], Callable[..., Tensor]] = {
     nn.ELU: lambda grad, x, y: _aten.elu_backward.default(
         grad, 1.0, 1.0, 1.0, False, x
@@ -34,7 +34,7 @@ Tape = list[tuple[nn.Module, Tensor, Tensor]]
 
 
 def forward(layers: Iterable[nn.Module], x: Tensor) -> tuple[Tensor, Tape]:
-    """Apply layers one after the other, and note what went in and out."""
+    """Apply layers one after the other, and record their inputs and outputs."""
     tape: Tape = []
     for layer in layers:
         y = layer(x)
@@ -49,18 +49,19 @@ def backward(tape: Tape, grad: Tensor, to_input: bool) -> Tensor:
     Parameters
     ----------
     tape : Tape
-        What `forward` noted.
+        The tape that `forward` returned.
 
     grad : tensor of shape (batch, d_out)
-        Gradient at the output.
+        Gradient with respect to the output.
 
     to_input : bool
-        Whether to go on to the input of the first layer.
+        Whether to compute the gradient with respect to the input of the first layer.
 
     Returns
     -------
     grad : tensor of shape (batch, d_in)
-        Gradient at the input; at the output of the first layer without `to_input`.
+        Gradient with respect to the input. Without `to_input`, it is that with respect
+        to the output of the first layer.
     """
     for i in reversed(range(len(tape))):
         layer, x, y = tape[i]
@@ -85,7 +86,7 @@ def add_linear_gradient(layer: Any, x: Tensor, grad: Tensor) -> None:
 
 
 def input_gradient(layer: Any, grad: Tensor) -> Tensor:
-    """Give the gradient at the input of a Linear or TiedLinear."""
+    """Return the gradient with respect to the input of a Linear or TiedLinear."""
     if isinstance(layer, TiedLinear):
         return torch.mm(grad, layer.source.weight.t())
     return torch.mm(grad, layer.weight)

@@ -12,8 +12,8 @@ from skae.modules._layers import Dropout, dense_layers
 class EncoderWithHead(nn.Module):
     """An autoencoder whose encoder feeds a head that predicts.
 
-    The head is given what the encoder makes of rows, standardised with `mean` and
-    `scale`, which are buffers.
+    The head takes the features that the encoder computes, standardised with the
+    buffers `mean` and `scale`.
 
     Parameters
     ----------
@@ -21,14 +21,14 @@ class EncoderWithHead(nn.Module):
         A module with `encode` and `decode`. It is not copied.
 
     n_inputs : int
-        Number of features that the head is given.
+        Number of features that the head takes.
 
     n_outputs : int
         Number of outputs.
 
     head_input : {"hidden", "code"}, default="hidden"
-        What the head is given: the activations of all hidden layers of the encoder,
-        side by side, or the codes. "hidden" needs a module with `hidden`.
+        Input of the head: the activations of all hidden layers of the encoder, side by
+        side, or the codes. "hidden" needs a module with the method `hidden`.
 
     hidden_layer_sizes : sequence of int, default=()
         Widths of the head's hidden layers. ``()`` is a linear head.
@@ -62,7 +62,7 @@ class EncoderWithHead(nn.Module):
     ) -> None:
         super().__init__()
         self.autoencoder: Any = autoencoder
-        # What is fixed in the autoencoder as it comes stays so.
+        # `freeze` must not thaw parameters that were fixed before.
         self._trainable = {
             name for name, p in autoencoder.named_parameters() if p.requires_grad
         }
@@ -81,34 +81,34 @@ class EncoderWithHead(nn.Module):
         return self.autoencoder.decode(z)
 
     def features(self, x: Tensor) -> Tensor:
-        """Give what the head sees of rows, not standardised: (batch, n_inputs)."""
+        """Compute the input of the head (batch, n_inputs) before standardisation."""
         if self.head_input == "code":
             return self.autoencoder.encode(x)
         return torch.cat(self.autoencoder.hidden(x), dim=1)
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Predict from rows (batch, n_features): (batch, n_outputs).
+        """Predict outputs (batch, n_outputs) from rows (batch, n_features).
 
-        In training, `generator` is what dropout draws from.
+        Dropout draws from `generator` in training.
         """
         features = (self.features(x) - self.mean) / self.scale
         return self.head(self.dropout(features, generator))
 
     @torch.no_grad()
     def standardize(self, mean: Tensor, scale: Tensor) -> None:
-        """Set the centre and the scale (n_inputs,) of what the head is given."""
+        """Set the centre and the scale, (n_inputs,) each, of the head's input."""
         self.mean.copy_(mean)
         self.scale.copy_(scale)
 
     def freeze(self, layers: str | int) -> None:
-        """Choose what of the autoencoder is trained.
+        """Choose which layers of the autoencoder are trained.
 
         Parameters
         ----------
         layers : {"none", "all"} or int
-            What stays as it is: nothing, the whole autoencoder, or so many hidden
-            layers of the encoder, from the input on. What was fixed in the autoencoder
-            when it came stays fixed.
+            Layers that are not trained: none, the whole autoencoder, or this number of
+            hidden layers of the encoder, counted from the input. Parameters that were
+            fixed when the module was built stay fixed.
         """
         hidden = [] if isinstance(layers, str) else self._first_hidden_layers(layers)
         for name, parameter in self.autoencoder.named_parameters():
@@ -121,7 +121,7 @@ class EncoderWithHead(nn.Module):
         encoder = getattr(self.autoencoder, "encoder", None)
         layers = list(encoder) if isinstance(encoder, nn.Sequential) else []
         hidden = [layer for layer in layers if any(True for _ in layer.parameters())]
-        hidden = hidden[:-1]  # the last one gives the code
+        hidden = hidden[:-1]  # the last one makes the code
         if n_layers > len(hidden):
             raise ValueError(
                 f"freeze={n_layers} is more than the hidden layers known of the "
@@ -131,9 +131,9 @@ class EncoderWithHead(nn.Module):
         return hidden[:n_layers]
 
     def train(self, mode: bool = True) -> "EncoderWithHead":
-        """Set the mode; an autoencoder that is frozen as a whole only evaluates."""
+        """Set the mode; an autoencoder without trained parameters only evaluates."""
         super().train(mode)
         if not any(p.requires_grad for p in self.autoencoder.parameters()):
-            # Otherwise batch normalisation would go on to learn.
+            # Batch normalisation would change its statistics otherwise.
             self.autoencoder.eval()
         return self

@@ -19,7 +19,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
-# What fills the weights of a layer in place of what torch.nn.Linear does.
+# Functions that fill the weights of a layer in place of torch.nn.Linear's own.
 INITIALIZERS: dict[str, Callable[[Tensor], Tensor]] = {
     "kaiming_normal": partial(nn.init.kaiming_normal_, nonlinearity="relu"),
     "kaiming_uniform": partial(nn.init.kaiming_uniform_, nonlinearity="relu"),
@@ -33,7 +33,7 @@ INITIALIZERS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class Dropout(nn.Module):
-    """:class:`torch.nn.Dropout` that draws from a generator that it is given.
+    """:class:`torch.nn.Dropout` that draws from a generator passed to `forward`.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Dropout(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Drop entries of `x`; without a generator, torch's global one decides."""
+        """Drop entries of `x`; without `generator`, torch's global one is used."""
         if not self.training or self.p == 0:
             return x
         kept = torch.empty_like(x).bernoulli_(1 - self.p, generator=generator)
@@ -59,13 +59,13 @@ class Dropout(nn.Module):
 class TiedLinear(nn.Module):
     """Linear layer whose weight is the transpose of another layer's weight.
 
-    There is one weight tensor for the two layers; the bias is this layer's own.
+    The two layers have one weight tensor, and a bias each.
 
     Parameters
     ----------
     source : torch.nn.Linear
-        The layer to share the weight of, from ``a`` to ``b`` features. This layer
-        maps ``b`` to ``a`` features.
+        Layer whose weight is shared. It maps ``a`` to ``b`` features, and this one
+        ``b`` to ``a``.
 
     bias : bool, default=True
         Whether to add a bias of its own.
@@ -73,8 +73,8 @@ class TiedLinear(nn.Module):
 
     def __init__(self, source: nn.Linear, bias: bool = True) -> None:
         super().__init__()
-        # In a tuple, the source is not registered as a submodule: its weight then
-        # has one name in ``state_dict`` and is listed once by ``parameters``.
+        # The source is in a tuple, so that it is not registered as a submodule: its
+        # weight then has one name in ``state_dict``, and ``parameters`` lists it once.
         self._source = (source,)
         if bias:
             self.bias = nn.Parameter(torch.zeros(source.in_features))
@@ -93,7 +93,7 @@ class TiedLinear(nn.Module):
 def dense_layers(
     widths: list[int], activation: str, kernel_initializer: str = "auto"
 ) -> nn.Sequential:
-    """Linear layers of the given widths with an activation between each two.
+    """Build linear layers of the given widths with an activation between each two.
 
     Biases are zero, unless `kernel_initializer` is "auto".
     """
@@ -108,7 +108,7 @@ def dense_layers(
 
 
 def tied_layers(encoder: nn.Sequential, activation: str) -> nn.Sequential:
-    """Mirror image of `encoder` whose layers use the transposes of its weights."""
+    """Build the mirror image of `encoder` with the transposes of its weights."""
     layers: list[nn.Module] = []
     for layer in reversed(encoder):
         if isinstance(layer, nn.Linear):
@@ -117,7 +117,7 @@ def tied_layers(encoder: nn.Sequential, activation: str) -> nn.Sequential:
 
 
 def linear_weights(layers: nn.Sequential) -> list[Tensor]:
-    """Weights of the linear layers in turn, (d_out, d_in) each."""
+    """Return the weights of the linear layers in turn, (d_out, d_in) each."""
     return [
         layer.source.weight.t() if isinstance(layer, TiedLinear) else layer.weight
         for layer in layers

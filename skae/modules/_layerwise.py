@@ -6,12 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from skae.modules._gradient import backward, forward
+from skae.modules._protocol import AutoencoderModule
 
 
-class LayerAutoencoder(nn.Module):
+class LayerAutoencoder(AutoencoderModule):
     """Shallow autoencoder of a layer of an encoder and its mirror image in the decoder.
 
-    It shares their weights: training it trains them.
+    It shares their weights, so that training it trains them.
 
     Parameters
     ----------
@@ -19,10 +20,10 @@ class LayerAutoencoder(nn.Module):
         The layer and its mirror image, each with the activation after it, if any.
 
     mean : tensor of shape (d_in,), default=None
-        Centre of the input, which `scale` divides after; None: it is taken as it is.
+        Centre of the input; None leaves the input as it is.
 
     scale : tensor of shape (), default=None
-        Scale of the input, with `mean`.
+        Scale that divides the centred input. It is None if `mean` is.
     """
 
     mean: Tensor | None
@@ -49,18 +50,14 @@ class LayerAutoencoder(nn.Module):
         """Map the output of the layer (batch, d_out) to its input (batch, d_in)."""
         return self._uncentre(self.decoder(z))
 
-    # The last layer of a decoder has no activation: the caller's loss may have one.
+    # The decoder has no link, so that a loss can apply its own.
     decode_logits = decode
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Reconstruct the input of the layer (batch, d_in)."""
-        return self.decode(self.encode(x))
 
     @torch.no_grad()
     def logits_with_gradient(
         self, x: Tensor
     ) -> tuple[Tensor, Callable[[Tensor], None]]:
-        """Reconstruct, and give the way back, as the module of all layers does."""
+        """Reconstruct, and return the backward pass, as `DenseAutoencoder` does."""
         z, encoder_tape = forward(self.encoder, self._centre(x))
         x_hat, decoder_tape = forward(self.decoder, z)
 

@@ -1,4 +1,4 @@
-"""The two halves of an autoencoder as modules of their own."""
+"""The two halves of an autoencoder as separate modules."""
 
 from typing import Any
 

@@ -10,8 +10,8 @@ from torch.nn import functional
 from skae.modules._layers import dense_layers
 from skae.modules._standardized import StandardizedModule
 
-# Layers for whole series, and what makes one step. For a single step, the latter take
-# less than half the time.
+# Layers for whole series and cells for one step. A cell takes less than half the time
+# of a layer for a single step.
 CELLS: dict[str, tuple[Any, Any]] = {
     "gru": (nn.GRU, nn.GRUCell),
     "lstm": (nn.LSTM, nn.LSTMCell),
@@ -22,7 +22,7 @@ class SeriesAutoencoder(StandardizedModule):
     r"""Recurrent autoencoder of series with a linear path beside it.
 
     A row is a series, step after step: all channels of the first step, then all of the
-    second. Where a series has ended, its row is NaN. With
+    second. The entries after the end of a series are NaN. With
     :math:`\tilde x = (x - \mu) / s`, which is 0 after the end, the code and the
     reconstruction are
 
@@ -31,14 +31,14 @@ class SeriesAutoencoder(StandardizedModule):
         z = s \, (W \tilde x + f(\tilde x)), \qquad
         \hat x = \mu + s \, (V z / s + g(z / s)),
 
-    where :math:`f` is a linear layer that is given the state of a recurrent network
-    after the last step of the series, and :math:`g` the decoder: a multi-layer
-    perceptron, or a recurrent network that starts in a state made from the code and is
-    given, at each step, what was reconstructed of the step before. :math:`W` and
-    :math:`V` are the linear path, :math:`\mu` (`mean`) and :math:`s` (`scale`) buffers.
-    The module takes rows and gives reconstructions in the units of the data.
+    where :math:`f` is a linear layer on the state of a recurrent network after the last
+    step of the series, and :math:`g` is the decoder: a multi-layer perceptron, or a
+    recurrent network. The latter starts in a state that is computed from the code, and
+    takes, at each step, the reconstruction of the step before. :math:`W` and :math:`V`
+    are the linear path, and :math:`\mu` (`mean`) and :math:`s` (`scale`) are buffers.
+    The module takes rows and returns reconstructions in the units of the data.
 
-    A decoder does not know where a series ended, and gives all steps.
+    The code does not hold the length of a series, so that all steps are reconstructed.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ class SeriesAutoencoder(StandardizedModule):
             self.to_row = nn.Linear(hidden_size, n_channels)
         else:
             widths = [n_components, hidden_size, hidden_size]
-            # With an activation after the last one, too.
+            # `dense_layers` puts no activation after the last layer.
             self.decoder = nn.Sequential(*dense_layers(widths, "gelu"), nn.GELU())
             self.to_row = nn.Linear(hidden_size, n_features)
         self.linear_encoder: nn.Linear | None = None
@@ -122,12 +122,12 @@ class SeriesAutoencoder(StandardizedModule):
             self.linear_decoder = nn.Linear(n_components, n_features, bias=False)
         # The gates of an LSTM are four times as many as its states.
         self.n_activations = 4 * n_steps * hidden_size
-        # Entries of a code are about this large in units of the scale. The gates of a
-        # recurrent layer would be shut by larger ones than 1.
+        # Entries of a code are about this large in units of the scale. Inputs larger
+        # than 1 would saturate the gates of a recurrent layer.
         self._code_size = math.sqrt(max(1.0, n_features / n_components))
 
     def centre(self, x: Tensor) -> Tensor:
-        """Centre and scale rows; what comes after the end of a series is 0."""
+        """Centre and scale rows; entries after the end of a series become 0."""
         x = super().centre(x)
         return torch.where(x.isnan(), 0.0, x)
 
@@ -140,9 +140,9 @@ class SeriesAutoencoder(StandardizedModule):
         return z * self.scale
 
     def hidden(self, x: Tensor) -> list[Tensor]:
-        """Give the state after the last step, (batch, width), as the only activation.
+        """Return the state after the last step, (batch, width), in a list of one.
 
-        With two directions, they are side by side.
+        The states of two directions are side by side.
         """
         return [self._last_state(x)]
 
@@ -153,8 +153,8 @@ class SeriesAutoencoder(StandardizedModule):
         x = self.centre(x).reshape(shape)
         states = [self._state_at(self.forwards, x, last)]
         if self.backwards is not None:
-            # Back from the last step. What follows after the first does not matter:
-            # the state is that before it.
+            # Each series backwards, from its last step. What follows after the first
+            # step has no influence on the state that is taken.
             steps = torch.arange(self.n_steps, device=x.device)
             order = (last[:, None] - steps).clamp(min=0)
             order = order[:, :, None].expand(-1, -1, self.n_channels)
@@ -163,7 +163,7 @@ class SeriesAutoencoder(StandardizedModule):
 
     @staticmethod
     def _state_at(layers: nn.RNNBase, x: Tensor, step: Tensor) -> Tensor:
-        """State (batch, hidden_size) of the top layer after a step of each series."""
+        """Return the top layer's state (batch, hidden_size) after one step of each."""
         states, _ = layers(x)  # (batch, n_steps, hidden_size)
         index = step[:, None, None].expand(-1, 1, states.shape[2])
         return states.gather(1, index).squeeze(1)
@@ -206,10 +206,10 @@ class SeriesAutoencoder(StandardizedModule):
     def _unroll_at_once(self, layer: Any, state: Tensor, linear: Tensor) -> Tensor:
         """Unroll a single LSTM layer from a state (batch, hidden_size).
 
-        What it is given at a step, ``A h + b`` of its own state and the linear path,
-        is linear in the state. So ``A`` goes into the recurrent weight, and the whole
-        series takes one call, in a fraction of the time. The first step is given
-        nothing: there, what ``A`` adds is taken off.
+        The input of a step, ``A h + b`` with the linear path in ``b``, is linear in the
+        layer's own state ``h``. So ``A`` is added to the recurrent weight, and one call
+        computes the whole series in a fraction of the time. The first step has no
+        input, so that the term of ``A`` is subtracted there.
         """
         first = -functional.linear(state, self.to_row.weight)
         others = self.to_row.bias + linear[:, :-1]
@@ -229,16 +229,12 @@ class SeriesAutoencoder(StandardizedModule):
         )
         return (self.to_row(states) + linear).flatten(1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Reconstruct rows (batch, n_steps * n_channels), all steps of them."""
-        return self.decode(self.encode(x))
-
     def end_as(self, x: Tensor, x_hat: Tensor) -> Tensor:
-        """Give reconstructions that end, in NaN, where the rows `x` do."""
+        """Return `x_hat` with NaN after the ends of the series `x`."""
         return torch.where(x.isnan(), torch.nan, x_hat)
 
-    def idle_parts(self, half: str) -> list[str]:
-        """Name the parts that "encode" or "decode" has no use for."""
+    def unused_in(self, half: str) -> list[str]:
+        """Return the names of the parts that "encode" or "decode" does not use."""
         if half == "encode":
             return ["decoder", "from_code", "to_row", "linear_decoder"]
         return ["forwards", "backwards", "to_code", "linear_encoder"]
@@ -247,8 +243,8 @@ class SeriesAutoencoder(StandardizedModule):
     def start_linear(self, encoder_weight: Tensor, decoder_weight: Tensor) -> None:
         """Make the module linear: ``z = W x`` and ``x_hat = V z`` of centred rows.
 
-        The recurrent layers stay in place, silent: the layers after them are zero, and
-        training can start from there.
+        The layers after the recurrent ones are set to zero, so that these add nothing,
+        and training can start from there.
 
         Parameters
         ----------

@@ -18,9 +18,10 @@ class SparseLinearAutoencoder(StandardizedModule):
         z = s \, \phi(W \tilde x + b), \qquad \hat x = \mu + s \, (V z / s + c),
 
     where :math:`\phi` sets negative entries to zero and, with `n_active`, all but the
-    largest of each row; :math:`\mu` (`mean`) and :math:`s` (`scale`) are buffers. Or
-    :math:`\phi` is the logistic function; :math:`z` is then in [0, 1], without the
-    factor :math:`s`. The columns of :math:`V` are called atoms.
+    largest of each row, and :math:`\mu` (`mean`) and :math:`s` (`scale`) are buffers.
+    With ``activation="logistic"``, :math:`\phi` is the logistic function, and the code
+    :math:`z = \phi(W \tilde x + b)` is in [0, 1]; the decoder then takes :math:`z` in
+    place of :math:`z / s`. The columns of :math:`V` are called atoms.
 
     Parameters
     ----------
@@ -31,10 +32,10 @@ class SparseLinearAutoencoder(StandardizedModule):
         Number of entries of a code, the units. It may exceed `n_features`.
 
     n_active : int, default=None
-        Number of units that may be active in a row. None: any number.
+        Number of units that may be active in a row; None is any number.
 
     activation : {"relu", "logistic"}, default="relu"
-        What :math:`\phi` is. `n_active` is for "relu" alone.
+        The function :math:`\phi`. `n_active` is for "relu" only.
 
     Examples
     --------
@@ -76,59 +77,60 @@ class SparseLinearAutoencoder(StandardizedModule):
         z = z if self.in_interval else z / self.scale
         return torch.addcmul(self.mean, self.decoder(z), self.scale)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Reconstruct rows (batch, n_features)."""
-        return self.decode(self.encode(x))
-
     @property
     def in_interval(self) -> bool:
         """Whether codes are in [0, 1]."""
         return self.activation == "logistic"
 
     def activity(self, z: Tensor) -> Tensor:
-        """Tell how active the units are, in numbers (batch, n_components) of no unit.
+        """Compute how active the units are, (batch, n_components), without a unit.
 
-        Of codes in [0, 1], these themselves. Of others, the root mean square over the
-        columns of what a unit adds to a row, in units of `scale`: so it does not depend
-        on how a unit divides this between its code and its atom.
+        Codes in [0, 1] are returned as they are. Otherwise, the activity of a unit is
+        the root mean square, over the columns, of what it adds to a row, divided by
+        `scale`. It does not change if a unit's code is doubled and its atom halved.
         """
         if self.in_interval:
             return z
         atoms: Tensor = self.decoder.weight
-        # At zero, a root has no gradient.
+        # The square root has no gradient at zero.
         mean_square = atoms.square().mean(dim=0).clamp_min(torch.finfo(z.dtype).tiny)
         return z / self.scale * mean_square.sqrt()
 
-    def idle_parts(self, half: str) -> list[str]:
-        """Name the parts that "encode" or "decode" has no use for."""
+    def unused_in(self, half: str) -> list[str]:
+        """Return the names of the parts that "encode" or "decode" does not use."""
         return ["decoder"] if half == "encode" else ["encoder"]
 
     @torch.no_grad()
-    def set_layers(
+    def start_linear(
         self,
         encoder_weight: Tensor,
-        encoder_bias: Tensor,
         decoder_weight: Tensor,
-        decoder_bias: Tensor,
+        *,
+        encoder_bias: Tensor | None = None,
+        decoder_bias: Tensor | None = None,
     ) -> None:
-        """Set both layers.
+        """Set the weights and the biases of both layers.
 
         Parameters
         ----------
         encoder_weight : tensor of shape (n_components, n_features)
             W.
 
-        encoder_bias : tensor of shape (n_components,)
-            b.
-
         decoder_weight : tensor of shape (n_features, n_components)
             V.
 
-        decoder_bias : tensor of shape (n_features,)
-            c.
+        encoder_bias : tensor of shape (n_components,), default=None
+            b, in units of `scale`; None is zero.
+
+        decoder_bias : tensor of shape (n_features,), default=None
+            c, in units of `scale`; None is zero.
         """
         encoder: Any = self.encoder[0]
         encoder.weight.copy_(encoder_weight)
-        encoder.bias.copy_(encoder_bias)
         self.decoder.weight.copy_(decoder_weight)
-        self.decoder.bias.copy_(decoder_bias)
+        encoder.bias.copy_(_or_zero(encoder_bias))
+        self.decoder.bias.copy_(_or_zero(decoder_bias))
+
+
+def _or_zero(bias: Tensor | None) -> Tensor:
+    return torch.zeros(()) if bias is None else bias

@@ -1,13 +1,16 @@
-"""What the fully connected autoencoders share."""
+"""Base of the modules that centre and scale their rows."""
 
 import torch
 from torch import Tensor, nn
 
+from skae.modules._protocol import AutoencoderModule
 
-class StandardizedModule(nn.Module):
-    """Base of modules whose `encoder` is given centred and scaled rows.
 
-    A subclass sets `encoder`, linear layers with an activation between each two.
+class StandardizedModule(AutoencoderModule):
+    """Base of modules whose first layers take centred and scaled rows.
+
+    A subclass sets `encoder`, linear layers with an activation between each two, or
+    overrides `hidden`.
 
     Parameters
     ----------
@@ -25,11 +28,11 @@ class StandardizedModule(nn.Module):
         self.register_buffer("scale", torch.ones(()))
 
     def centre(self, x: Tensor) -> Tensor:
-        """Centre and scale rows: what the first layer is given."""
+        """Centre and scale rows, as the first layer takes them."""
         return (x - self.mean) / self.scale
 
     def hidden(self, x: Tensor) -> list[Tensor]:
-        """Give what the encoder's hidden layers make of rows: (batch, width) each."""
+        """Return the activations (batch, width) of the encoder's hidden layers."""
         x = self.centre(x)
         activations = []
         for layer in list(self.encoder)[:-1]:

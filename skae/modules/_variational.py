@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from skae.modules._layers import dense_layers
 from skae.modules._standardized import StandardizedModule
 
-# Beyond these, variances of codes are 0 or infinite for all that float32 can tell.
+# Variances of codes beyond these are 0 or infinite in float32.
 _LOG_VARIANCES = (-30.0, 30.0)
 
 
@@ -52,7 +52,7 @@ class VariationalDenseAutoencoder(StandardizedModule):
         "relu", "selu" or "tanh".
 
     kernel_initializer : str, default="auto"
-        What the weights of layers are drawn from: "auto" as `torch.nn.Linear` does;
+        Distribution of the initial weights: "auto" is that of `torch.nn.Linear`;
         "kaiming_normal", "kaiming_uniform", "lecun_normal", "lecun_uniform",
         "orthogonal", "xavier_normal" or "xavier_uniform". Biases are then zero.
 
@@ -110,11 +110,11 @@ class VariationalDenseAutoencoder(StandardizedModule):
             self.log_noise = nn.Parameter(torch.zeros(n_variances))
 
     def encode_distribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the means and the log-variances (batch, n_components) of codes."""
+        """Return the means and the log-variances (batch, n_components) of codes."""
         return self.distribution_of_centred(self.centre(x))
 
     def distribution_of_centred(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """As `encode_distribution`, of what `centre` gives."""
+        """Do as `encode_distribution`, for rows that `centre` returned."""
         mean, log_variance = self.encoder(x).chunk(2, dim=1)
         if self.linear_encoder is not None:
             mean = mean + self.linear_encoder(x)
@@ -137,19 +137,15 @@ class VariationalDenseAutoencoder(StandardizedModule):
             x_hat = x_hat + self.linear_decoder(z)
         return x_hat
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Reconstruct rows (batch, n_features)."""
-        return self.decode(self.encode(x))
-
     def noise_variance(self) -> Tensor:
-        """Give the output variance, (1,) or (n_features,), of centred, scaled rows.
+        """Return the output variance, (1,) or (n_features,), of centred, scaled rows.
 
-        There is none with `binary_output`.
+        A module with `binary_output` has none.
         """
         return self.min_variance + self.log_noise.exp()
 
-    def idle_parts(self, half: str) -> list[str]:
-        """Name the parts that "encode" or "decode" has no use for."""
+    def unused_in(self, half: str) -> list[str]:
+        """Return the names of the parts that "encode" or "decode" does not use."""
         if half == "encode":
             return ["decoder", "linear_decoder", "log_noise"]
         return ["encoder", "linear_encoder", "log_noise"]
@@ -164,8 +160,8 @@ class VariationalDenseAutoencoder(StandardizedModule):
     ) -> None:
         """Make the module a linear Gaussian model of centred, scaled rows.
 
-        The nonlinear layers stay in place, silent: their last layers are zero, and
-        training can start from there.
+        The last layers of the nonlinear halves are set to zero, so that these add
+        nothing, and training can start from there.
 
         Parameters
         ----------
@@ -199,7 +195,10 @@ class VariationalDenseAutoencoder(StandardizedModule):
     # Bounds on the log-likelihood
 
     def divergence(self, mean: Tensor, log_variance: Tensor) -> Tensor:
-        """Kullback-Leibler divergence (batch, n_components) from the prior, in nats."""
+        """Compute the Kullback-Leibler divergence from the prior, in nats.
+
+        It has the shape (batch, n_components).
+        """
         return (mean.square() + log_variance.exp() - 1 - log_variance) / 2
 
     def expected_log_likelihood(
@@ -208,9 +207,9 @@ class VariationalDenseAutoencoder(StandardizedModule):
         r"""Estimate the mean log-likelihood of rows over their codes.
 
         With the decoder :math:`V z + g(z)`, the squared error is
-        :math:`|\tilde x - V z|^2 - 2 (\tilde x - V z) g(z) + |g(z)|^2`. Of the first
-        term the mean is known, and only the others are averaged over draws: a linear
-        decoder needs none.
+        :math:`|\tilde x - V z|^2 - 2 (\tilde x - V z) g(z) + |g(z)|^2`. The mean of the
+        first term is known, and only the others are averaged over draws: a linear
+        decoder needs no draws.
 
         Parameters
         ----------
@@ -226,7 +225,7 @@ class VariationalDenseAutoencoder(StandardizedModule):
         Returns
         -------
         log_likelihood : tensor of shape (batch,)
-            In nats, in the units of the rows before they were scaled.
+            Log-likelihood in nats, in the units of the rows before they were scaled.
         """
         std = (log_variance / 2).exp()
         if self.binary_output:
@@ -237,7 +236,7 @@ class VariationalDenseAutoencoder(StandardizedModule):
             error: Tensor | float = 0.0
         else:
             weight = self.linear_decoder.weight
-            # The variance of V z, summed over the columns in units of theirs.
+            # The variance of V z, summed over the columns in units of their variances.
             spread = (weight.square() / variance[:, None]).sum(0)
             left_of_mean = x - self.linear_decoder(mean)
             error = (left_of_mean.square() / variance).sum(1) + (
@@ -255,10 +254,10 @@ class VariationalDenseAutoencoder(StandardizedModule):
         return -error / 2 - self._log_normaliser()
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
-        """Log-likelihood (batch,) of centred rows given codes, in nats."""
+        """Compute the log-likelihood (batch,) of centred rows given codes, in nats."""
         if self.binary_output:
             logits = self._decode_centred(z)
-            # log sigmoid(g) = -softplus(-g), and log(1 - sigmoid(g)) is g less.
+            # log sigmoid(g) = g - softplus(g), and log(1 - sigmoid(g)) = -softplus(g).
             return (x * logits - nn.functional.softplus(logits)).sum(1)
         error = x - self._decode_centred(z)
         return (
@@ -267,7 +266,7 @@ class VariationalDenseAutoencoder(StandardizedModule):
         )
 
     def _log_normaliser(self) -> Tensor:
-        # The density of a row is that of the scaled one, divided by the volume.
+        # The density of a row is that of the scaled row divided by scale**n_features.
         log_std = self.noise_variance().log() / 2 + self.scale.log()
         constant = math.log(2 * math.pi) / 2
         return (log_std.expand_as(self.mean) + constant).sum()

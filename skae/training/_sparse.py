@@ -161,12 +161,12 @@ def start_as_atoms(
     atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
     x = rows[:_FIT_ROWS]
     encoder, bias = atoms, np.zeros(n_units)
+    decoder, decoder_bias = atoms.T, np.zeros(X.shape[1])
     if module.in_interval:
         spread = (x @ atoms.T).std(axis=0, keepdims=True).T
         encoder = atoms * (_LOGIT_SPREAD / np.where(spread > 0, spread, 1.0))
         bias += np.log(activity / (1 - activity))
-    parts = [encoder, bias, atoms.T, np.zeros(X.shape[1])]
-    module.set_layers(*map(torch.as_tensor, parts))
+    _start_linear(module, encoder, decoder, bias, decoder_bias)
     device = module.scale.device
     with torch.no_grad():
         z = module.encode(float_tensor(X[order][:_FIT_ROWS], device))
@@ -180,11 +180,26 @@ def start_as_atoms(
     length = np.square(x_hat).sum()
     factor = max((x * x_hat).sum() / length, 1e-6) if length > 0 else 1.0
     if module.in_interval:
-        parts[2:] = factor * atoms.T, -factor * (mean @ atoms)
+        decoder, decoder_bias = factor * atoms.T, -factor * (mean @ atoms)
     else:
-        parts[0] = parts[2].T * np.sqrt(factor)
-        parts[2] = parts[0].T
-    module.set_layers(*map(torch.as_tensor, parts))
+        encoder = decoder.T * np.sqrt(factor)
+        decoder = encoder.T
+    _start_linear(module, encoder, decoder, bias, decoder_bias)
+
+
+def _start_linear(
+    module: Any,
+    encoder: np.ndarray,
+    decoder: np.ndarray,
+    bias: np.ndarray,
+    decoder_bias: np.ndarray,
+) -> None:
+    module.start_linear(
+        torch.as_tensor(encoder),
+        torch.as_tensor(decoder),
+        encoder_bias=torch.as_tensor(bias),
+        decoder_bias=torch.as_tensor(decoder_bias),
+    )
 
 
 def start_as_pairs(module: Any, axes: np.ndarray) -> None:
@@ -206,5 +221,4 @@ def start_as_pairs(module: Any, axes: np.ndarray) -> None:
     signed = np.stack([axes, -axes], axis=1).reshape(-1, axes.shape[1])[:n_units]
     encoder = np.zeros((n_units, axes.shape[1]))
     encoder[: len(signed)] = signed
-    parts = encoder, np.zeros(n_units), encoder.T, np.zeros(axes.shape[1])
-    module.set_layers(*map(torch.as_tensor, parts))
+    module.start_linear(torch.as_tensor(encoder), torch.as_tensor(encoder.T))

@@ -1,0 +1,69 @@
+"""What skae asks of a module."""
+
+from torch import Tensor, nn
+
+
+class AutoencoderModule(nn.Module):
+    """Base of the modules of skae, and the list of what skae asks of a module.
+
+    A module of a user need not derive from this class. It needs `encode` and `decode`.
+    skae looks for the other members by name, and works without them.
+
+    **Members that skae uses of any module that has them**
+
+    ============================== ===================================================
+    Member                         Used for
+    ============================== ===================================================
+    ``forward(x)``                 calls of the module itself, as anywhere in torch
+    ``hidden(x)``                  ``output="hidden"``, ``head_input="hidden"`` of
+                                   `PretrainedClassifier` and `PretrainedRegressor`,
+                                   the dead units that `diagnose` counts
+    ``encoder``                    ``freeze=1, 2, ...`` of `PretrainedClassifier`,
+                                   first weights in `FeatureDisplay`
+    ``standardize(mean, scale)``   ``pretrain=False`` of `PretrainedClassifier`
+    ``mean``, ``scale``            the same, if the pretrainer is fitted already
+    ``logits_with_gradient(x)``    training steps without autograd
+    ``n_activations``              number of rows in a batch without gradients
+    ``end_as(x, x_hat)``           `reconstruct`, for rows that end early
+    ``unused_in(half)``            `encoder_module_` and `decoder_module_`
+    ============================== ===================================================
+
+    `hidden` returns a list of tensors (batch, width). `encoder` is a
+    `torch.nn.Sequential` whose last layer with parameters makes the code.
+    `n_activations` is the number of values that the widest layer computes for a row.
+    `unused_in` is called with "encode" or "decode", and returns the names of the
+    attributes that this method does not use. The class that a module is an instance of
+    must define `logits_with_gradient` itself: a subclass may have changed the layers
+    that an inherited one knows.
+
+    **Members that skae uses of its own modules only**
+
+    ============================================== ===================================
+    Member                                         Used for
+    ============================================== ===================================
+    ``decode_logits(z)``, ``link``                 losses before the link: ``decode(z)
+                                                   = link(decode_logits(z))``
+    ``standardize``, ``mean``, ``scale``           centre and scale of the rows
+    ``standardize_output``, ``output_mean``,       centre and scale of the targets, of
+    ``output_scale``                               denoisers that are fitted to pairs
+    ``start_linear(encoder_weight,                 closed-form starts and floors
+    decoder_weight, ...)``
+    ============================================== ===================================
+
+    `start_linear` makes a module the linear map of these weights, of shapes
+    (n_components, n_features) and (n_features, n_components). What it takes besides,
+    such as biases, follows after them. A module without linear layers to put them in
+    raises a ValueError.
+    """
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Map rows (batch, n_features) to codes (batch, n_components)."""
+        raise NotImplementedError
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Map codes (batch, n_components) to rows (batch, n_features)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reconstruct rows (batch, n_features)."""
+        return self.decode(self.encode(x))
