@@ -1,12 +1,31 @@
-"""The torch modules, without scikit-learn."""
+"""The torch modules, and what skae uses of a module of one's own."""
 
+import copy
+import re
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from modules_for_tests import Own
+from sklearn.frozen import FrozenEstimator
 from torch import nn
 
+from skae import AutoencoderTransformer, PretrainedClassifier
 from skae.losses import mean_loss_with_gradient
-from skae.modules import DenseAutoencoder, VariationalDenseAutoencoder
+from skae.modules import (
+    ConvolutionalAutoencoder,
+    Decoder,
+    DenseAutoencoder,
+    Encoder,
+    SeriesAutoencoder,
+    SparseLinearAutoencoder,
+    VariationalDenseAutoencoder,
+)
 from skae.modules._layers import ACTIVATIONS
+from skae.modules._layerwise import LayerAutoencoder
+from skae.modules._links import LINKS
+from skae.modules._protocol import AutoencoderModule
 
 LOSSES = [nn.MSELoss(), nn.L1Loss(), nn.HuberLoss(), nn.BCEWithLogitsLoss()]
 
@@ -115,3 +134,172 @@ def test_kernel_initializer(kernel_initializer, variance, activation):
     torch.manual_seed(0)
     again = DenseAutoencoder(4, 3, **options).state_dict()
     assert all(torch.equal(value, again[name]) for name, value in first.items())
+
+
+# What skae asks of a module
+
+MODULES = {
+    "dense": lambda: DenseAutoencoder(12, 3),
+    "dense, tied": lambda: DenseAutoencoder(12, 3, tied_weights=True),
+    "dense, linear": lambda: DenseAutoencoder(12, 3, hidden_layer_sizes=()),
+    "convolutional": lambda: ConvolutionalAutoencoder((4, 3), 3),
+    "series": lambda: SeriesAutoencoder(4, 3, 3, bidirectional=True),
+    "series, recurrent": lambda: SeriesAutoencoder(4, 3, 3, recurrent_decoder=True),
+    "sparse": lambda: SparseLinearAutoencoder(12, 3),
+    "variational": lambda: VariationalDenseAutoencoder(12, 3),
+}
+
+
+@pytest.fixture(params=MODULES)
+def module(request):
+    torch.manual_seed(0)
+    return MODULES[request.param]().eval()
+
+
+@torch.no_grad()
+def test_a_module_becomes_the_linear_map_of_its_weights(module):
+    mean, scale = torch.randn(12), torch.tensor(1.7)
+    module.standardize(mean, scale)
+    axes = torch.linalg.qr(torch.randn(12, 3))[0].T
+    x = torch.randn(5, 12)
+    variances = {}
+    if isinstance(module, VariationalDenseAutoencoder):
+        variances = {"code_variance": torch.ones(3), "noise_variance": torch.ones(1)}
+    module.start_linear(axes, axes.T, **variances)
+    z = (x - mean) @ axes.T
+    if isinstance(module, SparseLinearAutoencoder):
+        z = z.relu()
+    x_hat = mean + z @ axes
+    if isinstance(module, VariationalDenseAutoencoder):  # its codes have no unit
+        z = z / scale
+    torch.testing.assert_close(module.encode(x), z)
+    torch.testing.assert_close(module(x), x_hat)
+
+
+@torch.no_grad()
+def test_biases_of_a_sparse_linear_start_are_in_units_of_the_scale():
+    module = SparseLinearAutoencoder(4, 4)
+    module.standardize(torch.zeros(4), torch.tensor(2.0))
+    biases = {"encoder_bias": torch.full((4,), 3.0), "decoder_bias": torch.ones(4)}
+    module.start_linear(torch.eye(4), torch.eye(4), **biases)
+    x = torch.ones(1, 4)
+    torch.testing.assert_close(module.encode(x), torch.full((1, 4), 7.0))
+    torch.testing.assert_close(module(x), torch.full((1, 4), 9.0))
+    module.start_linear(torch.eye(4), torch.eye(4))
+    torch.testing.assert_close(module(x), x)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("half", ["encode", "decode"])
+def test_a_half_works_without_the_parts_that_it_does_not_use(module, half):
+    rows = {"encode": torch.randn(5, 12), "decode": torch.randn(5, 3)}[half]
+    expected = getattr(module, half)(rows)
+    small = copy.deepcopy(module)
+    for name in small.unused_in(half):
+        delattr(small, name)
+    wrapped = (Encoder if half == "encode" else Decoder)(small)
+    assert torch.equal(wrapped(rows), expected)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **params: DenseAutoencoder(12, 3, **params),
+        lambda **params: ConvolutionalAutoencoder((4, 3), 3, **params),
+    ],
+)
+def test_decoder_ends_in_its_link(make):
+    assert set(LINKS) == {"identity", "sigmoid"}
+    z = torch.randn(5, 3)
+    assert make().link == "identity"
+    assert make(binary_output=True).link == "sigmoid"
+    for link, function in {"identity": torch.clone, "sigmoid": torch.sigmoid}.items():
+        module = make(link=link)
+        assert torch.equal(module.decode(z), function(module.decode_logits(z)))
+    with pytest.raises(ValueError, match=r"link may be 'identity', 'sigmoid'\. Got"):
+        make(link="no")
+
+
+class WithAll(Own):
+    """A module with every member that skae uses of any module."""
+
+    def __init__(self, n_features, n_components):
+        super().__init__(n_features, n_components)
+        self.encoder = nn.Sequential(nn.Linear(n_features, 4), nn.ReLU())
+        self.encoder.append(nn.Linear(4, n_components))
+        self.register_buffer("mean", torch.zeros(n_features))
+        self.register_buffer("scale", torch.ones(()))
+        self.called = []
+
+    n_activations = 10**6
+
+    def encode(self, x):
+        return self.encoder((x - self.mean) / self.scale)
+
+    def hidden(self, x):
+        return [self.encoder[:2]((x - self.mean) / self.scale)]
+
+    def standardize(self, mean, scale):
+        self.mean.copy_(mean)
+        self.scale.copy_(scale)
+
+    def logits_with_gradient(self, x):
+        with torch.enable_grad():
+            x_hat = self.decode(self.encode(x))
+        self.called.append("logits_with_gradient")
+        return x_hat.detach(), x_hat.backward
+
+    def end_as(self, x, x_hat):
+        return x_hat.round()
+
+    def unused_in(self, half):
+        return ["to_row"] if half == "encode" else ["encoder", "to_code"]
+
+
+def test_skae_uses_the_members_of_ones_own_module():
+    X = np.random.default_rng(0).normal(5, 2, size=(60, 6)).astype(np.float32)
+    params = {"module": WithAll, "max_epochs": 2, "random_state": 0}
+    model = AutoencoderTransformer(3, **params).fit(X)
+    assert set(model.module_.called) == {"logits_with_gradient"}
+    plain = AutoencoderTransformer(3, module=Own, max_epochs=1).fit(X)
+    assert model.net_.evaluation_rows < plain.net_.evaluation_rows
+    X_hat = model.reconstruct(X)
+    assert np.array_equal(X_hat, X_hat.round())
+    assert not hasattr(model.encoder_module_.autoencoder, "to_row")
+    assert not hasattr(model.decoder_module_.autoencoder, "encoder")
+    assert model.set_params(output="hidden").transform(X).shape == (60, 4)
+
+    new = AutoencoderTransformer(3, **params)
+    for pretrainer, mean in (new, X.mean(axis=0)), (FrozenEstimator(model), 0.0):
+        classifier = PretrainedClassifier(
+            pretrainer, pretrain=False, freeze=1, max_epochs=1, random_state=0
+        ).fit(X, X[:, 0] > 5)
+        module = classifier.net_.module_.autoencoder
+        np.testing.assert_allclose(module.mean, mean, rtol=1e-5)
+        assert not module.encoder[0].weight.requires_grad
+        assert module.encoder[2].weight.requires_grad
+
+
+def test_a_subclass_does_not_inherit_the_gradient():
+    class Changed(WithAll):
+        def decode(self, z):
+            return 2 * super().decode(z)
+
+    X = np.random.default_rng(0).normal(size=(60, 6)).astype(np.float32)
+    model = AutoencoderTransformer(3, module=Changed, max_epochs=1).fit(X)
+    assert model.module_.called == []
+
+
+def test_guide_lists_the_members_that_skae_uses_of_any_module():
+    guide = Path(__file__).parents[1] / "docs" / "guide" / "own_networks.md"
+    rows = re.findall(r"^\| `(.*?) \|", guide.read_text(), re.MULTILINE)
+    listed = {name for row in rows for name in re.findall(r"\w+", row.split("(")[0])}
+    table = AutoencoderModule.__doc__.split("its own modules only")[0]
+    rows = re.findall(r"^    ``(.*?)  ", table, re.MULTILINE)
+    known = {name for row in rows for name in re.findall(r"\w+", row.split("(")[0])}
+    assert listed - {"encode", "decode"} == known
+
+
+def test_built_in_modules_have_one_base():
+    for each in (*(make() for make in MODULES.values()), LayerAutoencoder(None, None)):
+        assert isinstance(each, AutoencoderModule)

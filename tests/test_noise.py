@@ -8,12 +8,14 @@ import torch
 from numpy.testing import assert_allclose
 from torch import nn
 
+from skae import DenoisingAutoencoder
 from skae.noise import (
     NOISES,
     Compose,
     DropoutNoise,
     GaussianNoise,
     MaskingNoise,
+    Noise,
     SaltAndPepperNoise,
     SwapNoise,
 )
@@ -190,3 +192,21 @@ def test_noise_of_one_row_and_a_pickle(name):
     assert torch.equal(draw(twin, x), draw(noise, x))
     assert repr(twin) == repr(noise) and "level=0.3" in repr(noise)
     assert draw(noise, x[:1]).shape == (1, N_COLUMNS)
+
+
+def test_a_noise_of_ones_own_is_lent_rows_if_it_needs_them():
+    lent = []
+
+    class NearMean(Noise):
+        needs_rows = True
+
+        def lend(self, rows, weight=None):
+            lent.append(None if rows is None else rows.shape)
+
+        def corrupt(self, x, level, generator):
+            return x * (1 - level)
+
+    X = rows()[:100].numpy()
+    params = {"max_epochs": 1, "random_state": 0}
+    DenoisingAutoencoder(2, noise=["swap", NearMean(0.1)], **params).fit(X)
+    assert lent == [(90, N_COLUMNS), None]

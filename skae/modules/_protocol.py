@@ -21,7 +21,7 @@ class AutoencoderModule(nn.Module):
     ``encoder``                    ``freeze=1, 2, ...`` of `PretrainedClassifier`,
                                    first weights in `FeatureDisplay`
     ``standardize(mean, scale)``   ``pretrain=False`` of `PretrainedClassifier`
-    ``mean``, ``scale``            the same, if the pretrainer is fitted already
+    ``mean``, ``scale``            the same, with a pretrainer that is frozen
     ``logits_with_gradient(x)``    training steps without autograd
     ``n_activations``              number of rows in a batch without gradients
     ``end_as(x, x_hat)``           `reconstruct`, for rows that end early
