@@ -224,7 +224,7 @@ class _DenseHead(nn.Module):
     Parameters
     ----------
     widths : list of int
-        Widths from input to output. Two of them give the linear layer alone.
+        Widths from input to output. With two of them, there is only the linear layer.
 
     activation : str
         Function applied after each hidden layer.

@@ -51,9 +51,9 @@ class AutoencoderModule(nn.Module):
     ============================================== ===================================
 
     `start_linear` makes a module the linear map of these weights, of shapes
-    (n_components, n_features) and (n_features, n_components). What it takes besides,
-    such as biases, follows after them. A module without linear layers to put them in
-    raises a ValueError.
+    (n_components, n_features) and (n_features, n_components). Its other arguments, such
+    as biases, follow these two. It raises a ValueError if the module has no linear
+    layers for the weights.
     """
 
     def encode(self, x: Tensor) -> Tensor:
