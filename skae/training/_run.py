@@ -179,7 +179,7 @@ def run(
         raise ValueError(
             f"A callback failed: {error.args[0]} The history has a valid_loss only if "
             "there are validation rows. Set validation_fraction, pass X_val, or set "
-            "early_stopping=True; partial_fit has no validation rows."
+            "early_stopping=True; partial_fit has none."
         ) from error
     finally:
         # The net is kept and may be pickled, so it must not hold data and objects of
