@@ -1,4 +1,4 @@
-"""What is wrong with a fitted autoencoder, and what to try."""
+"""Diagnosis of fitted autoencoders: common problems, and what to try."""
 
 import html
 import textwrap
@@ -23,51 +23,52 @@ from skae._inference import in_evaluation
 from skae._sklearn_compat import safe_indexing
 from skae.training import Rows, fill_ends, float_tensor, n_rows_in, own_modes
 
-# Means over so many rows are known to about 1 %; more would only take longer.
+# Means over this many rows have an error of about 1 %; more rows only take longer.
 _MAX_ROWS = 10_000
-# Of wide tables fewer rows are looked at, as some rules keep several copies.
+# Some rules keep several copies of the rows, so fewer rows of wide tables are used.
 _BYTES = 2**25
-# Neighbours are quadratic in the rows, and each component has a pass of its own.
+# Neighbours take time quadratic in the rows, and each component needs its own pass.
 _MAX_ROWS_OF_SLOW_RULES = 1_000
-# With fewer rows, each of the figures below would be luck.
+# The figures below are too noisy with fewer rows.
 _MIN_ROWS = 20
 
-# Training gains less than this only by luck: then PCA, which is simpler, will do.
+# A smaller gain on PCA is within chance, and PCA is simpler.
 _GAIN_ON_PCA = 0.01
-# Good fits of some thousand rows have ratios up to here.
+# Good fits to a few thousand rows have ratios up to this one.
 _HELD_OUT_TO_TRAINING_ERROR = 2.0
-# A network of a hundred units does not miss a few.
+# A few dead units do not harm a network of a hundred units.
 _SHARE_OF_DEAD_UNITS = 0.1
 # Spread of a unit over the rows, in units of the size of its layer's activations.
 _SPREAD_OF_DEAD_UNIT = 1e-3
-# So near its bounds, as a share of its range, a unit has next to no gradient ...
+# A unit this near its bounds, as a share of its range, has almost no gradient.
 _NEAR_BOUND = 0.01
-# ... and it is saturated if it is there for so many of the rows.
+# A unit is saturated if it is near a bound for this share of the rows.
 _SHARE_OF_ROWS_AT_BOUND = 0.95
-# The error rises by at least this share without a component that tells anything.
+# Without a component that carries information, the error rises by this share or more.
 _RISE_WITHOUT_COMPONENT = 1e-3
-# The same for a variational autoencoder: what the estimator calls inactive, in nats.
+# Components of a variational autoencoder below this number of nats are inactive.
 _ACTIVE_NATS = 0.01
-# An error of less than this share of the variance cannot be told from none by eye.
+# A reconstruction with less than this share of the variance as error looks perfect.
 _TINY_ERROR = 0.01
 # Codes this wide, as a share of the columns, hardly compress.
 _WIDE_CODE = 0.5
 _N_NEIGHBOURS = 10
-# Ten neighbours that are almost all those of the columns: the code is the columns.
+# If codes share this many neighbours with the rows, they are a copy of the rows.
 _SAME_NEIGHBOURS = 0.8
-# Fewer than this are shared by codes that say little of where a row lies.
+# If codes share fewer neighbours, they do not represent where a row lies.
 _OTHER_NEIGHBOURS = 0.3
-# A column of which less than half is reconstructed, where the median column does
-# better by this factor.
+# The error of a badly reconstructed column is this share of its variance, and larger
+# than that of the median column by this factor.
 _BAD_COLUMN = 0.5
 _WORSE_THAN_MEDIAN = 4.0
 # Columns with a smaller share of the mean variance hardly count in the loss.
 _VARIANCE_THAT_COUNTS = 1 / 3
-# So much of the variance in so few of the columns: the loss hardly sees the others.
+# If this share of the columns has this share of the variance, the loss hardly depends
+# on the others.
 _SHARE_OF_VARIANCE = 0.9
 _SHARE_OF_COLUMNS = 0.1
-# A schedule ends at a rate of zero: a loss that falls by this share of its whole fall
-# in the last tenth of the epochs was cut off.
+# A schedule ends at a learning rate of zero. Training was too short if the loss still
+# falls by this share of its whole fall in the last tenth of the epochs.
 _LAST_EPOCHS = 0.1
 _LAST_FALL = 0.05
 
@@ -76,18 +77,18 @@ _BOUNDS = {"tanh": (-1.0, 1.0), "logistic": (0.0, 1.0)}
 
 @dataclass(frozen=True)
 class Finding:
-    """What a rule has found.
+    """A problem that a rule found.
 
     Parameters
     ----------
     text : str
-        What was found, in a sentence or two.
+        Description of the problem, in a sentence or two.
 
     remedy : str
         What to try.
 
     figures : dict
-        The numbers that the text tells, and more of them, by name.
+        The numbers behind the text, by name.
     """
 
     text: str
@@ -97,7 +98,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What `diagnose` has found; it prints as a report, in a notebook as HTML.
+    """Result of `diagnose`. It prints as a report, and as HTML in notebooks.
 
     Parameters
     ----------
@@ -105,13 +106,13 @@ class Diagnosis:
         The estimator, and how well it reconstructs.
 
     findings : dict of str to Finding
-        What was found, by the name of the rule, in the order of the rules.
+        Problems found, by the name of the rule, in the order of the rules.
 
     not_checked : dict of str to str
-        Rules that could not look, and why.
+        Reasons why rules were not checked, by the name of the rule.
 
     n_rules : int
-        How many rules there are.
+        Number of rules.
     """
 
     title: str
@@ -139,7 +140,7 @@ class Diagnosis:
             lines = [
                 block(f"{name}: {reason}") for name, reason in self.not_checked.items()
             ]
-            parts.append("\n".join(["Not looked at", *lines]))
+            parts.append("\n".join(["Not checked", *lines]))
         return "\n\n".join(parts)
 
     __repr__ = __str__
@@ -166,7 +167,7 @@ class Diagnosis:
             for name, reason in self.not_checked.items()
         )
         if skipped:
-            skipped = f"<p>Not looked at</p><ul>{skipped}</ul>"
+            skipped = f"<p>Not checked</p><ul>{skipped}</ul>"
         return (
             f"<div><p><b>{html.escape(self.title)}</b><br>"
             f"{html.escape(self._summary())}</p>{found}{skipped}</div>"
@@ -176,69 +177,70 @@ class Diagnosis:
 def diagnose(
     estimator: BaseAutoencoder, X: ArrayLike, X_train: ArrayLike | None = None
 ) -> Diagnosis:
-    """Look for what is wrong with a fitted autoencoder.
+    """Find common problems of a fitted autoencoder, with suggestions what to try.
 
     Parameters
     ----------
     estimator : estimator
-        Fitted autoencoder. It is left as it is.
+        Fitted autoencoder. It is not changed.
 
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        At least 20 rows, better such as `fit` has not seen. Those of a denoiser are
-        clean: it is given them with its own noise. One that was fitted to pairs of
-        noisy and clean rows has none, and is refused.
+        At least 20 rows, preferably rows that `fit` has not seen. For a denoiser, pass
+        clean rows: they are encoded with its own noise. A denoiser that was fitted to
+        pairs of noisy and clean rows has no noise of its own and is not supported.
 
     X_train : {array-like, sparse matrix} of shape (n_train, n_features), default=None
-        The rows that `fit` was given, to compare with. Without them overfitting is not
-        looked for, and the PCA that the autoencoder is compared with is fitted to parts
-        of `X`, for the rest of it.
+        The rows that `fit` was called with. They are used to find overfitting, and to
+        fit the PCA that the autoencoder is compared with. If None, overfitting is not
+        checked, and the errors of PCA are cross-validated on `X`.
 
     Returns
     -------
     diagnosis : Diagnosis
-        A report to print. `findings` holds what was found, by the names below, and
-        `not_checked` why a rule could not look.
+        A report to print. `findings` has the problems found, by the names below, and
+        `not_checked` the reasons why rules were not checked.
 
     Notes
     -----
-    Errors are squared errors, whatever the loss. The rules are:
+    All errors are squared errors, whatever the loss. The rules are:
 
     no_better_than_pca
-        The error is not 1 % below that of PCA with as many components.
+        The error is less than 1 % below that of PCA with as many components.
 
     overfitting
-        The error of `X` is more than twice that of `X_train`.
+        The error on `X` is more than twice that on `X_train`.
 
     dead_units
-        A tenth or more of the hidden units give the same for all rows, or those of
-        "tanh" or "logistic" are at their bounds for 95 % of the rows.
+        A tenth or more of the hidden units are dead or saturated. A dead unit has the
+        same activation for all rows. A saturated unit of "tanh" or "logistic" is at its
+        bounds for 95 % of the rows.
 
     collapsed_components
-        Without a component, that is with its mean in its place, the error would not
-        rise by 0.1 %; of a variational autoencoder: it tells less than 0.01 nats. Not
-        looked for in codes that are as wide as the rows.
+        The error rises by less than 0.1 % if a component is replaced by its mean. In a
+        variational autoencoder, a component carries less than 0.01 nats. The rule does
+        not check codes that are as wide as the rows.
 
     copying
-        The error is below 1 % of the variance, but the code is half as wide as the rows
-        or wider and has the same neighbours, so nothing was learned; or it is narrow
-        and has other neighbours, so a network that is too powerful has learned rows by
-        heart.
+        The error is below 1 % of the variance for one of two reasons. Either the code
+        is at least half as wide as the rows and preserves their neighbours, so that the
+        rows were copied. Or it is narrower and does not preserve neighbours, so that a
+        network that is too powerful memorised the rows.
 
     badly_reconstructed_columns
-        Columns of which less than half of the variance is reconstructed, while the
-        error of the median column, as a share of its variance, is four times smaller.
-        Columns with less than a third of the mean variance are not looked at.
+        The error of a column is more than half of its variance, and as a share of it
+        more than four times that of the median column. Columns with less than a third
+        of the mean variance are not checked.
 
     dominating_columns
-        A tenth of the columns, or one, have nine tenths of the variance, and so of the
-        loss.
+        A tenth of the columns, or a single one, have nine tenths of the variance, and
+        therefore dominate the loss.
 
     under_training
-        In the last tenth of the epochs, the loss fell by a twentieth of its whole fall.
+        The loss fell by a twentieth of its whole fall in the last tenth of the epochs.
 
-    Of more than 10,000 rows, or of wide ones that take more than 32 MiB in float32, a
-    sample is looked at, and of that 1,000 rows where a rule is slow. The sample is the
-    same each time.
+    A sample is used if there are more than 10,000 rows, or if the rows take more than
+    32 MiB in float32. Slow rules use 1,000 rows of it. The sample is the same in each
+    call.
 
     Examples
     --------
@@ -253,18 +255,18 @@ def diagnose(
     """
     if not isinstance(estimator, BaseAutoencoder):
         raise TypeError(
-            "diagnose looks at a fitted autoencoder of skae. Got "
-            f"{type(estimator).__name__}. Of a pipeline, give the step, and rows as "
-            "the steps before give them: diagnose(pipe[-1], pipe[:-1].transform(X)). "
-            "Of a classifier or regressor that starts from an autoencoder, give its "
-            "pretrainer_; of a sampler, its autoencoder_."
+            "diagnose needs a fitted autoencoder of skae. Got "
+            f"{type(estimator).__name__}. For a pipeline, pass the step, and the rows "
+            "as the steps before it return them: diagnose(pipe[-1], "
+            "pipe[:-1].transform(X)). For a classifier or regressor that starts from "
+            "an autoencoder, pass its pretrainer_; for a sampler, its autoencoder_."
         )
     check_is_fitted(estimator)
     if isinstance(estimator, DenoisingAutoencoder) and not estimator._denoises():
         raise ValueError(
-            "diagnose compares reconstructions with X itself, and this "
-            "DenoisingAutoencoder was fitted to pairs of noisy and clean rows. Look at "
-            "score(X_noisy, X_clean) and at plotting.LossCurveDisplay."
+            "diagnose compares reconstructions with X itself, but this "
+            "DenoisingAutoencoder was fitted to pairs of noisy and clean rows. Use "
+            "score(X_noisy, X_clean) and plotting.LossCurveDisplay instead."
         )
     with own_modes():
         evidence = _Evidence(estimator, X, X_train)
@@ -279,18 +281,18 @@ def diagnose(
 
 
 class _Evidence:
-    """What the rules look at."""
+    """Data, errors and codes that the rules use."""
 
     def __init__(self, estimator: Any, X: Any, X_train: Any) -> None:
         self.estimator = estimator
         self.rows = _sample(estimator, X)
         if len(self.rows) < _MIN_ROWS:
             raise ValueError(
-                f"X has {len(self.rows)} rows; diagnose needs {_MIN_ROWS} or more to "
-                "tell a finding from luck."
+                f"X has {len(self.rows)} rows; diagnose needs {_MIN_ROWS} or more, so "
+                "that its findings are not due to chance."
             )
-        # Where a series has ended, its row is NaN. The mean of the column does not
-        # vary, and is missed by nobody.
+        # Rows are NaN after the end of a series. They are filled with the mean of the
+        # column, which adds no variance.
         self.X = fill_ends(self.rows)
         self.n_values = int(np.count_nonzero(~np.isnan(self.rows)))
         self.X_train = None if X_train is None else _sample(estimator, X_train)
@@ -306,8 +308,8 @@ class _Evidence:
             f"({100 * share:.3g}% of the variance) on {len(self.X)} rows{noisy}"
         )
 
-    def given(self, X: np.ndarray) -> np.ndarray:
-        """Rows as the encoder is given them: those of a denoiser with noise."""
+    def encoder_input(self, X: np.ndarray) -> np.ndarray:
+        """Return the rows as input of the encoder: with noise for a denoiser."""
         if not self.estimator._denoises():
             return X
         net = self.estimator.net_
@@ -324,12 +326,12 @@ class _Evidence:
         return self.estimator._apply(OUTPUTS["reconstruction"], X)
 
     @cached_property
-    def X_given(self) -> np.ndarray:
-        return self.given(self.rows)
+    def X_in(self) -> np.ndarray:
+        return self.encoder_input(self.rows)
 
     @cached_property
     def column_error(self) -> np.ndarray:
-        squares = _squares(self.rows, self.reconstruct(self.X_given))
+        squares = _squares(self.rows, self.reconstruct(self.X_in))
         return squares.mean(axis=0)
 
     @property
@@ -341,29 +343,29 @@ class _Evidence:
         """Variance of the rows, in the units of `error`."""
         return float(self.variance.mean()) * self.rows.size / self.n_values
 
-    # The rows are in random order: the first ones are a sample.
+    # The rows are in random order, so that the first ones are a random sample.
     few = slice(_MAX_ROWS_OF_SLOW_RULES)
 
     @cached_property
     def codes(self) -> np.ndarray:
-        """Codes of the rows that slow rules look at."""
-        return self.estimator._apply(OUTPUTS["code"], self.X_given[self.few])
+        """Codes of the rows that slow rules use."""
+        return self.estimator._apply(OUTPUTS["code"], self.X_in[self.few])
 
     @cached_property
     def pca_error(self) -> float:
-        """Error of PCA of the same size, of rows that it was not fitted to."""
+        """Error of PCA with as many components, on rows that it was not fitted to."""
         if self.X_train is not None:
             splits = [(fill_ends(self.X_train), slice(None))]
         else:
             folds = KFold(5, shuffle=True, random_state=0).split(self.X)
             splits = [(self.X[rest], part) for rest, part in folds]
         total = 0.0
-        given = fill_ends(self.X_given)
+        inputs = fill_ends(self.X_in)
         for rows, part in splits:
             size = min(self.estimator.n_components_, *rows.shape)
             with config_context(array_api_dispatch=False):
                 pca = PCA(size, random_state=0).fit(rows)
-            X_hat = pca.inverse_transform(pca.transform(given[part]))
+            X_hat = pca.inverse_transform(pca.transform(inputs[part]))
             total += float(_squares(self.rows[part], X_hat).sum())
         return total / self.n_values
 
@@ -372,7 +374,7 @@ class _Evidence:
 
 
 def _sample(estimator: Any, X: Any) -> np.ndarray:
-    """Give checked rows in random order, or a sample if they are many."""
+    """Check rows and return them in random order, or a sample if there are many."""
     X = estimator._plain(X)
     n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
     n_columns = estimator.n_features_in_
@@ -389,12 +391,12 @@ def _decode(module: Any, z: torch.Tensor) -> torch.Tensor:
 
 
 def _squares(X: np.ndarray, X_hat: np.ndarray) -> np.ndarray:
-    """Squared errors, in float64; 0 where a series has ended."""
+    """Compute squared errors in float64; they are 0 after the end of a series."""
     error = np.subtract(X, X_hat, dtype=np.float64)
     return np.square(np.where(np.isnan(X), 0, error))
 
 
-# The rules. Each gives what it has found, None, or why it could not look.
+# Each rule returns what it found, None, or the reason why it was not checked.
 
 Outcome = Finding | str | None
 
@@ -408,24 +410,24 @@ def _no_better_than_pca(evidence: _Evidence) -> Outcome:
     estimator = evidence.estimator
     if estimator._start_is_floor() and estimator.best_epoch_ == 0:
         remedy = (
-            "more rows, or a larger max_epochs or hidden_layer_sizes. What is kept is "
-            "the start, as training found nothing better: such rows may well be "
+            "more rows, or a larger max_epochs or hidden_layer_sizes. The start was "
+            "kept, because training found nothing better: such rows may well be "
             "linear, and then PCA is the simpler tool."
         )
     elif estimator._start_is_floor():
         remedy = (
-            "rows like those of fit: held-out rows were better than at the start "
-            "there. If these are others, fit on both."
+            "rows like those of fit, where the error on held-out rows fell below that "
+            "of the start. If the rows of X are of another kind, fit on both."
         )
     else:
         remedy = (
-            "init='auto', which starts at PCA and keeps the better one, where the "
-            "estimator has it; else a larger max_epochs, wider hidden layers or "
+            "init='auto', if the estimator has it: it starts at PCA and keeps the "
+            "better of the two. Else try a larger max_epochs, wider hidden layers or "
             "another lr."
         )
     return Finding(
-        f"The mean squared error is {error:.3g}, that of PCA with as many components "
-        f"{pca_error:.3g}: {error / pca_error:.2f} times as much.",
+        f"The mean squared error is {error:.3g}, {error / pca_error:.2f} times that of "
+        f"PCA with as many components, {pca_error:.3g}.",
         remedy,
         {"error": error, "pca_error": pca_error},
     )
@@ -435,7 +437,7 @@ def _overfitting(evidence: _Evidence) -> Outcome:
     X_train = evidence.X_train
     if X_train is None:
         return "needs X_train."
-    squares = _squares(X_train, evidence.reconstruct(evidence.given(X_train)))
+    squares = _squares(X_train, evidence.reconstruct(evidence.encoder_input(X_train)))
     train_error = float(squares.sum()) / np.count_nonzero(~np.isnan(X_train))
     error = evidence.error
     if error <= max(_HELD_OUT_TO_TRAINING_ERROR * train_error, 1e-6 * evidence.total):
@@ -443,8 +445,8 @@ def _overfitting(evidence: _Evidence) -> Outcome:
     ratio = error / train_error if train_error > 0 else np.inf
     return Finding(
         f"The mean squared error is {error:.3g} on X and {train_error:.3g} on X_train: "
-        f"{ratio:.2f} times as much. "
-        "Part of what was learned is these rows, not what all such rows share.",
+        f"{ratio:.2f} times as much. Part of what the network learned holds for the "
+        "training rows only.",
         "more rows, noise (DenoisingAutoencoder), fewer components, narrower or fewer "
         "hidden layers, weight_decay, early_stopping=True.",
         {"error": error, "train_error": train_error},
@@ -455,7 +457,7 @@ def _dead_units(evidence: _Evidence) -> Outcome:
     estimator = evidence.estimator
     if not hasattr(estimator.module_, "hidden"):
         return "the module has no method hidden."
-    X = evidence.X_given[evidence.few]
+    X = evidence.X_in[evidence.few]
     with torch.inference_mode():
         x = float_tensor(X[:2], estimator.net_.device, copy=True)
         sizes = checks.hidden_widths(in_evaluation(estimator.module_), x)
@@ -484,9 +486,9 @@ def _dead_units(evidence: _Evidence) -> Outcome:
         for a, b in zip(dead, saturated, strict=True)
     )
     return Finding(
-        f"{n_dead} of {sum(sizes)} hidden units of the encoder give the same for all "
-        f"rows, and {n_saturated} are at the bounds of their activation. By layer: "
-        f"{by_layer}.",
+        f"{n_dead} of {sum(sizes)} hidden units of the encoder have the same "
+        f"activation for all rows, and {n_saturated} are at the bounds of their "
+        f"activation. By layer: {by_layer}.",
         "activation='gelu' or 'elu', a smaller lr, or narrower layers.",
         {"n_dead": n_dead, "n_saturated": n_saturated, "n_units": sum(sizes)},
     )
@@ -496,63 +498,63 @@ def _collapsed_components(evidence: _Evidence) -> Outcome:
     estimator = evidence.estimator
     size = estimator.n_components_
     if size >= evidence.X.shape[1]:
-        return "the code is as wide as the rows, so that it has components to spare."
+        return "the code is as wide as the rows, so it need not use all components."
     if hasattr(estimator, "kl_per_component_"):
-        told = estimator.kl_per_component_
-        collapsed = np.flatnonzero(told < _ACTIVE_NATS)
-        how = f"tell less than {_ACTIVE_NATS} nats of a row"
+        gains = estimator.kl_per_component_
+        collapsed = np.flatnonzero(gains < _ACTIVE_NATS)
+        how = f"carry less than {_ACTIVE_NATS} nats of a row"
     else:
         X = evidence.rows[evidence.few]
         n_values = np.count_nonzero(~np.isnan(X))
         codes = evidence.codes
         error = float(_squares(X, estimator._apply(_decode, codes)).sum()) / n_values
-        told = np.empty(size)
+        gains = np.empty(size)
         for i in range(size):
             without = codes.copy()
             without[:, i] = codes[:, i].mean()
             X_hat = estimator._apply(_decode, without)
-            told[i] = _squares(X, X_hat).sum() / n_values - error
+            gains[i] = _squares(X, X_hat).sum() / n_values - error
         floor = max(_RISE_WITHOUT_COMPONENT * error, 1e-12 * evidence.total)
-        collapsed = np.flatnonzero(told < floor)
+        collapsed = np.flatnonzero(gains < floor)
         how = f"lower the error by less than {_RISE_WITHOUT_COMPONENT:.1%} each"
     if len(collapsed) == 0:
         return None
-    remedy = f"n_components={max(1, size - len(collapsed))}, or a longer training."
+    remedy = f"n_components={max(1, size - len(collapsed))}, or longer training."
     if hasattr(estimator, "beta"):
         remedy = f"a smaller beta than {estimator.beta:g}; else {remedy}"
     return Finding(
         f"{len(collapsed)} of {size} components of the code {how}: "
         f"{_listed([str(i) for i in collapsed])}.",
         remedy,
-        {"components": collapsed, "told": told},
+        {"components": collapsed, "told": gains},
     )
 
 
 def _copying(evidence: _Evidence) -> Outcome:
     if evidence.estimator._denoises():
-        return "a denoiser is given other rows than it has to give back."
+        return "the input of a denoiser differs from the rows that it reconstructs."
     if evidence.total == 0 or evidence.error >= _TINY_ERROR * evidence.total:
         return None
     X, codes = evidence.X[evidence.few], evidence.codes
     shared = _shared_neighbours(X, codes)
     n_components, n_features = codes.shape[1], X.shape[1]
     figures = {"error_share": evidence.error / evidence.total, "shared": shared}
-    tells = (
-        f"The error is {100 * figures['error_share']:.2g}% of the variance, and of the "
-        f"{_N_NEIGHBOURS} nearest neighbours of a row, its code shares {shared:.0%}"
+    finding = (
+        f"The error is {100 * figures['error_share']:.2g}% of the variance, and a code "
+        f"has {shared:.0%} of the {_N_NEIGHBOURS} nearest neighbours of its row"
     )
     if n_components >= _WIDE_CODE * n_features and shared >= _SAME_NEIGHBOURS:
         return Finding(
-            f"{tells}: {n_components} components hold what the {n_features} columns "
-            "do. The rows were copied, and nothing was learned of them.",
-            "fewer components, or noise (DenoisingAutoencoder), with which a wide code "
+            f"{finding}: the {n_components} components hold the same information as "
+            f"the {n_features} columns. The rows were copied, and nothing was learned.",
+            "fewer components, or noise (DenoisingAutoencoder), so that a wide code "
             "has something to learn.",
             figures,
         )
     if n_components < _WIDE_CODE * n_features and shared <= _OTHER_NEIGHBOURS:
         return Finding(
-            f"{tells}. So powerful a network gives rows arbitrary codes and learns by "
-            "heart what they stand for.",
+            f"{finding}. The network is so powerful that it gives rows arbitrary codes "
+            "and memorises their reconstructions.",
             "narrower or fewer hidden layers, more components, or noise "
             "(DenoisingAutoencoder).",
             figures,
@@ -572,10 +574,10 @@ def _badly_reconstructed_columns(evidence: _Evidence) -> Outcome:
         return None
     names = [f"{evidence.name(varies[i])} ({share[i]:.0%})" for i in bad]
     return Finding(
-        f"Of {len(bad)} of {len(varies)} columns, the error is more than half of the "
-        f"variance, while it is {median:.0%} of the median column: {_listed(names)}.",
-        "more components, or a larger scale for columns that matter. Columns that are "
-        "noise of their own cannot be compressed: leave them out.",
+        f"The error of {len(bad)} of {len(varies)} columns is more than half of their "
+        f"variance, while it is {median:.0%} for the median column: {_listed(names)}.",
+        "more components, or a larger scale for columns that matter. Columns of "
+        "independent noise cannot be compressed: leave them out.",
         {"columns": varies[bad], "error_share": share[bad], "median": median},
     )
 
@@ -583,9 +585,9 @@ def _badly_reconstructed_columns(evidence: _Evidence) -> Outcome:
 def _dominating_columns(evidence: _Evidence) -> Outcome:
     estimator = evidence.estimator
     if estimator.loss == "binary_cross_entropy":
-        return "columns in [0, 1] count alike in the cross-entropy."
+        return "the cross-entropy weighs all columns in [0, 1] alike."
     if getattr(estimator, "variance", None) == "column":
-        return "variance='column' weighs the columns."
+        return "variance='column' already weighs the columns."
     n_columns = len(evidence.variance)
     if n_columns < 2 or evidence.total == 0:
         return "fewer than two columns vary."
@@ -602,7 +604,7 @@ def _dominating_columns(evidence: _Evidence) -> Outcome:
     ]
     return Finding(
         f"{n_named} of {n_columns} columns have {shares[:n_named].sum():.1%} of the "
-        f"variance, and the loss hardly sees the others: {_listed(names)}.",
+        f"variance, and the loss hardly depends on the others: {_listed(names)}.",
         "StandardScaler, or another scaling, before the autoencoder.",
         {"columns": order[:n_named], "variance_share": shares[:n_named]},
     )
@@ -613,7 +615,7 @@ def _under_training(evidence: _Evidence) -> Outcome:
     curve = estimator.validation_loss_curve_ or estimator.loss_curve_
     which = "validation" if estimator.validation_loss_curve_ else "training"
     if len(curve) < 3:
-        return f"needs two epochs or more; there were {estimator.n_iter_}."
+        return f"needs at least two epochs; there were {estimator.n_iter_}."
     n_last = max(1, round(_LAST_EPOCHS * (len(curve) - 1)))
     fall, last_fall = curve[0] - curve[-1], curve[-1 - n_last] - curve[-1]
     if fall <= 0 or last_fall < _LAST_FALL * fall:
@@ -621,8 +623,8 @@ def _under_training(evidence: _Evidence) -> Outcome:
     return Finding(
         f"The {which} loss was still falling: by {last_fall / fall:.0%} of its whole "
         f"fall in the last {n_last} of {estimator.n_iter_} epochs.",
-        f"a longer training: {_longer(estimator)}. A validation loss that "
-        "turns up again says when it is enough.",
+        f"longer training: {_longer(estimator)}. It is enough when the validation "
+        "loss begins to rise.",
         {"fall": fall, "last_fall": last_fall, "n_last": n_last},
     )
 
@@ -652,7 +654,7 @@ def _listed(names: list[str], n_names: int = 5) -> str:
 
 
 def _shared_neighbours(X: np.ndarray, Z: np.ndarray) -> float:
-    """Share of the nearest neighbours of rows that are those of their codes, too."""
+    """Compute the share of nearest neighbours that rows and codes have in common."""
     neighbours = [
         NearestNeighbors(n_neighbors=_N_NEIGHBOURS)
         .fit(each)

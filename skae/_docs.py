@@ -1,4 +1,4 @@
-"""The paragraphs that the docstrings of all estimators share."""
+"""Paragraphs that the docstrings of several estimators share."""
 
 import re
 import textwrap
@@ -9,21 +9,21 @@ _Estimator = TypeVar("_Estimator", bound=type)
 
 _PARAMETERS = """
 output : {"code", "reconstruction", "hidden"}, default="code"
-    What `transform` gives: the codes; the reconstructions, in columns named as those
-    of `X`; or all hidden activations of the encoder, layer beside layer. It may be
-    changed after fitting.
+    What `transform` returns: the codes, the reconstructions, or the activations of
+    all hidden layers of the encoder, concatenated. The columns of reconstructions
+    have the names of the columns of `X`. It may be changed after fitting.
 
 optimizer : {"adam", "adamw", "lbfgs", "muon", "sgd"} or torch.optim.Optimizer \
 class, default="adam"
-    What minimises the loss. "lbfgs" takes all rows at each step: good for small
-    tables. "muon" (matrices; the rest by AdamW) needs torch 2.9. "sgd" has
-    Nesterov's momentum of 0.9. Options go into `net_params`, as
-    ``{"optimizer__betas": (0.9, 0.99)}``.
+    Optimizer that minimises the loss. "lbfgs" uses all rows in each step and suits
+    small tables. "muon" trains matrices by Muon and all other parameters by AdamW;
+    it needs torch 2.9. "sgd" uses Nesterov's momentum of 0.9. Pass options of the
+    optimizer in `net_params`, such as ``{"optimizer__betas": (0.9, 0.99)}``.
 
 lr : float or "auto", default="auto"
-    Learning rate, the highest one of the schedule. The loss is measured in units of
-    the loss of the mean row, so no rate depends on the units of `X`. "auto" is 3e-3
-    (0.1 for "sgd", 0.01 for "muon", 1 for "lbfgs").
+    Learning rate; the highest one if there is a schedule. The loss is measured in
+    units of the loss of the mean row, so the best rate does not depend on the units
+    of `X`. "auto" is 3e-3 (0.1 for "sgd", 0.01 for "muon", 1 for "lbfgs").
 
 weight_decay : float, default=0
     Weight decay of the optimizer: an L2 penalty for "adam" and "sgd", decoupled for
@@ -31,133 +31,135 @@ weight_decay : float, default=0
 
 lr_schedule : {"auto", "one_cycle", "cosine"}, None, callable or \
 skorch.callbacks.LRScheduler, default="auto"
-    How the learning rate changes: "one_cycle" rises for a tenth of the steps and
-    falls to zero (Smith and Topin, 2018, arXiv:1708.07120); "cosine" falls to zero;
-    None keeps it. A callable makes a torch scheduler from an optimizer, as
-    ``functools.partial(StepLR, step_size=10)`` does, and that is stepped after each
-    epoch. "auto" is "one_cycle", and None for "lbfgs" and where `callbacks` has an
-    LRScheduler.
+    Schedule of the learning rate. "one_cycle" rises for a tenth of the steps and
+    then falls to zero (Smith and Topin, 2018, arXiv:1708.07120). "cosine" falls to
+    zero from the start. None keeps the rate constant. A callable, such as
+    ``functools.partial(StepLR, step_size=10)``, makes a torch scheduler from an
+    optimizer; the scheduler is stepped after each epoch. "auto" is "one_cycle"; it
+    is None for "lbfgs" and if `callbacks` has an LRScheduler.
 
 max_epochs : int or "auto", default="auto"
-    Passes over the training rows. "auto" makes about 2,000 steps, whatever the
-    number of rows, and at least one pass (100 passes for "lbfgs").
+    Maximum number of passes over the training rows. "auto" makes about 2,000 steps,
+    whatever the number of rows, and at least one pass (100 passes for "lbfgs").
 
 batch_size : int or "auto", default="auto"
-    Rows in a step. "auto" is a tenth of the rows (a fifth for a denoiser that makes
-    them noisy itself), between 16 and 256 (all rows for "lbfgs").
+    Number of rows in each step. "auto" is a tenth of the rows, between 16 and 256.
+    It is a fifth of the rows for a denoiser that adds the noise itself, and all
+    rows for "lbfgs".
 
 validation_fraction : float or None, default=0.1
-    Share of the rows, drawn at random, that the state to keep is chosen by. With a
-    start that is to be improved on, at least 10 rows are needed: a table of fewer
-    than 100 rows is given the start. None: all rows train, and the last state is
-    kept, better than the start or not.
+    Share of the rows, drawn at random, to hold out for validation. Their loss
+    decides which state is kept. If training has to improve on its start, at least
+    10 validation rows are needed: a table of fewer than 100 rows keeps the start.
+    None trains on all rows and keeps the last state, even if the start was better.
 
 early_stopping : bool, default=False
     Whether to stop when the validation loss has not improved for
-    `n_iter_no_change` epochs. The state kept is chosen in the same way.
+    `n_iter_no_change` epochs. It does not change how the state to keep is chosen.
 
 n_iter_no_change : int or "auto", default="auto"
-    Epochs to wait for an improvement. "auto" is a third of `max_epochs`. Only used
-    with ``early_stopping=True``.
+    Number of epochs to wait for an improvement. "auto" is a third of `max_epochs`. Only
+    used with ``early_stopping=True``.
 
 tol : float, default=1e-4
     Smallest improvement that counts for `n_iter_no_change`, as a fraction of the
     best validation loss.
 
 callbacks : list of skorch callbacks, default=None
-    Callbacks for the net, as :class:`skorch.NeuralNet` takes them.
+    Callbacks of the net, in the form that :class:`skorch.NeuralNet` accepts.
 
 net_params : dict, default=None
-    Any further arguments of :class:`skorch.NeuralNet`, such as
+    Further arguments of :class:`skorch.NeuralNet`, such as
     ``{"compile": True}`` or ``{"iterator_train__num_workers": 2}``.
 
 device : str or torch.device, default="auto"
-    Where to compute: "cpu", "cuda", "cuda:1", "mps". "auto" is "cuda" where there
-    is one, else "cpu".
+    Device to compute on: "cpu", "cuda", "cuda:1", "mps". "auto" is "cuda" if it is
+    available, else "cpu".
 
 warm_start : bool, default=False
-    Whether `fit` goes on from the state of the earlier fit, with a new optimizer.
-    With as many rows as before, it holds out the same ones.
+    Whether `fit` continues from the state of the previous fit, with a new optimizer.
+    If the number of rows is the same, it holds out the same rows.
 
 random_state : int, RandomState instance or None, default=None
     Determines the validation rows, the initial weights, the order of the rows and
-    the noise.
-    The same int gives the same result bit by bit on the same machine. No global
-    generator is drawn from: None, too, takes its seed from the operating system.
+    the noise. The same int produces the same result bit by bit on the same machine.
+    Global generators are not used; None takes a new seed from the operating system.
 
 verbose : int, default=0
-    1 shows a progress bar with the losses and the time left; 2 prints a line for
+    1 shows a progress bar with the losses and the remaining time. 2 prints a line for
     each epoch.
 """
 
 _INITIALIZER = """
 kernel_initializer : {"auto", "kaiming_normal", "kaiming_uniform", "lecun_normal", \
 "lecun_uniform", "orthogonal", "xavier_normal", "xavier_uniform"}, default="auto"
-    What the weights of the layers are drawn from, by `random_state`. "auto" is as
-    :class:`torch.nn.Linear` does: uniform, within one over the root of the number of
-    inputs. The others are those of :mod:`torch.nn.init`, with biases of zero: kaiming
-    (He, gain of "relu") is meant for "relu", "gelu" and "elu", xavier (Glorot) for
-    "tanh" and "logistic", lecun for "selu". In trials "auto" was about as good as the
-    best of them, and better than kaiming. Layers that the start sets, as the linear
-    path and the last layers, are set by it whatever this says.
+    Distribution that the initial weights of the layers are drawn from. "auto" is
+    that of :class:`torch.nn.Linear`: uniform, up to one over the square root of the
+    number of inputs. The others are those of :mod:`torch.nn.init`, with biases of
+    zero. Kaiming (He, with the gain of "relu") is meant for "relu", "gelu" and
+    "elu", xavier (Glorot) for "tanh" and "logistic", and lecun for "selu". In trials
+    "auto" was about as good as the best of them, and better than kaiming. The
+    parameter has no effect on layers that the start sets, such as the linear path
+    and the last layers.
 """
 
 _ATTRIBUTES = """
 net_ : skorch.NeuralNet
-    The trained net; its `history` has a row for each epoch of the last fit.
+    The trained net. Its `history` has a row for each epoch of the last fit.
 
 module_ : torch.nn.Module
-    The trained module of the net, in evaluation mode. It takes and gives rows in
+    The trained module of the net, in evaluation mode. Its inputs and outputs are in
     the units of `X`.
 
 encoder_module_, decoder_module_ : torch.nn.Module
-    Copies of the encoder, rows to codes, and of the decoder, codes to rows, for a
-    network of your own; see :mod:`skae.modules`.
+    Copies of the encoder, from rows to codes, and of the decoder, from codes to
+    rows. Use them in a network of your own; see :mod:`skae.modules`.
 
 n_components_ : int
     Size of the code.
 
 n_iter_ : int
-    Epochs trained.
+    Number of epochs trained.
 
 loss_curve_ : list of float
     Mean training loss in each of the `n_iter_` epochs, averaged over rows and columns.
 
 validation_loss_curve_ : list of float
-    Validation loss before the first step (entry 0) and after each epoch. Empty
-    without validation rows.
+    Validation loss before the first step (entry 0) and after each epoch. It is empty
+    if there are no validation rows.
 
 best_epoch_ : int
-    Epochs trained at the state that was kept; 0 is the start.
+    Epoch whose state was kept; 0 is the start.
 
 best_loss_ : float
-    Validation loss at `best_epoch_`; without validation rows, training loss.
+    Validation loss at `best_epoch_`, or training loss if there are no validation
+    rows.
 
 n_features_in_ : int
     Number of columns of `X` in `fit`.
 
 feature_names_in_ : ndarray of shape (n_features,)
-    Names of the columns, if they all are strings.
+    Names of the columns, if all of them are strings.
 """
 
 _WEIGHTS = """
 encoder_weights_, decoder_weights_ : list of ndarray of shape (n_out, n_in)
     Weights of the layers of the built-in encoder, from input to code, and of the
-    decoder, from code to output. The first layer is given rows that are centred and
-    divided by their scale. The linear path beside the layers is
+    decoder, from code to output. The input of the first layer is centred and divided
+    by its scale. The weights of the linear path beside the layers are
     ``module_.linear_encoder.weight`` and ``module_.linear_decoder.weight``.
 """
 
 
 def filled_docs(texts: dict[str, str]) -> Callable[[_Estimator], _Estimator]:
-    """Fill texts into a class docstring, in place of their names in braces.
+    """Build a decorator that replaces names in braces in a class docstring by texts.
 
-    Entries that the docstring describes itself are left out.
+    Entries that the docstring has itself are left out.
     """
 
     def fill(estimator: _Estimator) -> _Estimator:
         doc = estimator.__doc__
-        if doc is not None:  # as it is under python -OO
+        if doc is not None:  # python -OO removes docstrings
             for name, text in texts.items():
                 entries = [
                     entry

@@ -1,8 +1,8 @@
-"""Files of estimators: they last, and opening one runs no code from it.
+"""Saving estimators to files, which can be loaded without running code from them.
 
-A file is a safetensors file. Its tensors are all arrays; its metadata has a JSON text
-with everything else, and a checksum of both. Values that JSON does not know are objects
-with one key, the kind of value, as `_Writer.encode` writes them.
+A file is in the safetensors format. Its tensors are all the arrays. Its metadata has a
+JSON text with everything else, and a checksum of both. A value of a type that JSON does
+not support is an object with one key, the kind of value; see `_Writer.encode`.
 """
 
 import copy
@@ -57,7 +57,7 @@ from skae.training import (
 _FORMAT = 1
 _MAX_HEADER_BYTES = 2**26
 _MAX_FEATURES = 2**26
-# They are made of numbers, and compute with nothing else.
+# These estimators consist of numbers only, so a file can hold them without code.
 _OF_SKLEARN = (
     FrozenEstimator,
     MaxAbsScaler,
@@ -67,11 +67,12 @@ _OF_SKLEARN = (
     RobustScaler,
     StandardScaler,
 )
-# So large a number says nothing of the size of a module of one's own.
+# The arguments of a user's module may have numbers up to this one, whatever the size of
+# its weights.
 _SMALL_NUMBER = 1000
-# What arrays of texts may take: one long text makes all of an array as long.
+# Limit for arrays of strings: one long string makes all entries of an array as long.
 _MAX_TEXT_BYTES = 2**26
-# Attributes of a net that are made anew with it, or written in a way of their own.
+# Attributes of a net that are built again with it, or that are written separately.
 _REMADE = {
     "callbacks_",
     "cuda_dependent_attributes_",
@@ -81,7 +82,8 @@ _REMADE = {
     "prefixes_",
     "virtual_params_",
 }
-# Settings of a net that a file has no say in: `torch_load_kwargs` may let pickles run.
+# Settings of a net that are never read from a file: `torch_load_kwargs`, for instance,
+# may permit unsafe pickles.
 _NO_SETTINGS = (
     "_",
     "callbacks",
@@ -92,7 +94,7 @@ _NO_SETTINGS = (
     "train_split",
     "verbose",
 )
-# Names in `net_params` that a file may hold, and beginnings of such names.
+# Names in `net_params` that a file may hold, and prefixes of such names.
 _NET_PARAMS = {"compile", "predict_nonlinearity", "share_batches", "use_caching"}
 _NET_PARAMS_FOR = (
     "criterion__",
@@ -109,47 +111,48 @@ _NUMPY_NAMES = {
 
 
 class FileError(ValueError):
-    """A file that :func:`skae.load` does not open, with the reason.
+    """Error raised for a file that :func:`skae.load` cannot open, with the reason.
 
     See Also
     --------
-    load : Raises it.
+    load : Open a file.
     """
 
 
 class _NotWritable(TypeError):
-    """A value has a type that a file does not hold."""
+    """Error raised for a value that cannot be written to a file."""
 
 
 def save(estimator: BaseEstimator, path: str | os.PathLike[str] | IO[bytes]) -> None:
-    """Write an estimator of skae to a file that :func:`skae.load` opens.
+    """Save an estimator of skae to a file.
 
-    The file holds numbers and texts, no code. A fitted estimator is the same after
-    loading bit by bit, and so is what `partial_fit` then makes of it.
+    The file holds numbers and strings, but no code. After loading, a fitted estimator
+    is the same bit by bit, and `partial_fit` continues with the same results.
 
     Parameters
     ----------
     estimator : estimator
-        Any estimator of skae, fitted or not, or a :class:`~sklearn.pipeline.Pipeline`
-        of some, of :class:`~sklearn.decomposition.PCA` and of `MaxAbsScaler`,
-        `MinMaxScaler`, `RobustScaler` and `StandardScaler`. Of a pipeline with other
-        steps, save those of skae.
+        Any estimator of skae, fitted or not, or a :class:`~sklearn.pipeline.Pipeline`.
+        Its steps may be estimators of skae, :class:`~sklearn.decomposition.PCA`,
+        `MaxAbsScaler`, `MinMaxScaler`, `RobustScaler` and `StandardScaler`. For a
+        pipeline with other steps, save the steps of skae.
 
     path : str, path-like or binary file object
-        The file. It is written beside it first, then moved there: whatever happens on
-        the way, a file that was there is whole, the old one or the new one. Nothing is
-        written to a file object, such as :class:`io.BytesIO`, before it is known that
-        the estimator can be saved.
+        The file to write. An existing file is replaced only when the new one is
+        complete, so an error never leaves a damaged file. If `path` is a file object,
+        such as :class:`io.BytesIO`, nothing is written to it if the estimator cannot be
+        saved.
 
     Raises
     ------
     TypeError
-        If the estimator is none of these, or an attribute that was added to it is not
-        made of numbers, texts and arrays; if a file object was opened for text.
+        If the estimator is none of these, if an attribute that was added to it has
+        values other than numbers, strings and arrays, or if a file object was opened in
+        text mode.
 
     FileError
-        If the parameters were changed after `fit`, so that the estimator could not be
-        built again from them.
+        If parameters were changed after `fit`, so that the estimator could not be built
+        again from them.
 
     ImportError
         If the package safetensors is not installed.
@@ -157,14 +160,15 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str] | IO[bytes]) -> 
     Warns
     -----
     UserWarning
-        If a parameter is an object of your own, which no file without code can hold.
-        The warning says which. It has to be given to :func:`skae.load`; `callbacks`
-        are None if they are not. So does `net_params` with arguments that choose what
-        skorch opens or calls, such as `torch_load_kwargs`.
+        If a parameter is an object of your own, such as a module, which a file without
+        code cannot hold. The warning names the parameter. Pass the object to
+        :func:`skae.load`. The parameter `callbacks` is None if it is not passed. The
+        same holds for `net_params` with arguments that set what skorch opens or calls,
+        such as `torch_load_kwargs`.
 
     See Also
     --------
-    load : Open the file.
+    load : Load an estimator from the file.
 
     Examples
     --------
@@ -192,8 +196,8 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str] | IO[bytes]) -> 
     text = json.dumps(content, allow_nan=False, separators=(",", ":"))
     metadata = {"skae": text, "sha256": _checksum(text, writer.tensors)}
     data = _with_metadata(package.save(writer.tensors), metadata)
-    # What a file cannot tell shows now, and not when the estimator is gone: parameters
-    # that were changed after `fit`, for instance.
+    # The data is loaded once before it is written, to find errors while the estimator
+    # still exists: parameters that were changed after `fit`, for instance.
     given = {
         name: value
         for name, value in writer.left_out.items()
@@ -203,7 +207,7 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str] | IO[bytes]) -> 
     if writer.left_out:
         arguments = ", ".join(f"{name}=..." for name in writer.left_out)
         warn(
-            "The file holds no objects of your own: "
+            "The file cannot hold these objects: "
             + ", ".join(f"{name}={value!r}" for name, value in writer.left_out.items())
             + f". Pass them to skae.load(path, {arguments}).",
         )
@@ -219,22 +223,22 @@ def load(
     device: str | torch.device | None = None,
     **parameters: Any,
 ) -> Any:
-    """Open a file that :func:`skae.save` has written.
+    """Load an estimator from a file that :func:`skae.save` has written.
 
-    Nothing in the file is run, whoever wrote it.
+    No code from the file is run, whoever wrote it.
 
     Parameters
     ----------
     path : str, path-like or binary file object
-        The file. A file object is read from where it stands to its end.
+        The file. A file object is read from its current position to its end.
 
     device : str or torch.device, default=None
-        Where to compute, in place of the parameter `device` in the file.
+        Device to compute on. It replaces the parameter `device` in the file.
 
     **parameters : dict
-        Parameters that the file could not hold, as :func:`skae.save` has said: ``load(
-        path, module=MyModule)``. For those of an estimator within, ``pretrainer__``
-        comes first. They are trusted, as any code of yours.
+        Parameters that the file could not hold, as the warning of :func:`skae.save`
+        says: ``load(path, module=MyModule)``. The names of parameters of a nested
+        estimator have a prefix, such as ``pretrainer__``. These objects are trusted.
 
     Returns
     -------
@@ -244,9 +248,9 @@ def load(
     Raises
     ------
     FileError
-        If the file is not one of skae, is damaged, or was written by a newer version
-        whose files this one does not know; if a parameter is missing, or is not the
-        one that the estimator was fitted with. It is a ValueError.
+        If the file was not written by skae, is damaged, or has the format of a newer
+        version; or if a parameter is missing, or is not the one that the estimator was
+        fitted with. It is a subclass of ValueError.
 
     ImportError
         If the package safetensors is not installed.
@@ -254,11 +258,11 @@ def load(
     Warns
     -----
     UserWarning
-        If another version of skae has written the file.
+        If another version of skae wrote the file.
 
     See Also
     --------
-    save : Write the file, with an example.
+    save : Save an estimator to a file, with an example.
     """
     _check_place(path, "read")
     if isinstance(path, str | os.PathLike):
@@ -269,7 +273,7 @@ def load(
 
 
 def _check_place(path: Any, method: str) -> None:
-    """Refuse what is neither a path nor a file object with a method."""
+    """Raise if `path` is neither a path nor a file object with the method."""
     if not (isinstance(path, str | os.PathLike) or hasattr(path, method)):
         raise TypeError(
             "path must be a str, a path-like, or a binary file object with a method "
@@ -283,10 +287,10 @@ def _write(file: Any, data: bytes) -> None:
             n_written = file.write(data)
         except TypeError as error:
             raise TypeError(
-                "The file object takes no bytes: open it for binary writing, with mode "
-                f"'wb'. {error}"
+                "The file object does not accept bytes: open it for binary writing, "
+                f"with mode 'wb'. {error}"
             ) from error
-        # A file without a buffer may take a part; what gives no number takes all.
+        # An unbuffered file may write a part only. Others may return None.
         data = b"" if n_written is None else data[n_written:]
 
 
@@ -297,12 +301,12 @@ def _read(file: Any) -> bytes:
         data = ""
     if isinstance(data, str):
         raise TypeError(
-            "The file object gives text: open it for binary reading, with mode 'rb'."
+            "The file object returns text: open it for binary reading, with mode 'rb'."
         )
     if len(data) == 0:
         raise FileError(
-            "There is nothing to read: the file object is empty, or stands at its end. "
-            "Call its seek(0) after writing."
+            "There is nothing to read: the file object is empty or at its end. Call "
+            "its seek(0) after writing."
         )
     return bytes(data)
 
@@ -320,7 +324,7 @@ def _safetensors() -> ModuleType:
 
 
 def _versions() -> dict[str, str]:
-    import skae  # which imports this file
+    import skae  # not at the top: skae imports this file
 
     packages = (skae, torch, sklearn, skorch, np)
     versions = {package.__name__: str(package.__version__) for package in packages}
@@ -328,8 +332,8 @@ def _versions() -> dict[str, str]:
 
 
 def _known_classes() -> dict[str, type]:
-    """Classes of which a file may hold instances: the public estimators, and steps."""
-    import skae  # which imports this file
+    """Return the classes that a file may hold: public estimators and their steps."""
+    import skae  # not at the top: skae imports this file
 
     public = (getattr(skae, name) for name in skae.__all__)
     return {
@@ -344,23 +348,23 @@ def _checksum(text: str, tensors: dict[str, Tensor]) -> str:
     for name, tensor in sorted(tensors.items()):
         about = f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0"
         digest.update(about.encode())
-        if tensor.numel() > 0:  # of no values, torch makes no bytes
+        if tensor.numel() > 0:  # torch cannot view an empty tensor as bytes
             content: Any = tensor.reshape(-1).view(torch.uint8).numpy()
             digest.update(content)
     return digest.hexdigest()
 
 
 def _with_metadata(data: bytes, metadata: dict[str, str]) -> bytes:
-    """Put metadata into a safetensors file: the package does in no order of its own."""
+    """Insert metadata into a safetensors file; the package would not keep its order."""
     size = int.from_bytes(data[:8], "little")
     header = {"__metadata__": metadata, **json.loads(data[8 : 8 + size])}
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of eight
+    text += b" " * (-len(text) % 8)  # tensors must begin at a multiple of eight
     return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
 def write_at_once(path: Path, data: bytes) -> None:
-    """Write a file so that at any moment there is the old one or the new one."""
+    """Write a file atomically, so that it is never incomplete."""
     path = path.resolve()
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
@@ -372,7 +376,7 @@ def write_at_once(path: Path, data: bytes) -> None:
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
-    if os.name == "posix":  # elsewhere, folders cannot be opened
+    if os.name == "posix":  # other systems cannot open folders
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -381,7 +385,7 @@ def write_at_once(path: Path, data: bytes) -> None:
 
 
 def _open(data: bytes, given: dict[str, Any], device: str | torch.device | None) -> Any:
-    # A process that loads and then forks has started no threads.
+    # On one thread, so that a process can load an estimator and then fork safely.
     with own_modes(), on_one_thread():
         content, tensors = _parts(data)
         try:
@@ -389,49 +393,49 @@ def _open(data: bytes, given: dict[str, Any], device: str | torch.device | None)
             estimator = reader.estimator(content["estimator"])
         except FileError:
             raise
-        except Exception as error:  # whatever a file may tell that is not so
+        except Exception as error:  # wrong values in a file can raise any error
             raise FileError(
                 "The estimator cannot be built again from the file and the parameters "
-                f"given: {error}"
+                f"passed: {error}"
             ) from error
     unused = sorted(set(given) - reader.used)
     if unused:
         missing = ", ".join(sorted(reader.left_out)) or "none"
         raise FileError(
-            f"The file has a value for {', '.join(unused)}, or no such parameter. Only "
-            f"those that the file could not hold can be given: {missing}. Use "
-            "set_params for others."
+            f"The file has a value for {', '.join(unused)}, or no such parameter. Pass "
+            f"only parameters that the file could not hold: {missing}. Use set_params "
+            "for others."
         )
     return estimator
 
 
 def _parts(data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Take a file apart, and check that it is as it was written."""
+    """Parse a file and verify its checksum."""
     package = _safetensors()
     size = int.from_bytes(data[:8], "little")
     if len(data) < 8 or size > len(data) - 8:
         raise FileError(
-            f"The file ends too early, or is none of skae: it has {len(data)} bytes, "
-            f"and its header alone should have {size}."
+            "The file ends too early, or was not written by skae.save: it has "
+            f"{len(data)} bytes, but its header alone should have {size}."
         )
     if size > _MAX_HEADER_BYTES:
         raise FileError(
-            f"The header has {size} bytes; at most {_MAX_HEADER_BYTES} are read."
+            f"The header has {size} bytes; at most {_MAX_HEADER_BYTES} are allowed."
         )
     try:
         metadata = json.loads(data[8 : 8 + size])["__metadata__"]
         text, checksum = metadata["skae"], metadata["sha256"]
         tensors = package.load(data)
         intact = checksum == _checksum(text, tensors)
-    except Exception as error:  # bytes can be wrong in any way
+    except Exception as error:  # damaged bytes can raise any error
         raise FileError(
             "The file is damaged, or was not written by skae.save: "
             f"{type(error).__name__}: {error}"
         ) from error
     if not intact:
         raise FileError(
-            "The file is damaged: its checksum is not that of its content. Get another "
-            "copy."
+            "The file is damaged: its checksum does not match its content. Get "
+            "another copy."
         )
     try:
         content = json.loads(text)
@@ -441,8 +445,8 @@ def _parts(data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if version != _FORMAT:
         raise FileError(
             f"The file has format {version!r}, written by skae {written_by}; this "
-            f"version knows format {_FORMAT}. Install the version of skae that wrote "
-            "the file, or a newer one."
+            f"version supports format {_FORMAT}. Install the version of skae that "
+            "wrote the file, or a newer one."
         )
     if written_by != _versions()["skae"]:
         warn(
@@ -454,7 +458,7 @@ def _parts(data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 class _Writer:
-    """Turns values into what JSON knows, and collects arrays and estimators.
+    """Encode values as JSON, and collect arrays and estimators.
 
     Attributes
     ----------
@@ -462,7 +466,7 @@ class _Writer:
         All arrays.
 
     objects : list
-        Estimators and generators, of which several values may be one.
+        Estimators and generators. Several values may refer to the same object.
 
     left_out : dict of str to object
         Parameters that a file cannot hold.
@@ -475,7 +479,7 @@ class _Writer:
         self._seen: dict[int, int] = {}
 
     def encode(self, value: Any, path: str = "") -> Any:
-        """Turn a value into what JSON knows; `path` leads to parameters within."""
+        """Encode a value as JSON; `path` is the prefix of nested parameters."""
         if value is None or isinstance(value, bool | str):
             return value
         if isinstance(value, BaseEstimator | np.random.RandomState):
@@ -503,8 +507,8 @@ class _Writer:
                 "dict": [[self.encode(k), self.encode(v)] for k, v in value.items()]
             }
         raise _NotWritable(
-            f"A file holds numbers, texts, arrays and collections of them. Got a "
-            f"{type(value).__name__}."
+            "A file holds numbers, strings, arrays and collections of them. Got an "
+            f"object of type {type(value).__name__}."
         )
 
     def _tensor(self, value: Tensor) -> str:
@@ -516,7 +520,7 @@ class _Writer:
         if value.dtype.kind in "OU":
             if not all(isinstance(each, str) for each in value.ravel()):
                 raise _NotWritable(
-                    "A file holds arrays of numbers or of texts. Got an array with "
+                    "A file holds arrays of numbers or of strings. Got an array with "
                     "other objects."
                 )
             kind = "object" if value.dtype.kind == "O" else value.dtype.str
@@ -532,8 +536,8 @@ class _Writer:
                 state: Any = value.get_state(legacy=True)
                 if state[0] != "MT19937":
                     raise _NotWritable(
-                        "Of generators, a file holds RandomState with MT19937. Got "
-                        f"{state[0]}."
+                        "A file holds generators that are a RandomState with MT19937. "
+                        f"Got {state[0]}."
                     )
                 self.objects[index] = {"random_state": self.encode(state)}
             else:
@@ -546,10 +550,11 @@ class _Writer:
         if type(estimator) is not known:
             steps = ", ".join(each.__name__ for each in _OF_SKLEARN)
             raise TypeError(
-                f"skae.save writes estimators of skae and, of scikit-learn's, {steps}. "
-                f"Got {name}, of the module {type(estimator).__module__}. Pickle is "
-                "for others, if whoever opens the file trusts it; of a pipeline with "
-                "other steps, save those of skae, which are in `named_steps`."
+                f"skae.save supports estimators of skae, and {steps} of scikit-learn. "
+                f"Got {name} of the module {type(estimator).__module__}. For a "
+                "pipeline with other steps, save those of skae, which are in "
+                "`named_steps`. For other estimators, use pickle, and load only files "
+                "that you trust."
             )
         params: dict[str, Any] = {}
         for param, value in estimator.get_params(deep=False).items():
@@ -581,13 +586,13 @@ class _Writer:
 
     def _net(self, net: Any) -> dict[str, Any]:
         settings = {}
-        # Sorted, for a copy of the net may have them in another order.
+        # Sorted, because a copy of the net may have them in another order.
         for name, value in sorted(net.get_params(deep=False).items()):
             if not name.startswith(_NO_SETTINGS):
                 try:
                     settings[name] = self.encode(value)
                 except _NotWritable:
-                    continue  # the estimator's parameters tell it
+                    continue  # the estimator's parameters determine it
         states = {}
         for name, value in sorted(vars(net).items()):
             if not _is_state(name):
@@ -596,7 +601,7 @@ class _Writer:
                 value = net.plain_module_
             if isinstance(value, torch.Generator | PrivateRandomState):
                 if torch.device(net.device).type != "cpu":
-                    continue  # a stream goes on where it began alone
+                    continue  # the state of a generator is of use on its device only
                 if isinstance(value, torch.Generator):
                     value = value.get_state()
                 else:
@@ -612,7 +617,7 @@ class _Writer:
         arguments = {
             name: self.encode(value)
             for name, value in net.get_params_for("module").items()
-            if not isinstance(value, nn.Module)  # the classifier's autoencoder
+            if not isinstance(value, nn.Module)  # the autoencoder of a classifier
         }
         return {
             "arguments": arguments,
@@ -623,13 +628,15 @@ class _Writer:
 
 
 class _Reader:
-    """Turns what JSON knows into the values that `_Writer` has been given.
+    """Decode the values that `_Writer` encoded.
 
     Attributes
     ----------
-    used, left_out : set of str
-        Of the parameters given, those that were asked for; and those that the file
-        could not hold.
+    used : set of str
+        Parameters passed by the user that the estimators needed.
+
+    left_out : set of str
+        Parameters that the file could not hold.
     """
 
     def __init__(
@@ -684,19 +691,20 @@ class _Reader:
     def _tensor(self, name: str) -> Tensor:
         if name not in self._tensors:
             raise FileError(f"The file has no tensor {name!r}, or needs it twice.")
-        # What takes a copy of it takes one alone: the size of the file bounds all.
+        # Each tensor is used once, so that the memory is bounded by the size of the
+        # file.
         return self._tensors.pop(name)
 
     def _texts(self, kind: str, texts: Any) -> np.ndarray:
         dtype, values = np.dtype(kind), np.array(texts, dtype=object)
         known = dtype.kind in "OU"
         if not (known and all(isinstance(each, str) for each in values.ravel())):
-            raise FileError(f"The file holds texts of an unknown kind, {kind!r}.")
+            raise FileError(f"The file holds strings of an unknown kind, {kind!r}.")
         longest = max(map(len, values.ravel()), default=1)
         self._text_bytes_left -= values.size * max(dtype.itemsize, 4 * longest)
         if dtype.kind == "U" and self._text_bytes_left < 0:
             raise FileError(
-                f"Arrays of texts in the file take more than {_MAX_TEXT_BYTES} bytes."
+                f"Arrays of strings in the file need more than {_MAX_TEXT_BYTES} bytes."
             )
         return values.astype(dtype)
 
@@ -716,8 +724,8 @@ class _Reader:
         known = _known_classes()
         if name not in known:
             raise FileError(
-                f"The file holds an estimator of an unknown class, {name!r}. Known are "
-                f"{', '.join(sorted(known))}."
+                f"The file holds an estimator of an unknown class, {name!r}. Known "
+                f"classes: {', '.join(sorted(known))}."
             )
         params = {
             param: self._parameter(value, path + param, _within(path, param))
@@ -740,7 +748,7 @@ class _Reader:
             _check_mixture(estimator)
         if content["net"] is not None:
             net = self._net(estimator, content["net"])
-            # As they were: building the net draws a seed, for instance.
+            # Building the net may change attributes: it draws a seed, for instance.
             vars(estimator).update(attributes)
             estimator.net_ = net
 
@@ -781,7 +789,9 @@ class _Reader:
         on_cpu = torch.device(net.device).type == "cpu"
         for name, state in states.items():
             if not (_is_state(name) and name in vars(net)):
-                raise FileError(f"The file tells of {name!r}, which the net has not.")
+                raise FileError(
+                    f"The file has a state of {name!r}, which the net does not have."
+                )
             target = net.plain_module_ if name == "module_" else getattr(net, name)
             if isinstance(target, torch.Generator):
                 if on_cpu:
@@ -800,22 +810,22 @@ class _Reader:
         return net
 
 
-# Names of parameters within
+# Names of nested parameters
 
 
 def _within(path: str, param: str) -> str:
-    """Path to the parameters of what a parameter is."""
-    # The names of a pipeline's steps are beside its parameters.
+    """Return the prefix of the parameters of an estimator that is a parameter."""
+    # The steps of a pipeline have no prefix: `name__param`, not `steps__name__param`.
     return path if param == "steps" else f"{path}{param}__"
 
 
 def _in_step(path: str, items: Any) -> str:
-    """Path to the parameters of a step, if that is what `items` are."""
+    """Return the prefix of the parameters of a step, if `items` are a step."""
     is_step = len(items) == 2 and isinstance(items[0], str)
     return f"{path}{items[0]}__" if is_step else path
 
 
-# Building the net again, once it is known that the file has all of its weights
+# Building the net again, after a check that the file has all of its weights
 
 
 def _autoencoder_net(
@@ -824,7 +834,7 @@ def _autoencoder_net(
     n_features = estimator.n_features_in_
     factory = _module_of(estimator)
     _check_sizes(factory, arguments, state, n_features)
-    # The seed drawn here is set later; the estimator's own generator goes on as it was.
+    # Building the net draws a seed. The stored generator and seed are restored later.
     estimator._rng = np.random.RandomState(0)
     rows = np.broadcast_to(np.float32(0), (2, n_features))  # takes no memory
     return estimator._make_net(rows, module=(factory, arguments))
@@ -856,7 +866,7 @@ def _supervised_net(
     autoencoder = autoencoder.to(device).eval()
     _check_sizes(EncoderWithHead, arguments, state, n_features, autoencoder=autoencoder)
     if arguments["n_outputs"] != estimator._n_outputs():
-        raise FileError("The file tells of other outputs than those of its module.")
+        raise FileError("The number of outputs in the file is not that of its module.")
     net_params = {
         name: value
         for name, value in estimator._checked_net_params().items()
@@ -885,15 +895,17 @@ def _check_sizes(
     n_features: int,
     **modules: nn.Module,
 ) -> None:
-    """Refuse sizes that the file has no weights for, before memory or time is taken.
+    """Raise if the sizes of a module do not match its weights in the file.
+
+    The check needs little memory and time, however large the sizes are.
 
     Parameters
     ----------
     factory : class, callable or module
-        What makes the module.
+        Class or function that builds the module.
 
     arguments : dict of str
-        Its arguments, as the file has them.
+        Arguments of `factory` in the file.
 
     state : dict of str to tensor
         Weights and buffers in the file.
@@ -902,12 +914,12 @@ def _check_sizes(
         Number of columns.
 
     **modules : dict of str to module
-        Further arguments, which are there already.
+        Further arguments of `factory`, which are modules.
     """
     if isinstance(factory, nn.Module):
         if not arguments:
             return
-        factory = type(factory)  # which skorch calls again
+        factory = type(factory)  # skorch calls the class again
     ours = inspect.isclass(factory) and factory.__module__.startswith("skae.")
     found = _shapes(state)
     n_values = sum(map(math.prod, found.values()))
@@ -915,7 +927,7 @@ def _check_sizes(
         for name, value in arguments.items():
             _check_numbers(name, value, n_values, len(found))
     else:
-        # A number may say something else than a size.
+        # A number need not be a size.
         most = max(n_values, _SMALL_NUMBER)
         for name in arguments.keys() - {"n_features"}:
             _check_numbers(name, arguments[name], most, most)
@@ -927,7 +939,7 @@ def _check_sizes(
     except Exception:
         if ours:
             raise
-        return  # a module of one's own may need numbers when it is made
+        return  # the user's module may need values, which meta tensors do not have
     if expected != found:
         names = {name for name, _ in expected.items() ^ found.items()}
         raise FileError(
@@ -948,10 +960,10 @@ def _shapes(state: dict[str, Any]) -> dict[str, tuple[int, ...]]:
 
 
 def _check_numbers(name: str, value: Any, largest: int, longest: int) -> None:
-    """Refuse an argument of a module with a large number, or many of them, in it."""
+    """Raise if an argument of a module has a too large number or too many entries."""
     numbers = value if isinstance(value, list | tuple) else [value]
     if len(numbers) > longest:
-        raise FileError(f"The file tells of {name} with {len(numbers)} entries.")
+        raise FileError(f"The file has too many entries in {name}: {len(numbers)}.")
     for number in numbers:
         if isinstance(number, list | tuple):
             _check_numbers(name, number, largest, longest)
@@ -960,17 +972,17 @@ def _check_numbers(name: str, value: Any, largest: int, longest: int) -> None:
     sizes = [int(each) for each in numbers if isinstance(each, Integral)]
     if max(sizes, default=0) > largest:
         raise FileError(
-            f"The file tells of {name}={value!r}, more than it has weights for."
+            f"The file has {name}={value!r}, which is more than it has weights for."
         )
 
 
-def _check_equal(what: str, told: Any, found: Any) -> None:
-    if told != found:
-        raise FileError(f"The file tells of {told!r} {what}, where {found!r} fits.")
+def _check_equal(what: str, stored: Any, expected: Any) -> None:
+    if stored != expected:
+        raise FileError(f"The file has {stored!r} {what}. Expected {expected!r}.")
 
 
 def _set_buffers(noise: nn.Module, state: dict[str, Any]) -> None:
-    """Set the state of noise, whose buffers get their shapes when it is fitted."""
+    """Set the state of a noise module, whose buffers have no shape before its fit."""
     for name, value in state.items():
         owner_name, _, buffer = name.rpartition(".")
         owner = noise.get_submodule(owner_name)
@@ -978,11 +990,11 @@ def _set_buffers(noise: nn.Module, state: dict[str, Any]) -> None:
             setattr(owner, buffer, value.to(owner._buffers[buffer]))
 
 
-# Values that are checked, for those who use them trust them
+# Checks of values that later code trusts
 
 
 def _check_parameter(name: str, value: Any) -> None:
-    """Refuse parameters by which others than this file would let code run."""
+    """Raise if a parameter could make skorch or joblib run code."""
     if name == "net_params" and value is not None:
         refused = [
             each
@@ -990,13 +1002,13 @@ def _check_parameter(name: str, value: Any) -> None:
             if each not in _NET_PARAMS and not each.startswith(_NET_PARAMS_FOR)
         ]
         if refused:
-            raise _NotWritable(f"{', '.join(refused)} has to come from you.")
-    if name == "memory" and value is not None:  # joblib opens pickles there
-        raise _NotWritable("A folder of a cache has to come from you.")
+            raise _NotWritable(f"{', '.join(refused)} has to be passed by you.")
+    if name == "memory" and value is not None:  # joblib loads pickles from there
+        raise _NotWritable("The folder of a cache has to be passed by you.")
 
 
 def _check_unchanged(estimator: Any, net: Any) -> None:
-    """Refuse parameters from which another net would be made than there is."""
+    """Raise if the parameters would build another net than the fitted one."""
     if not isinstance(estimator, FittedByTraining):
         return
     optimizer = recipe.OPTIMIZERS.get(estimator.optimizer, estimator.optimizer)
@@ -1011,11 +1023,11 @@ def _check_unchanged(estimator: Any, net: Any) -> None:
 
 
 def _check_columns(estimator: Any) -> None:
-    """Refuse numbers of columns that are none, or not as many as have names."""
+    """Raise if the number of columns is invalid or differs from that of the names."""
     n_features = getattr(estimator, "n_features_in_", 1)
     good = isinstance(n_features, int) and 0 < n_features <= _MAX_FEATURES
     if not good:
-        raise FileError(f"The file tells of {n_features!r} columns.")
+        raise FileError(f"The file has an invalid number of columns, {n_features!r}.")
     if "feature_names_in_" in vars(estimator):
         _check_equal("columns", n_features, len(estimator.feature_names_in_))
 
@@ -1026,11 +1038,11 @@ def _is_state(name: str) -> bool:
 
 def _check_attribute(estimator: Any, name: str) -> None:
     if not name.isidentifier() or name.startswith("__"):
-        raise _NotWritable(f"{name!r} is no name of an attribute.")
+        raise _NotWritable(f"{name!r} is not a valid name of an attribute.")
     if name == "net_" or name in estimator.get_params(deep=False):
-        raise _NotWritable(f"{name!r} is not told as an attribute.")
+        raise _NotWritable(f"{name!r} is not stored as an attribute.")
     if belongs_to_callbacks(name):
-        raise _NotWritable(f"{name!r} serves callbacks.")
+        raise _NotWritable(f"{name!r} belongs to callbacks.")
     if name != "_metadata_request" and hasattr(type(estimator), name):
         raise _NotWritable(
             f"{name!r} of {type(estimator).__name__} belongs to the class."
@@ -1038,7 +1050,7 @@ def _check_attribute(estimator: Any, name: str) -> None:
 
 
 def _check_mixture(sampler: Any) -> None:
-    """Refuse distributions of other columns or components than there are."""
+    """Raise if the arrays of a sampler have inconsistent shapes."""
     (n_mixture, n_codes), n_features = sampler.means_.shape, sampler.n_features_in_
     for name, shape in {
         "weights_": (n_mixture,),
@@ -1066,14 +1078,14 @@ def _numpy_type(name: str) -> Any:
 
 
 def _mersenne_state(state: Any) -> Any:
-    # NumPy takes any position for granted, and would read past the end.
+    # NumPy does not check the position, and would read past the end.
     if state[0] != "MT19937" or not 0 <= state[2] <= 624:
         raise FileError("The file holds a generator in an impossible state.")
     return state
 
 
 def _global_states(states: list[Any]) -> list[Any]:
-    """Try states that the global generators will be set to."""
+    """Check states that the global generators will be set to."""
     if states:
         of_torch, of_numpy, of_python = states
         torch.Generator().set_state(of_torch)

@@ -1,4 +1,4 @@
-"""Frames of pandas and polars that new rows are to be like."""
+"""Conversion of rows to frames of pandas and polars."""
 
 from typing import Any
 
@@ -6,10 +6,11 @@ import numpy as np
 
 
 def frame_type(X: Any) -> dict[str, Any] | None:
-    """Describe a frame in texts, for :func:`frame_like`; None if it is something else.
+    """Describe the type of a frame for :func:`frame_like`.
 
-    Of columns that hold no plain numbers or booleans, such as categories, the type is
-    None.
+    The description has plain strings and numbers only. The type of a column that holds
+    no plain numbers or booleans, such as categories, is None. Return None if `X` is not
+    a frame.
     """
     library = type(X).__module__.partition(".")[0]
     if library not in ("pandas", "polars") or type(X).__name__ != "DataFrame":
@@ -24,10 +25,10 @@ _PLAIN = ("bool", "int", "uint", "float", "double")
 
 
 def frame_like(rows: np.ndarray, description: dict[str, Any]) -> Any:
-    """Make a frame of rows, with the names and the types of the columns described.
+    """Build a frame from rows, with the column names and types of a description.
 
-    Integers are rounded, and booleans are true above one half. Columns of no type
-    have that of `rows`.
+    Values are rounded in columns of integers, and are true above one half in columns of
+    booleans. Columns without a type get the dtype of `rows`.
     """
     names, dtypes = description["names"], description["dtypes"]
     columns = map(_as_kind, rows.T, dtypes)

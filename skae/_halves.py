@@ -1,4 +1,4 @@
-"""The halves of a fitted autoencoder, for a network of one's own."""
+"""Access to the encoder and the decoder of a fitted autoencoder as torch modules."""
 
 import copy
 from typing import Any
@@ -10,34 +10,33 @@ from skae.training import own_modes
 
 
 class HalvesMixin:
-    """Give a fitted estimator `encoder_module_` and `decoder_module_`."""
+    """Mixin that adds `encoder_module_` and `decoder_module_` to fitted estimators."""
 
     net_: Any
 
     def _autoencoder(self) -> nn.Module:
-        """Give the trained module that encodes and decodes."""
+        """Return the trained module that encodes and decodes."""
         return self.net_.plain_module_
 
     @property
     def encoder_module_(self) -> Encoder:
-        """A copy of the encoder, rows to codes, as a torch module."""
-        return Encoder(self._copy_without_the_parts_idle_in("encode"))
+        """A copy of the encoder, from rows to codes, as a torch module."""
+        return Encoder(self._copy_of_half("encode"))
 
     @property
     def decoder_module_(self) -> Decoder:
-        """A copy of the decoder, codes to rows, as a torch module."""
-        return Decoder(self._copy_without_the_parts_idle_in("decode"))
+        """A copy of the decoder, from codes to rows, as a torch module."""
+        return Decoder(self._copy_of_half("decode"))
 
-    def _copy_without_the_parts_idle_in(self, half: str) -> nn.Module:
-        with (
-            own_modes()
-        ):  # in inference mode, it would be a copy that cannot be trained
+    def _copy_of_half(self, half: str) -> nn.Module:
+        # A copy made in the caller's inference mode could not be trained.
+        with own_modes():
             module: Any = copy.deepcopy(self._autoencoder())
-        # Of a module of the user's, nobody knows what its methods look at.
+        # A user's module is kept whole: its methods may use any of its parts.
         if hasattr(module, "unused_in"):
             for name in module.unused_in(half):
                 delattr(module, name)
         for parameter in module.parameters():
-            # What a fit kept fixed is the network's own to train.
+            # Parameters that were fixed during fit can be trained in another network.
             parameter.requires_grad_(parameter.is_floating_point())
         return module

@@ -1,4 +1,4 @@
-"""Applying a trained module to rows, batch by batch."""
+"""Apply trained modules to rows in batches."""
 
 import copy
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from skae.training import Table, float_tensor, own_modes, recipe
 
 
 def in_evaluation(module: nn.Module) -> Any:
-    """Give a module in evaluation mode: a copy, if its user left it in another."""
+    """Return a module in evaluation mode, as a copy if it is in training mode."""
     return copy.deepcopy(module).eval() if module.training else module
 
 
@@ -27,9 +27,9 @@ def apply_in_batches(
     targets: Table | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Apply a function of a module and rows to all rows.
+    """Apply a function of a module and a batch to all rows.
 
-    Threads may do so at once: nothing about the module is changed.
+    Several threads may call it at the same time, as the module is not changed.
 
     Parameters
     ----------
@@ -37,32 +37,32 @@ def apply_in_batches(
         The module.
 
     function : callable
-        Takes the module in evaluation mode and a batch.
+        Function of the module, in evaluation mode, and a batch.
 
     X : ndarray or LargeTable of shape (n_samples, n_features)
         Rows.
 
     device : torch.device or str
-        Where the module is.
+        Device of the module.
 
     copy_rows : bool
-        Whether the module may change its input, so that it is given copies.
+        Whether to pass copies of the rows, for a module that may change its input.
 
     then : callable, default=None
-        Takes the rows of a batch and what the function gave of them, as arrays, and
-        gives the result. None: what the function gave is the result.
+        Function of the rows of a batch and the output of `function`, both as arrays. It
+        returns the result. None uses the output of `function` as the result.
 
     targets : ndarray or LargeTable of shape (n_samples, n_features), default=None
-        Rows that `then` takes in place of those of `X`.
+        Rows to pass to `then` in place of `X`.
 
     out : ndarray of shape (n_samples, ...), default=None
-        Where to write the results, each in the shape that it has there; None: into a
-        new array.
+        Array to write the results to. Each result is reshaped to the shape of its
+        entry. None makes a new array.
 
     Returns
     -------
-    results : ndarray of shape (n_samples, ...), dtype of `X`
-        `out` if it is given.
+    results : ndarray of shape (n_samples, ...)
+        `out`, or a new array with the dtype of `X`.
     """
     module = in_evaluation(module)
     batch_size = recipe.evaluation_rows(module, X.shape[1])
@@ -80,5 +80,5 @@ def apply_in_batches(
             if out is None:
                 out = np.empty((len(X), *part.shape[1:]), X.dtype)
             out[rows] = part.reshape(len(part), *out.shape[1:])
-    assert out is not None  # there are rows
+    assert out is not None  # callers pass at least one row
     return out

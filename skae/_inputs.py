@@ -1,4 +1,4 @@
-"""Tensors, masked arrays and boxed rows, in forms that scikit-learn takes."""
+"""Conversion of tensors, masked arrays and nested rows to what scikit-learn accepts."""
 
 from typing import Any
 
@@ -6,15 +6,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Other floats, such as bfloat16, are unknown to NumPy.
+# NumPy does not have the other floats of torch, such as bfloat16.
 _NUMPY_FLOATS = (torch.float16, torch.float32, torch.float64)
 
 
 def plain(X: Any, name: str = "X", *, fill_masked: bool = False) -> Any:
-    """Turn tensors into arrays and boxed rows into lists; leave all else as it is.
+    """Convert tensors to arrays and nested rows to lists.
 
-    Rows are boxed in an array of dtype object, in a series of pandas or polars, or in
-    the only column of a frame: each cell holds an array or a list.
+    Nested rows are arrays or lists that are the cells of an array of dtype object, of a
+    series of pandas or polars, or of the only column of a frame. All other data is
+    returned unchanged.
 
     Parameters
     ----------
@@ -22,10 +23,10 @@ def plain(X: Any, name: str = "X", *, fill_masked: bool = False) -> Any:
         Data of any form.
 
     name : str, default="X"
-        Name of the data in messages.
+        Name of the data in error messages.
 
     fill_masked : bool, default=False
-        Whether NaN stands for masked values. They are refused otherwise.
+        Whether to replace masked values by NaN. If False, masked values raise an error.
 
     Returns
     -------
@@ -68,9 +69,9 @@ def _without_mask(X: np.ma.MaskedArray, name: str, fill: bool) -> np.ndarray:
     if not fill:
         raise ValueError(
             f"{name} is a masked array with {mask.sum()} of its {mask.size} values "
-            "masked, and masks are not looked at: what lies under them would count. "
-            "Fill the masked values first, for instance with SimpleImputer()."
-            f"fit_transform({name}.filled(numpy.nan)), or leave out such rows."
+            "masked. Masked values are not supported: the values under the mask would "
+            "be used. Fill them first, for instance with SimpleImputer()."
+            f"fit_transform({name}.filled(numpy.nan)), or remove such rows."
         )
     if values.dtype.kind != "f":
         values = values.astype(np.float64)
@@ -78,13 +79,13 @@ def _without_mask(X: np.ma.MaskedArray, name: str, fill: bool) -> np.ndarray:
 
 
 def _cells(X: Any) -> list[Any] | None:
-    """Give the cells that rows are boxed in; None if the data is not of that kind."""
+    """Return the cells of nested rows, or None if the rows are not nested."""
     shape = getattr(X, "shape", None)
     if not isinstance(shape, tuple) or len(shape) not in (1, 2):
         return None
     if len(shape) == 2 and (isinstance(X, np.ndarray) or shape[1] != 1):
         return None
-    if not hasattr(X, "__array__"):  # as sparse matrices
+    if not hasattr(X, "__array__"):  # sparse matrices have no such method
         return None
     cells = np.asarray(X)
     if cells.dtype != object or not len(cells):
@@ -98,16 +99,16 @@ def _is_row(cell: Any) -> bool:
 
 
 def _unboxed(cell: Any) -> Any:
-    """Give a cell whose own rows may be boxed, as in a list column of polars."""
+    """Convert a nested cell, such as one of a list column of polars, to a list."""
     if isinstance(cell, np.ndarray) and cell.dtype == object and cell.ndim == 1:
         return cell.tolist()
     return cell
 
 
 def targets(y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Give targets as an array, and the mask of those that are missing.
+    """Convert targets to an array and find the missing ones.
 
-    None, NaN, `pandas.NA` and masked values are missing.
+    None, NaN, `pandas.NA` and masked values count as missing.
 
     Parameters
     ----------
@@ -117,15 +118,16 @@ def targets(y: Any) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Of dtype object where `y` is so, or where texts stand beside other values.
+        Targets. The dtype is object if `y` has that dtype, or if it is a list that
+        holds strings and other values.
 
     missing : ndarray of the shape of `y`
-        The mask.
+        True for each missing target.
     """
     mask = np.ma.getmask(y)
     y = np.ma.getdata(y) if isinstance(y, np.ma.MaskedArray) else plain(y, "y")
     mixed = isinstance(y, list | tuple) and len({isinstance(v, str) for v in y}) > 1
-    # NumPy would turn all into texts.
+    # Without dtype object, NumPy would convert all values to strings.
     y = np.asarray(y, dtype=object if mixed else None)
     if y.dtype.kind == "f":
         missing = np.isnan(y)
@@ -141,14 +143,17 @@ def _is_missing(value: Any) -> bool:
         return True
     try:
         return bool(value != value)
-    except TypeError:  # pandas.NA is neither equal to itself nor not
+    except TypeError:  # comparisons with pandas.NA are neither true nor false
         return True
     except ValueError:  # an array
         return False
 
 
 def column_without_numbers(X: Any) -> Any:
-    """Give the name of a frame's first column of texts, dates and the like, or None."""
+    """Find the first column of a frame that cannot be converted to numbers.
+
+    Return its name, or None if there is none.
+    """
     for name, column in zip(getattr(X, "columns", ()), np.asarray(X).T, strict=False):
         try:
             np.array([v for v in column if not _is_missing(v)], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Fitted estimators as ONNX models, for other runtimes than PyTorch."""
+"""Export of fitted estimators to ONNX models, for other runtimes than PyTorch."""
 
 import copy
 import logging
@@ -24,7 +24,7 @@ _METHODS = ("transform", "reconstruct", "score_samples", "predict", "predict_pro
 
 
 class _Method(nn.Module):
-    """What a method of a fitted estimator makes of rows, as a torch module."""
+    """A method of a fitted estimator as a torch module."""
 
     def __init__(self, estimator: Any, method: str) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class _Method(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.is_recurrent:
             return self.function(self.module, x)
-        # Of no rows, the recurrent layers of onnxruntime end the process.
+        # Recurrent layers of onnxruntime end the process if the batch has no rows.
         one_more = torch.cat([x, x.new_zeros(1, x.shape[1])])
         return self.function(self.module, one_more)[:-1]
 
@@ -67,10 +67,10 @@ def to_onnx(
     path: str | os.PathLike[str] | None = None,
     method: str = "transform",
 ) -> Any:
-    """Turn a method of a fitted estimator into an ONNX model.
+    """Convert a method of a fitted estimator to an ONNX model.
 
-    The model has one input, `X`, float32 rows of any number, and one output, `output`,
-    which is that of the method to rounding. It uses opset 18.
+    The model has one input `X`, any number of float32 rows, and one output `output`. It
+    equals the result of the method up to rounding errors. The model uses opset 18.
 
     Parameters
     ----------
@@ -78,13 +78,14 @@ def to_onnx(
         A fitted estimator of skae.
 
     path : str or path-like, default=None
-        Where to write the model. None writes nothing.
+        File to write the model to. None writes no file.
 
     method : {"transform", "reconstruct", "score_samples", "predict", \
             "predict_proba"}, default="transform"
-        The method, one that the estimator has. Of "transform", the model gives what
-        the parameter `output` asks for now. "predict" and "predict_proba" are of
-        :class:`PretrainedClassifier` and :class:`PretrainedRegressor`.
+        Name of the method, which the estimator must have. "transform" uses the current
+        value of the parameter `output`. "predict" is a method of
+        :class:`PretrainedClassifier` and :class:`PretrainedRegressor`, and
+        "predict_proba" one of :class:`PretrainedClassifier`.
 
     Returns
     -------
@@ -101,7 +102,7 @@ def to_onnx(
 
     See Also
     --------
-    register_onnx_converters : For pipelines that hold estimators of skae.
+    register_onnx_converters : Convert pipelines that contain estimators of skae.
 
     Examples
     --------
@@ -118,20 +119,20 @@ def to_onnx(
     """
     if not isinstance(estimator, BaseAutoencoder | BasePretrained):
         raise ValueError(
-            "to_onnx takes an estimator of skae; for a pipeline that holds some, see "
-            f"register_onnx_converters. Got {estimator!r}."
+            "to_onnx accepts an estimator of skae. To convert a pipeline that contains "
+            f"one, use register_onnx_converters. Got {estimator!r}."
         )
     check_is_fitted(estimator)
     if method not in _METHODS or not hasattr(estimator, method):
         has = ", ".join(name for name in _METHODS if hasattr(estimator, name))
         raise ValueError(
-            f"method must be one of those that {type(estimator).__name__} has: {has}. "
-            f"Got {method!r}."
+            f"method must be one that {type(estimator).__name__} has: {has}. Got "
+            f"{method!r}."
         )
     if method == "score_samples" and estimator.net_.logarithmic_loss:
         raise ValueError(
             f"score_samples of {type(estimator).__name__} averages over random draws, "
-            "which an ONNX model does not make. Use method='transform' or "
+            "which are not supported in ONNX models. Use method='transform' or "
             "'reconstruct'."
         )
     try:
@@ -152,12 +153,12 @@ def to_onnx(
 
 
 def exported(estimator: Any, method: str, opset: int) -> Any:
-    """Let torch's exporter turn a method that gives floats into a model."""
+    """Convert a method that returns floats to a model with the exporter of torch."""
     rows = torch.zeros((2, estimator.n_features_in_), dtype=torch.float32, device="cpu")
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     try:
-        # What the exporter says is about itself, such as packages it could use.
+        # The exporter's messages concern itself, such as packages that it could use.
         logger.setLevel(logging.ERROR)
         with warnings.catch_warnings(), own_modes(), torch.no_grad():
             warnings.simplefilter("ignore")
@@ -171,11 +172,11 @@ def exported(estimator: Any, method: str, opset: int) -> Any:
                 dynamic_shapes=({0: torch.export.Dim("n_samples")},),
                 verbose=False,
             )
-    except Exception as error:  # the exporter has no common class of errors
+    except Exception as error:  # the errors of the exporter have no common class
         raise ValueError(
-            f"{method} of this {type(estimator).__name__} cannot be turned into ONNX, "
-            "for instance for an operator that ONNX lacks; the exporter's report is "
-            f"above. {error}"
+            f"{method} of this {type(estimator).__name__} cannot be converted to ONNX. "
+            "It may use an operator that ONNX lacks; see the exporter's report above. "
+            f"{error}"
         ) from error
     finally:
         logger.setLevel(level)
@@ -185,7 +186,10 @@ def exported(estimator: Any, method: str, opset: int) -> Any:
 def label_nodes(
     classes: np.ndarray, probabilities: str, labels: str
 ) -> tuple[list[Any], Any]:
-    """Nodes that choose the most probable classes, and the constant they need."""
+    """Build nodes that select the most probable classes.
+
+    Return the nodes and the constant that they need.
+    """
     from onnx import helper, numpy_helper
 
     index, known = f"{labels}_index", f"{labels}_classes"
@@ -200,14 +204,14 @@ def label_nodes(
 
 
 def label_values(classes: np.ndarray) -> np.ndarray:
-    """Give classes as ONNX has them: integers are int64, texts are objects."""
+    """Convert classes to types of ONNX: integers to int64 and strings to objects."""
     if classes.dtype.kind in "iu":
         return classes.astype(np.int64)
     return classes.astype(object) if classes.dtype.kind in "UO" else classes
 
 
 def _end_in_labels(model: Any, classes: np.ndarray) -> None:
-    """Let a model that gives probabilities give labels."""
+    """Change a model that returns probabilities so that it returns labels."""
     from onnx import helper
 
     graph = model.graph

@@ -1,4 +1,4 @@
-"""New rows from any autoencoder."""
+"""Sampler that draws new rows with an autoencoder."""
 
 import itertools
 import math
@@ -25,41 +25,42 @@ from skae._sklearn_compat import HasMethods, fit_context, safe_indexing
 from skae._tasks import CallbackSupportMixin, FitTasks
 from skae.training import n_rows_in, private_generator
 
-# More codes would not make a better mixture, only a slower one.
+# More rows would make the fit of the mixture slower, but not better.
 _MAX_ROWS = 4_000
 _MAX_BYTES = 2**27
 _MAX_MIXTURE_COMPONENTS = 32
-# Where the distributions of the columns are known: closer together in the tails.
+# Levels of the quantiles of each column. They are closer together in the tails.
 N_LEVELS = 501
 _LEVELS = ndtr(np.linspace(-3.5, 3.5, N_LEVELS))
 
 
 class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
-    """Draw new rows by an autoencoder, or by another transformer that can go back.
+    """Draw new rows with an autoencoder or another invertible transformer.
 
-    A Gaussian mixture is fitted to the codes of rows. A new row is a draw from it,
-    decoded, with normal noise as large as the error of the reconstruction in each
-    column; and each column is then mapped so that it has the distribution that it has
-    in the rows. So integers stay integers, and what is zero often is zero as often.
+    A Gaussian mixture is fitted to the codes of the rows. To draw a new row, a code is
+    drawn from the mixture and decoded. Normal noise is added, with the standard
+    deviation of the reconstruction error in each column. Each column is then mapped so
+    that it has the same distribution as in the training rows. So integers stay
+    integers, and a column that is often zero stays zero as often.
 
-    The autoencoders themselves keep nothing of the rows that they were fitted to, which
-    is why this is an estimator of its own. It may be fitted to other rows than the
-    autoencoder was: to those of one class, for instance.
+    The sampler is an estimator of its own because autoencoders store nothing of the
+    rows that they were fitted to. It can be fitted to other rows than the autoencoder:
+    to the rows of one class, for instance.
 
     Parameters
     ----------
     autoencoder : estimator or None, default=None
-        What gives codes and decodes them, by `transform` and `inverse_transform`: an
-        autoencoder of skae, a pipeline of
-        :class:`~sklearn.preprocessing.StandardScaler` and an autoencoder,
-        :class:`~sklearn.decomposition.PCA`. It is cloned and fitted to the rows; a
-        `random_state` of None is given a seed. One that is fitted already is used as it
-        is inside a :class:`sklearn.frozen.FrozenEstimator`. None is
+        Estimator that encodes rows with `transform` and decodes codes with
+        `inverse_transform`: for instance an autoencoder of skae, a pipeline of
+        :class:`~sklearn.preprocessing.StandardScaler` and an autoencoder, or
+        :class:`~sklearn.decomposition.PCA`. It is cloned and fitted to the rows. If its
+        `random_state` is None, it is set to a seed. To use a fitted estimator as it is,
+        pass it inside a :class:`sklearn.frozen.FrozenEstimator`. None uses
         :class:`AutoencoderTransformer`.
 
     random_state : int, RandomState instance or None, default=None
-        Determines the fit, for the autoencoder, too, if it has no `random_state` of its
-        own. None takes a new seed from the operating system.
+        Determines the fit, and also the fit of the autoencoder if its `random_state` is
+        None. None takes a new seed from the operating system.
 
     Attributes
     ----------
@@ -70,50 +71,52 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         Weights of the components of the mixture.
 
     means_ : ndarray of shape (n_mixture, n_components)
-        Their means.
+        Means of the components of the mixture.
 
     covariances_ : ndarray of shape (n_mixture, n_components, n_components)
-        Their covariances.
+        Covariances of the components of the mixture.
 
     residual_std_ : ndarray of shape (n_features,)
-        Root mean squared error of the reconstruction of each column: the standard
+        Root mean squared error of the reconstruction of each column. It is the standard
         deviation of the noise.
 
     n_features_in_ : int
         Number of columns of `X` in `fit`.
 
     feature_names_in_ : ndarray of shape (n_features,)
-        Names of the columns, if they all are strings.
+        Names of the columns, if all of them are strings.
 
     See Also
     --------
-    VariationalAutoencoder : Its `sample` draws codes from their prior, and needs no
-        training rows for that; this class draws from a mixture of its codes.
-    sklearn.mixture.GaussianMixture : The mixture of rows, without an autoencoder.
+    VariationalAutoencoder : Its `sample` draws codes from their prior and needs no
+        training rows; this class draws codes from a mixture fitted to codes of rows.
+    sklearn.mixture.GaussianMixture : A mixture of rows, without an autoencoder.
 
     Notes
     -----
     The mixture has full covariances. Its number of components is doubled from 1 to 32
-    for as long as the Bayesian information criterion (BIC) falls. Everything is found
-    from at most 4,000 of the rows, drawn at random; fewer of a table that is so wide
-    that they would take more than 128 MiB as float32.
+    for as long as the Bayesian information criterion (BIC) falls. The mixture, the
+    noise and the distributions of the columns are estimated from at most 4,000 rows,
+    drawn at random. Fewer rows are used if 4,000 would take more than 128 MiB as
+    float32.
 
-    The map of a column goes from the distribution of 4,000 rows drawn like the new ones
-    to that of the rows given, so a new row does not depend on how many are drawn with
-    it. It is known at 501 levels, down to 0.02 % in the tails, and no new value lies
-    outside the values given. In columns of whole numbers, and in those with at most
-    half as many different values as rows, new values are values given; elsewhere they
-    lie between them. So new rows have values of the rows in them: this is no
-    anonymisation.
+    The map of a column goes from the distribution of 4,000 generated rows to that of
+    the training rows. A new row therefore does not depend on how many are drawn with
+    it. The distributions are stored at 501 levels, down to 0.02 % in the tails, and no
+    new value lies outside the range of the training values. If a column has only whole
+    numbers, or at most half as many different values as rows, its new values are
+    training values. In other columns they lie between training values. So new rows
+    contain values of the training rows, and sampling is no anonymisation.
 
-    For pictures of what codes stand for, noise is in the way: decode what
-    `sample_codes` gives.
+    To see what codes represent, decode the result of `sample_codes`, which adds no
+    noise.
 
     References
     ----------
     .. [1] P. Ghosh, M. S. M. Sajjadi, A. Vergari, M. Black and B. Schölkopf, "From
-       variational to deterministic autoencoders", ICLR 2020, arXiv:1903.12436. The
-       mixture of codes is in section 4; noise and map are not in it.
+       variational to deterministic autoencoders", ICLR 2020, arXiv:1903.12436. Section
+       4 describes the mixture of codes. The noise and the map of the columns are
+       additions of skae.
 
     Examples
     --------
@@ -130,7 +133,7 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
     >>> print(abs(rows.mean(axis=0) - X.mean(axis=0)).max() < 0.1 * X.std())
     True
 
-    An autoencoder that is fitted already, and rows of one class:
+    Sample rows of one class with an autoencoder that is fitted already:
 
     >>> from sklearn.frozen import FrozenEstimator
     >>> of_class = X[load_wine().target == 2]
@@ -148,16 +151,16 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         self.autoencoder = autoencoder
         self.random_state = random_state
 
-    # The autoencoder may be one with parameters of its own to check.
+    # The parameters of the autoencoder are nested, and must be checked, too.
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Fit the autoencoder, unless it is frozen, and the mixture.
+        """Fit the mixture, and the autoencoder unless it is frozen.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows that new ones are to be like, in any form that the autoencoder takes,
-            but without NaN: series are of equal length.
+            Rows that the new rows should resemble, in any form that the autoencoder
+            accepts, but without NaN. Series must have equal length.
 
         y : None
             Ignored.
@@ -177,7 +180,7 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
             validate_data(self, X, skip_check_array=True)
             self._shape, self._dtype = values.shape[1:], values.dtype.name
             values = values.reshape(len(values), -1)
-            self.n_features_in_ = values.shape[1]  # of images, too
+            self.n_features_in_ = values.shape[1]  # number of pixels for images
             self.autoencoder_ = self._made_autoencoder(rng)
             tasks.begin(1)
             with tasks.part_fitting(self.autoencoder_, "autoencoder"):
@@ -194,12 +197,12 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         if self.autoencoder is None:
             return AutoencoderTransformer(random_state=rng.randint(2**31 - 1))
         autoencoder = clone(self.autoencoder)
-        steps = getattr(autoencoder, "steps", None)  # of a pipeline
+        steps = getattr(autoencoder, "steps", None)  # only pipelines have them
         last = steps[-1][1] if steps else autoencoder
         output = getattr(last, "output", "code")
         if output != "code":
             raise ValueError(
-                "A mixture is fitted to codes, and the autoencoder has "
+                "AutoencoderSampler fits a mixture to codes, but the autoencoder has "
                 f"output={output!r}. Set output='code'."
             )
         params = autoencoder.get_params()
@@ -220,7 +223,7 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         return rows.reshape(len(rows), -1)
 
     def _fit_mixture(self, codes: np.ndarray, rng: np.random.RandomState) -> None:
-        # The mixture has constants that are not in the units of the codes.
+        # Some constants of GaussianMixture, such as reg_covar, assume unit scale.
         scale = codes.std(axis=0)
         scale[scale == 0] = 1.0
         codes = codes / scale
@@ -230,7 +233,8 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
             (2**i for i in itertools.count()),
         )
         with config_context(array_api_dispatch=False), warnings.catch_warnings():
-            # EM that is not quite at its end, or fewer clusters: BIC tells what of it.
+            # The BIC judges mixtures that have not quite converged, or that have fewer
+            # clusters than components, like any other.
             warnings.simplefilter("ignore", ConvergenceWarning)
             for size in sizes:
                 mixture = GaussianMixture(size, random_state=rng).fit(codes)
@@ -244,7 +248,7 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         self.covariances_ = best.covariances_ * scale[:, None] * scale
 
     def _fit_map(self, values: np.ndarray, rng: np.random.RandomState) -> None:
-        """Find the distributions of columns, generated and given."""
+        """Estimate the distribution of each column in generated and training rows."""
         generated = self._noisy(self._draw_codes(_MAX_ROWS, rng), rng)
         self._generated = np.quantile(generated, _LEVELS, axis=0).T
         self._given = np.quantile(values, _LEVELS, axis=0, method="inverted_cdf").T
@@ -283,7 +287,7 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         Parameters
         ----------
         n_samples : int, default=1
-            How many.
+            Number of rows to draw.
 
         random_state : int, RandomState instance or None, default=None
             Determines the draws. None takes a new seed from the operating system.
@@ -291,10 +295,10 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         Returns
         -------
         X : ndarray or DataFrame of shape (n_samples, n_features)
-            Rows, in the units of those that `fit` was given. Where these were a frame
-            of pandas or polars, so are the new ones, with the names of the columns and
-            the types of those with integers, floats or booleans; others, such as
-            categories of numbers, are floats.
+            New rows in the units of the training rows. If `fit` received a frame of
+            pandas or polars, a frame of the same library is returned, with the same
+            column names. Columns of integers, floats or booleans keep their type. Other
+            columns, such as categories of numbers, become floats.
         """
         check_is_fitted(self)
         checks.check_count(n_samples, "n_samples")
@@ -311,7 +315,7 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         Parameters
         ----------
         n_samples : int, default=1
-            How many.
+            Number of codes to draw.
 
         random_state : int, RandomState instance or None, default=None
             Determines the draws. None takes a new seed from the operating system.
@@ -319,7 +323,7 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         Returns
         -------
         Z : ndarray of shape (n_samples, n_components)
-            Codes, for ``autoencoder_.inverse_transform``.
+            Codes that ``autoencoder_.inverse_transform`` decodes.
         """
         check_is_fitted(self)
         checks.check_count(n_samples, "n_samples")
@@ -335,26 +339,26 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
 
 
 def _as_one(X: Any) -> Any:
-    """Give rows in a list as one array."""
+    """Convert a list of rows to one array."""
     if hasattr(X, "shape"):
         return X
     try:
         return np.asarray(X)
     except ValueError as error:
         raise ValueError(
-            "New rows are as long as those given, so these must be of one length: X is "
-            f"a list of rows, series or images of several shapes. {error}"
+            "AutoencoderSampler needs rows, series or images that all have the same "
+            f"shape. Got a list with several shapes. {error}"
         ) from error
 
 
 def _some(X: Any, rng: np.random.RandomState) -> Any:
-    """Give rows that stand for all, in the form that all have."""
+    """Draw a sample of the rows if there are many, in the same form as `X`."""
     n_samples = X.shape[0]
     n_rows = min(_MAX_ROWS, n_rows_in(_MAX_BYTES, max(1, math.prod(X.shape[1:]))))
     if n_samples <= n_rows:
         return X
     if issparse(X):
-        X = X.tocsr()  # not every kind can be indexed
+        X = X.tocsr()  # some sparse formats cannot be indexed
     return safe_indexing(X, np.sort(rng.choice(n_samples, n_rows, replace=False)))
 
 
@@ -364,7 +368,7 @@ def _dense(rows: Any, estimator: Any) -> np.ndarray:
         accept_sparse="csr",
         dtype=[np.float64, np.float32],
         allow_nd=True,
-        ensure_min_samples=2,  # one has no distribution
+        ensure_min_samples=2,  # a single row has no variance
         estimator=estimator,
     )
     return values if isinstance(values, np.ndarray) else values.toarray()

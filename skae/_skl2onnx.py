@@ -1,4 +1,4 @@
-"""Converters for skl2onnx, so that pipelines with estimators of skae become ONNX."""
+"""Converters of skl2onnx for pipelines that contain estimators of skae."""
 
 import inspect
 from typing import Any
@@ -11,16 +11,16 @@ from skae._pretrained import BasePretrained
 
 
 def register_onnx_converters() -> None:
-    """Let skl2onnx convert pipelines that hold estimators of skae.
+    """Register converters so that skl2onnx converts pipelines with estimators of skae.
 
-    Call it once in a process, before ``skl2onnx.to_onnx``. An autoencoder then gives
-    what its `transform` gives; :class:`PretrainedClassifier` gives labels and
-    probabilities, as skl2onnx has it for classifiers, and
-    :class:`PretrainedRegressor` gives targets. All of them compute in float32, whatever
-    comes in.
+    Call this function once in each process, before ``skl2onnx.to_onnx``. In the model,
+    an autoencoder returns the output of its `transform`. A
+    :class:`PretrainedClassifier` returns labels and probabilities, as all classifiers
+    do in skl2onnx, and a :class:`PretrainedRegressor` returns targets. All of them
+    compute in float32, whatever the type of the input.
 
-    :class:`RecurrentAutoencoder` cannot be converted so: skl2onnx does not know inputs
-    that are left out, as its layers have them. :func:`to_onnx` takes it.
+    :class:`RecurrentAutoencoder` cannot be converted by skl2onnx, which does not
+    support optional inputs that are left out. Use :func:`to_onnx` for it.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def register_onnx_converters() -> None:
 
     See Also
     --------
-    to_onnx : For a single estimator; skl2onnx is not needed for it.
+    to_onnx : Convert a single estimator, without skl2onnx.
 
     Examples
     --------
@@ -70,7 +70,8 @@ def register_onnx_converters() -> None:
             estimator, "predict_proba"
         ):
             shapes, converter = _classifier_shapes, _convert_classifier
-            # As of all classifiers: whether probabilities are a list of dicts.
+            # skl2onnx has these options for all classifiers. "zipmap" sets whether
+            # probabilities are a list of dicts.
             options = {
                 "nocl": [True, False],
                 "zipmap": [True, False, "columns"],
@@ -111,7 +112,7 @@ def _classifier_shapes(operator: Any) -> None:
 
 
 def _labels(operator: Any) -> np.ndarray:
-    """Give the classes as skl2onnx has them: all that are no texts are int64."""
+    """Convert the classes to types of skl2onnx: strings, or int64 for all others."""
     classes = label_values(operator.raw_operator.classes_)
     return classes if classes.dtype.kind == "O" else classes.astype(np.int64)
 
@@ -124,7 +125,7 @@ def _convert_transform(scope: Any, operator: Any, container: Any) -> None:
 def _convert_predict(scope: Any, operator: Any, container: Any) -> None:
     output = scope.get_unique_variable_name("targets")
     _add(scope, operator, container, "predict", output)
-    # Targets are a column in skl2onnx.
+    # skl2onnx expects targets as a column.
     shape = scope.get_unique_variable_name("shape")
     width = operator.raw_operator._n_outputs()
     container.add_initializer(shape, 7, [2], [-1, width])  # 7 is int64
@@ -157,14 +158,16 @@ def _add(scope: Any, operator: Any, container: Any, method: str, output: str) ->
         exported(operator.raw_operator, method, opset)
     )
     if any("" in node.input for node in model.graph.node):
-        # An optional input that is left out; to skl2onnx it is one it cannot find.
+        # An empty name is an optional input that is left out. skl2onnx would look for
+        # an input of that name.
         raise NotImplementedError(
-            f"skl2onnx cannot sort the layers of {type(operator.raw_operator).__name__}"
-            ". Convert the steps before it alone, and it by skae.to_onnx."
+            "skl2onnx cannot convert the layers of "
+            f"{type(operator.raw_operator).__name__}. Convert the steps before it with "
+            "skl2onnx, and the estimator itself with skae.to_onnx."
         )
     prefix = scope.get_unique_operator_name("skae") + "_"
     graph = compose.add_prefix_graph(model.graph, prefix)
-    # Rows may come in as float64 or as integers.
+    # The input of the model may be float64 or integers.
     before = helper.make_node(
         "Cast",
         [operator.inputs[0].full_name],

@@ -1,4 +1,4 @@
-"""The private names of scikit-learn that skae uses, in one place."""
+"""Private functions of scikit-learn that skae uses."""
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils import _safe_indexing as safe_indexing

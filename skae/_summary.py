@@ -1,4 +1,4 @@
-"""A fitted network in words: its layers, and how its training went."""
+"""Text summaries of fitted networks: their layers and how training went."""
 
 import copy
 import html
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from skae.training import own_modes
 
-# Applies a network to rows, up to the end of a part.
+# A function that applies a network to rows, up to the end of a part.
 _Part = Callable[[Any, Tensor], Tensor]
 
 
@@ -23,33 +23,33 @@ class _Layer(NamedTuple):
 
 
 class SummaryMixin:
-    """Give a fitted estimator `summary`, and show it in notebooks."""
+    """Mixin that adds `summary` to fitted estimators and shows it in notebooks."""
 
     net_: Any
     n_features_in_: int
     n_components_: int
 
-    # A class says how training went.
+    # Each class describes how training went.
     _training_in_words: Callable[[], str]
 
     def _parts(self) -> dict[str, _Part]:
-        """Functions of the network and rows that use up to so many of its parts."""
+        """Return functions of the network and rows, each with one more part."""
         return {
             "encoder": lambda module, x: module.encode(x),
             "decoder": lambda module, x: module.decode(module.encode(x)),
         }
 
     def summary(self) -> str:
-        """Describe the trained network and how training went, in a text to print.
+        """Describe the trained network and how training went.
 
-        The layers that have parameters are listed with the shape of what they give of
-        a row and with the number of their parameters. Those that layers share count
-        once.
+        The text lists all layers that have parameters, with the shape of their output
+        for one row and their number of parameters. Parameters that several layers share
+        are counted once.
 
         Returns
         -------
         text : str
-            Some lines of text.
+            Several lines of text to print.
         """
         check_is_fitted(self)
         module = self.net_.plain_module_
@@ -77,7 +77,7 @@ class SummaryMixin:
         )
 
     def _html_repr(self) -> str:
-        # What scikit-learn calls for the diagram of an estimator.
+        # scikit-learn calls this method for the diagram of an estimator.
         diagram = super()._html_repr()  # type: ignore[misc]
         if not hasattr(self, "net_"):
             return diagram
@@ -90,7 +90,7 @@ class SummaryMixin:
 def _layers(
     module: nn.Module, parts: dict[str, _Part], rows: Tensor
 ) -> dict[str, list[_Layer]]:
-    """Find the layers with parameters, by the first part that uses them."""
+    """Find the layers with parameters, grouped by the first part that uses them."""
     module = copy.deepcopy(module).eval()
     counted: set[int] = set()
     found: dict[str, list[_Layer]] = {}
@@ -106,7 +106,7 @@ def _layers(
             return
         own = [p for p in layer.parameters(recurse=False) if id(p) not in counted]
         counted.update(map(id, own))
-        while isinstance(output, tuple):  # of recurrent layers, the outputs
+        while isinstance(output, tuple):  # recurrent layers also return their state
             output = output[0]
         shape = " × ".join(map(str, output.shape[1:]))
         found.setdefault(part, []).append(
@@ -129,12 +129,12 @@ def _layers(
         for name, parameter in module.named_parameters()
         if id(parameter) not in counted
     ]
-    # Such as parameters of the module itself, which is not called.
+    # The module itself may have parameters, and no hook is called for it.
     return {**found, "in no layer": others} if others else found
 
 
 def _aligned(table: Sequence[tuple[str, str, str, str]]) -> list[str]:
-    """Lines of a table, its last two columns to the right."""
+    """Format the lines of a table, with its last two columns aligned to the right."""
     a, b, c, d = (max(map(len, column)) for column in zip(*table, strict=True))
     return [
         f"{name:<{a}}  {kind:<{b}}  {output:>{c}}  {number:>{d}}".rstrip()

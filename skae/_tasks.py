@@ -1,4 +1,4 @@
-"""The tasks of a fit, of which scikit-learn's callbacks are told."""
+"""The tasks of a fit, for the callbacks of scikit-learn."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,33 +13,34 @@ try:
 except ImportError:  # scikit-learn before 1.9 has no callbacks
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Nothing: there is no `set_callbacks`."""
+        """Empty mixin, without `set_callbacks`."""
 
 
 __all__ = ["CallbackSupportMixin", "EpochTasks", "FitTasks", "belongs_to_callbacks"]
 
-# Where scikit-learn keeps callbacks: always, during a fit, and during a fit of another.
+# Attributes in which scikit-learn stores callbacks: always, during a fit, and during
+# the fit of an outer estimator.
 _ATTRIBUTES = ("_skl_callbacks", "_callback_fit_ctx", "_parent_callback_ctx")
 
 
 def belongs_to_callbacks(attribute: str) -> bool:
-    """Tell whether an attribute of an estimator is there for its callbacks."""
+    """Return whether scikit-learn stores callbacks in an attribute of an estimator."""
     return attribute.startswith(_ATTRIBUTES)
 
 
 class FitTasks:
     """The tasks of a fit: the fit itself, its parts if it has several, and epochs.
 
-    To be made first in `fit`: when an error leaves the estimator as it was before,
-    scikit-learn still has to find the callbacks that it set up here.
+    Make it at the beginning of `fit`. If an error resets the estimator to its earlier
+    state, scikit-learn still has to find the callbacks that it set up here.
 
     Parameters
     ----------
     estimator : estimator
-        What is fitted.
+        Estimator that is fitted.
 
     X, y, sample_weight : array-like, default=None
-        What it is fitted to, as callbacks are to see it.
+        Data of the fit, as callbacks should see it.
     """
 
     def __init__(
@@ -53,35 +54,35 @@ class FitTasks:
             self._root = estimator._init_callback_context(max_subtasks=None)
 
     def set_rows(self, X: Any, y: Any, sample_weight: Any) -> None:
-        """Set what the estimator is fitted to."""
+        """Set the data that the estimator is fitted to."""
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self._rows = {"X": X, "y": y, "metadata": metadata}
 
     def begin(self, n_subtasks: int) -> None:
-        """Begin the fit, now that it is known how many tasks it has."""
+        """Begin the fit, once its number of tasks is known."""
         self._begun = True
         if self._root is not None:
             self._root.max_subtasks = n_subtasks
-            self.tell_begin(self._root)
+            self.call_begin(self._root)
 
     def end(self) -> None:
-        """End the fit; the estimator is fitted."""
+        """End the fit, once the estimator is fitted."""
         if not self._begun:
             self.begin(0)
         if self._root is not None:
-            self.tell_end(self._root, dict)
+            self.call_end(self._root, dict)
 
     @contextmanager
     def part_fitting(self, estimator: Any, name: str) -> Iterator[None]:
-        """Context in which another estimator is fitted, as a part of this fit."""
+        """Return a context to fit another estimator in, as a part of this fit."""
         if self._root is None or isinstance(estimator, FrozenEstimator):
             yield
             return
         part = self._root.subcontext(name)
         with part.propagate_callback_context(estimator):
-            self.tell_begin(part)
+            self.call_begin(part)
             yield
-            self.tell_end(part)
+            self.call_end(part)
 
     def epochs(
         self,
@@ -89,18 +90,19 @@ class FitTasks:
         attributes: Callable[[TensorNet, Run], dict[str, Any]] | None,
         name: str,
     ) -> "EpochTasks | None":
-        """Give what is to be told of a run; None if nobody listens.
+        """Return the epochs of a run as tasks, or None if there are no callbacks.
 
-        Its epochs are tasks of the fit, or of a part if the fit has begun already.
+        They are tasks of the fit, or of a part of it if the fit has begun already.
 
         Parameters
         ----------
         n_epochs : int
-            Epochs of the run.
+            Number of epochs of the run.
 
         attributes : callable or None
-            Takes the net and what happened so far, and gives the attributes of an
-            estimator fitted that far. None, where that is no estimator to use.
+            Function of the net and the run so far. It returns the attributes of an
+            estimator that is fitted that far. None means that the estimator cannot be
+            used before the end of the fit.
 
         name : str
             Name of the part.
@@ -113,19 +115,20 @@ class FitTasks:
         task = self._root
         if is_part:
             task = task.subcontext(name, max_subtasks=n_epochs)
-            self.tell_begin(task)
+            self.call_begin(task)
         return EpochTasks(self, task, attributes, ends=is_part)
 
-    def tell_begin(self, task: Any) -> None:
-        """Tell callbacks that a task begins."""
+    def call_begin(self, task: Any) -> None:
+        """Call the callbacks at the beginning of a task."""
         task.call_on_fit_task_begin(estimator=self._estimator, **self._rows)
 
-    def tell_end(
+    def call_end(
         self, task: Any, attributes: Callable[[], dict[str, Any]] | None = None
     ) -> bool:
-        """Tell callbacks that a task has ended, and whether they ask to stop.
+        """Call the callbacks at the end of a task, and return whether to stop.
 
-        `attributes` gives what makes a fitted estimator of a copy of this one.
+        `attributes` returns the attributes that make a copy of this estimator a fitted
+        one.
         """
         return task.call_on_fit_task_end(
             estimator=self._estimator,
@@ -151,21 +154,21 @@ class EpochTasks:
         self._epoch: Any = None
 
     def begin_epoch(self) -> None:
-        """Tell that an epoch begins."""
+        """Call the callbacks at the beginning of an epoch."""
         self._epoch = self._task.subcontext("epoch")
-        self._fit.tell_begin(self._epoch)
+        self._fit.call_begin(self._epoch)
 
     def end_epoch(self, so_far: Callable[[], tuple[TensorNet, Run]]) -> bool:
-        """Tell that it has ended, and whether to stop the run."""
+        """Call the callbacks at the end of the epoch, and return whether to stop."""
         epoch, self._epoch = self._epoch, None
         attributes = self._attributes
-        return self._fit.tell_end(
+        return self._fit.call_end(
             epoch, None if attributes is None else lambda: attributes(*so_far())
         )
 
     def end_run(self) -> None:
-        """Tell that no more epochs come; one that has not ended was broken off."""
+        """End the run, and also its last epoch if that was interrupted."""
         if self._epoch is not None:
-            self._fit.tell_end(self._epoch)
+            self._fit.call_end(self._epoch)
         if self._ends:
-            self._fit.tell_end(self._task)
+            self._fit.call_end(self._task)

@@ -516,7 +516,7 @@ def huge(content, tensors):
         (set_in("objects", 0, "class", value="FileError"), "unknown class"),
         (set_in("objects", 0, "params", "lr", value={"eval": "1"}), "unknown kind"),
         (set_in("objects", 0, "attributes", "fit", value=1), "belongs to the class"),
-        (set_in("objects", 0, "attributes", "__class__", value=1), "no name"),
+        (set_in("objects", 0, "attributes", "__class__", value=1), "not a valid name"),
         (set_in("objects", 0, "attributes", "n_features_in_", value=10**12), "columns"),
         (set_in("objects", 0, "net", "states", "notify", value=1), "'notify'"),
         (set_in("estimator", value=3), "not hold an estimator"),
@@ -537,7 +537,7 @@ def test_files_do_not_change_how_the_net_opens_others(small, path):
     assert skae.load(path).net_.torch_load_kwargs != options
     value = {"dict": [["torch_load_kwargs", written]]}
     changed(small, path, set_in("objects", 0, "attributes", "net_params", value=value))
-    with pytest.raises(skae.FileError, match="not told as an attribute"):
+    with pytest.raises(skae.FileError, match="not stored as an attribute"):
         skae.load(path)
 
 
@@ -589,7 +589,7 @@ def numbers(value):
 
 
 def arguments_of(content):
-    """List the arguments of modules that a file tells of."""
+    """List the arguments of modules in a file."""
     for each in content["objects"]:
         if each.get("net"):
             yield each["net"]["arguments"]
@@ -676,12 +676,12 @@ def test_texts_that_take_more_than_the_file(small, path):
     for kind, texts in [("<U9999999", ["a"] * 9), ("U", ["a" * 9999, *[""] * 9999])]:
         value = {"texts": [kind, texts]}
         changed(small, path, set_in("objects", 0, "attributes", "texts_", value=value))
-        with pytest.raises(skae.FileError, match="Arrays of texts"):
+        with pytest.raises(skae.FileError, match="Arrays of strings"):
             skae.load(path)
     value = {"texts": ["O", ["a"] * 4]}
     names = ("objects", 0, "attributes", "feature_names_in_")
     changed(small, path, set_in(*names, value=value))
-    with pytest.raises(skae.FileError, match="3 columns, where 4 fits"):
+    with pytest.raises(skae.FileError, match=r"3 columns\. Expected 4"):
         skae.load(path)
 
 

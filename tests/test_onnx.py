@@ -220,7 +220,7 @@ def test_errors(curved, monkeypatch):
     with pytest.raises(NotFittedError):
         skae.to_onnx(skae.AutoencoderTransformer())
     model = quick(skae.AutoencoderTransformer, module=Strange).fit(curved)
-    with pytest.raises(ValueError, match="cannot be turned into ONNX"):
+    with pytest.raises(ValueError, match="cannot be converted to ONNX"):
         skae.to_onnx(model)
     with pytest.raises(ValueError, match="Got 'predict'"):
         skae.to_onnx(model, method="predict")

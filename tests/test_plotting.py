@@ -366,7 +366,7 @@ def test_convolutions_know_the_shape_of_their_images(digits):
 
 
 def test_grids_need_the_shape_of_images(model, digits):
-    with pytest.raises(ValueError, match="rows of 64 columns: give image_shape"):
+    with pytest.raises(ValueError, match="rows of 64 columns: pass image_shape"):
         CodeGridDisplay.from_estimator(model, digits[0])
 
 
@@ -544,13 +544,13 @@ def test_estimators_that_have_not_what_is_shown(others, digits):
             lambda model: FeatureDisplay.from_estimator(model),
             lambda model: FeatureDisplay.from_estimator(model, X, kind="inputs"),
         ):
-            with pytest.raises(TypeError, match=f"Got .*Give {instead}"):
+            with pytest.raises(TypeError, match=f"Got .*Pass {instead}"):
                 show(model)
     for name in ("its autoencoder_", "the step"):
-        with pytest.raises(TypeError, match=f"has loss_curve_ .*Give {name}"):
+        with pytest.raises(TypeError, match=f"has loss_curve_ .*Pass {name}"):
             LossCurveDisplay.from_estimator(others[name])
     for name in ("its pretrainer_", "its autoencoder_"):
-        with pytest.raises(TypeError, match=f"inverse_transform.*Give {name}"):
+        with pytest.raises(TypeError, match=f"inverse_transform.*Pass {name}"):
             CodeGridDisplay.from_path(others[name], X[0], X[1], image_shape=(8, 8))
 
 

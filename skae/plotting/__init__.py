@@ -1,4 +1,4 @@
-"""Pictures of fitted autoencoders, as scikit-learn's displays."""
+"""Plots of fitted autoencoders, with the interface of scikit-learn's displays."""
 
 from skae.plotting._code_grid import CodeGridDisplay
 from skae.plotting._code_map import CodeMapDisplay

@@ -1,4 +1,4 @@
-"""What the displays share."""
+"""Functions that all displays share."""
 
 import copy
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-# Of Okabe and Ito: told apart by the colour-blind, too.
+# The palette of Okabe and Ito, which colour-blind readers can distinguish.
 COLOURS = [
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7"),
     *("#E69F00", "#56B4E9", "#000000", "#999999"),
@@ -14,7 +14,7 @@ COLOURS = [
 
 
 def new_axes(ax: Any, caller: str) -> Any:
-    """Give `ax`, or the axes of a new figure if it is None."""
+    """Return `ax`, or the axes of a new figure if it is None."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -26,19 +26,19 @@ def new_axes(ax: Any, caller: str) -> Any:
 
 
 def check_shows(estimator: Any, display: str, *attributes: str) -> None:
-    """Refuse an estimator that is not fitted, or lacks what a display is made of."""
+    """Raise if an estimator is not fitted or lacks attributes that a display needs."""
     check_is_fitted(estimator)
     missing = [name for name in attributes if not hasattr(estimator, name)]
     if not missing:
         return
-    instead = "Give a fitted autoencoder"
+    instead = "Pass a fitted autoencoder"
     for name in ("pretrainer_", "autoencoder_"):
         if getattr(estimator, name, None) is not None:
-            instead = f"Give its {name}, which is fitted"
+            instead = f"Pass its {name}, which is fitted"
     if hasattr(estimator, "steps"):
         instead = (
-            "Give the step that has, and rows as the steps before give them: pipe[-1] "
-            "and pipe[:-1].transform(X)"
+            "Pass the step that is an autoencoder, and the rows as the steps before it "
+            "return them: pipe[-1] and pipe[:-1].transform(X)"
         )
     raise TypeError(
         f"{display} needs an estimator that has {' and '.join(missing)}. Got "
@@ -47,22 +47,26 @@ def check_shows(estimator: Any, display: str, *attributes: str) -> None:
 
 
 def table(estimator: Any, X: Any) -> np.ndarray:
-    """Give rows of any form as a dense table; series of unequal length end in NaN."""
-    if hasattr(estimator, "_check_new_rows"):  # an autoencoder knows what it takes
+    """Convert rows of any form to a dense table.
+
+    Series of unequal length are padded with NaN.
+    """
+    if hasattr(estimator, "_check_new_rows"):  # it accepts more than tables and images
         return np.asarray(estimator._check_new_rows(X)[:])
     return flat(X)
 
 
 def flat(X: Any) -> np.ndarray:
-    """Give a table or images as a dense table of floats."""
+    """Convert a table or images to a dense table of floats."""
     X = np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=float)
     return X.reshape(len(X), -1)
 
 
-def giving(estimator: Any, output: str) -> Any:
-    """Give a fitted estimator whose `transform` gives "code", or something else.
+def with_output(estimator: Any, output: str) -> Any:
+    """Copy a fitted estimator and set its parameter `output`.
 
-    Transformers that are no autoencoders give codes alone, and are left as they are.
+    Other transformers have no such parameter and return codes only. They are returned
+    unchanged.
     """
     if not hasattr(estimator, "output"):
         return estimator
@@ -70,14 +74,14 @@ def giving(estimator: Any, output: str) -> Any:
 
 
 def mean_there(values: np.ndarray, axis: int) -> np.ndarray:
-    """Give the means of what is not NaN; 0 where all is."""
+    """Compute means without the NaN; the mean of NaN alone is 0."""
     there = ~np.isnan(values)
     total = np.where(there, values, 0).sum(axis=axis)
     return total / np.maximum(there.sum(axis=axis), 1)
 
 
 def mosaic(images: np.ndarray) -> np.ndarray:
-    """Put images side by side, with empty lines between them.
+    """Arrange images in a grid, with a gap of one pixel between them.
 
     Parameters
     ----------
@@ -89,7 +93,7 @@ def mosaic(images: np.ndarray) -> np.ndarray:
     -------
     image : ndarray of shape (n_rows * (height + 1) - 1, n_columns * (width + 1) - 1) \
             or the same with n_channels at the end
-        One image; what is empty is NaN.
+        One image; the gaps are NaN.
     """
     n_rows, n_columns, height, width, *channels = images.shape
     image = np.full(
@@ -105,25 +109,26 @@ def mosaic(images: np.ndarray) -> np.ndarray:
 def show_images(
     ax: Any, images: np.ndarray, low: float, high: float, cmap: str = "gray_r"
 ) -> Any:
-    """Show images side by side, from `low` (by default white, or no colour) to `high`.
+    """Show images in a grid, as a matplotlib AxesImage.
 
-    Parameters are those of `mosaic`, and the axes; a matplotlib AxesImage is returned.
+    The array `images` has the shape that `mosaic` expects. Values of `low` are white by
+    default, or black if there are colour channels.
     """
     image = mosaic(images)
-    if image.ndim == 3:  # matplotlib takes colours between 0 and 1
+    if image.ndim == 3:  # matplotlib expects colours between 0 and 1
         image = np.nan_to_num((image - low) / ((high - low) or 1), nan=1.0).clip(0, 1)
     ax.spines[:].set_visible(False)
     return ax.imshow(image, cmap=cmap, vmin=low, vmax=high)
 
 
 def as_images(rows: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
-    """Give rows the shape of images, with channels last if there are any."""
+    """Reshape rows to images, with channels last if there are any."""
     rows = np.asarray(rows)
     if len(image_shape) not in (2, 3) or np.prod(image_shape) != rows.shape[-1]:
         raise ValueError(
             f"image_shape={tuple(image_shape)} makes {np.prod(image_shape)} values; "
-            f"rows have {rows.shape[-1]} columns. Give (height, width) or (height, "
-            "width, n_channels) of that many."
+            f"rows have {rows.shape[-1]} columns. Pass (height, width) or (height, "
+            "width, n_channels) whose product is the number of columns."
         )
     return grey(rows.reshape(*rows.shape[:-1], *image_shape), len(image_shape) == 3)
 
@@ -131,17 +136,18 @@ def as_images(rows: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
 def image_shape_of(
     estimator: Any, image_shape: tuple[int, ...] | None
 ) -> tuple[int, ...] | None:
-    """Give the shape told, or else that of an autoencoder of images, if it is one.
+    """Return `image_shape`, or the shape that the estimator was fitted to if None.
 
-    To convolutions, the rows of a table are images of one line.
+    The result is None if the estimator was not fitted to images.
     """
     known = getattr(estimator, "image_shape_", None)
+    # A convolutional autoencoder treats the rows of a table as images of height 1.
     if image_shape is not None or known is None or known[0] == 1:
         return image_shape
     return known
 
 
 def grey(images: np.ndarray, with_channels: bool) -> np.ndarray:
-    """Leave out the channel of images that have one: they have no colours."""
+    """Drop the channel axis of images with a single channel."""
     one = with_channels and images.shape[-1] == 1
     return images[..., 0] if one else images

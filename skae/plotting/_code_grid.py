@@ -1,4 +1,4 @@
-"""What codes stand for."""
+"""Images that are decoded from codes."""
 
 import warnings
 from typing import Any, Self
@@ -9,25 +9,25 @@ from numpy.typing import ArrayLike
 from skae.plotting._axes import (
     as_images,
     check_shows,
-    giving,
     grey,
     image_shape_of,
     new_axes,
     show_images,
+    with_output,
 )
 
 
 class CodeGridDisplay:
-    """Images that codes on a grid are decoded to.
+    """Images decoded from codes on a grid.
 
     Parameters
     ----------
     images : array-like of shape (n_rows, n_columns, height, width) or \
             (n_rows, n_columns, height, width, n_channels)
-        The images, the first row on top.
+        The images; the first row is at the top.
 
     names : (str, str), default=("", "")
-        Names of what changes from left to right and from bottom to top.
+        Labels of the horizontal and the vertical axis.
 
     Attributes
     ----------
@@ -65,7 +65,9 @@ class CodeGridDisplay:
         n_steps: int = 10,
         ax: Any = None,
     ) -> Self:
-        """Decode a grid over two components; all others stay at their medians.
+        """Decode a grid of codes over two components.
+
+        All other components stay at their medians.
 
         Parameters
         ----------
@@ -73,18 +75,18 @@ class CodeGridDisplay:
             Fitted autoencoder.
 
         X : array-like of shape (n_samples, n_features)
-            Rows whose codes tell where the grid is: from the 5th to the 95th
+            Rows whose codes set the range of the grid: from the 5th to the 95th
             percentile of each component.
 
         image_shape : tuple of int, default=None
-            (height, width) or (height, width, n_channels). Only
-            :class:`~skae.ConvAutoencoder` knows it by itself.
+            (height, width) or (height, width, n_channels). It may be None only for a
+            :class:`~skae.ConvAutoencoder`, which stores the shape of its images.
 
         components : (int, int), default=(0, 1)
-            The components that change from left to right and from bottom to top.
+            The components that vary from left to right and from bottom to top.
 
         n_steps : int, default=10
-            Images in a row, and in a column.
+            Number of images in each row and in each column.
 
         ax : matplotlib Axes, default=None
             Where to plot; None makes a new figure.
@@ -94,13 +96,13 @@ class CodeGridDisplay:
         display : CodeGridDisplay
         """
         check_shows(estimator, cls.__name__, "transform", "inverse_transform")
-        estimator = giving(estimator, "code")
+        estimator = with_output(estimator, "code")
         codes = np.asarray(estimator.transform(X))
         across, up = components
         if not all(0 <= i < codes.shape[1] for i in components):
             raise ValueError(
-                f"components must be two of the {codes.shape[1]} of the codes, counted "
-                f"from 0. Got {components}."
+                f"components must be two of the {codes.shape[1]} components of the "
+                f"codes, counted from 0. Got {components}."
             )
         low, high = np.percentile(codes, [5, 95], axis=0)
         grid = np.tile(np.median(codes, axis=0), (n_steps, n_steps, 1))
@@ -121,7 +123,7 @@ class CodeGridDisplay:
         n_steps: int = 10,
         ax: Any = None,
     ) -> Self:
-        """Decode the straight way from the code of one row to that of another.
+        """Decode codes on the straight line between the codes of two rows.
 
         Parameters
         ----------
@@ -132,11 +134,11 @@ class CodeGridDisplay:
             The two rows.
 
         image_shape : tuple of int, default=None
-            (height, width) or (height, width, n_channels). Only
-            :class:`~skae.ConvAutoencoder` knows it by itself.
+            (height, width) or (height, width, n_channels). It may be None only for a
+            :class:`~skae.ConvAutoencoder`, which stores the shape of its images.
 
         n_steps : int, default=10
-            Images, with those of the two codes.
+            Number of images, including the images of the two codes.
 
         ax : matplotlib Axes, default=None
             Where to plot; None makes a new figure.
@@ -146,10 +148,10 @@ class CodeGridDisplay:
         display : CodeGridDisplay
         """
         check_shows(estimator, cls.__name__, "transform", "inverse_transform")
-        estimator = giving(estimator, "code")
+        estimator = with_output(estimator, "code")
         ends = [_row(x_from), _row(x_to)]
         with warnings.catch_warnings():
-            # A row of a frame has lost the names of the columns.
+            # A row that was taken from a frame has no column names any more.
             warnings.filterwarnings("ignore", "X does not have valid feature names")
             codes = np.asarray(estimator.transform(ends))
         path = np.linspace(codes[0], codes[1], n_steps)
@@ -179,7 +181,7 @@ class CodeGridDisplay:
 
 
 def _row(x: Any) -> np.ndarray:
-    """Give a row, also one that is a sparse matrix or a frame of one row."""
+    """Convert a row to an array; a sparse matrix or a frame holds just this row."""
     if hasattr(x, "toarray") or hasattr(x, "columns"):
         return np.ravel(x.toarray() if hasattr(x, "toarray") else x)
     return np.asarray(x)
@@ -191,8 +193,8 @@ def _images(
     shape = image_shape_of(estimator, image_shape)
     if shape is None:
         raise ValueError(
-            f"What {type(estimator).__name__} decodes are rows of {rows.shape[-1]} "
-            "columns: give image_shape, (height, width) or (height, width, n_channels) "
-            "of that many."
+            f"{type(estimator).__name__} decodes codes to rows of {rows.shape[-1]} "
+            "columns: pass image_shape, (height, width) or (height, width, n_channels) "
+            "whose product is the number of columns."
         )
     return as_images(rows, shape)

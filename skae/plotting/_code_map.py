@@ -1,4 +1,4 @@
-"""A map of the codes."""
+"""Scatter plots of codes."""
 
 from typing import Any, Self
 
@@ -12,10 +12,10 @@ from skae.plotting._axes import (
     COLOURS,
     as_images,
     check_shows,
-    giving,
     grey,
     new_axes,
     table,
+    with_output,
 )
 
 _EMBEDDINGS = {
@@ -23,39 +23,38 @@ _EMBEDDINGS = {
     "tsne": lambda: TSNE(2, random_state=0),
 }
 
-# Thumbnails: their distance as a share of the picture, and their size in points.
+# Thumbnails: smallest distance as a share of the axes, and size in points.
 _ROOM = 0.09
 _THUMBNAIL = 20
-# Points that are looked at for room: more would rarely find any.
+# Points that are tried for a thumbnail: more would rarely find room for another.
 _MAX_CANDIDATES = 5_000
 
 
 class CodeMapDisplay:
-    """Codes as points of a plane.
+    """Scatter plot of codes in two dimensions.
 
     Parameters
     ----------
     points : array-like of shape (n_samples, 2)
-        Where the rows are.
+        Coordinates of the rows.
 
     target : array-like of shape (n_samples,), default=None
-        What to colour the points by: classes, or numbers.
+        Classes or numbers that set the colours of the points.
 
     images : array-like of shape (n_samples, height, width) or \
             (n_samples, height, width, n_channels), default=None
-        Images of the rows, to show some of them at their points, far enough from each
-        other.
+        Images of the rows. Some are shown at their points, so that they do not overlap.
 
     name : str, default="code"
-        Name of the two axes.
+        Label of the two axes.
 
     target_name : str, default="target"
-        Name of the colours.
+        Title of the legend, or label of the colour bar.
 
     Attributes
     ----------
     points_ : matplotlib PathCollection or list of it
-        The points; with classes, a collection for each.
+        The points; a list with one collection for each class if there are classes.
 
     thumbnails_ : list of matplotlib AnnotationBbox
         The images shown.
@@ -113,16 +112,17 @@ class CodeMapDisplay:
             Rows.
 
         y : array-like of shape (n_samples,) or "error", default=None
-            What to colour the points by: classes, numbers, or the reconstruction error
-            of each row.
+            Classes or numbers that set the colours of the points. "error" colours them
+            by the reconstruction error of each row.
 
         embedding : {"pca", "tsne"} or transformer, default="pca"
-            What maps codes of more than two components to the plane. A transformer
-            has `fit_transform`. Codes of two components are shown as they are.
+            Method that maps codes of more than two components to two dimensions. A
+            transformer needs `fit_transform`. Codes of two components are shown as they
+            are.
 
         image_shape : tuple of int, default=None
-            (height, width) or (height, width, n_channels) of rows that are images, to
-            show some of them at their points. None shows none.
+            (height, width) or (height, width, n_channels) of rows that are images. Some
+            of them are then shown at their points. None shows no images.
 
         ax : matplotlib Axes, default=None
             Where to plot; None makes a new figure.
@@ -138,15 +138,16 @@ class CodeMapDisplay:
             raise ValueError(
                 f"embedding must be 'pca', 'tsne', or a transformer. Got {embedding!r}."
             )
-        codes = np.asarray(giving(estimator, "code").transform(X))
+        codes = np.asarray(with_output(estimator, "code").transform(X))
         if codes.shape[1] < 2:
             codes = np.column_stack([codes, np.zeros(len(codes))])
         name = "code"
         if codes.shape[1] > 2:
             if len(codes) < 2:
                 raise ValueError(
-                    f"Codes of {codes.shape[1]} components are mapped to the plane by "
-                    "what varies in them, and X has 1 row. Give two rows or more."
+                    f"Codes of {codes.shape[1]} components are mapped to two "
+                    "dimensions by how they vary over the rows, but X has 1 row. Pass "
+                    "at least two rows."
                 )
             if isinstance(embedding, str):
                 embedding = _EMBEDDINGS[embedding]()
@@ -176,7 +177,7 @@ class CodeMapDisplay:
         """
         ax = new_axes(ax, "CodeMapDisplay.plot")
         points = np.asarray(self.points)
-        # So many points as vectors would make a file that nobody can open.
+        # Thousands of points as vector graphics make files too large to open.
         style: dict[str, Any] = {
             "s": float(np.clip(20_000 / len(points), 1, 20)),
             "linewidths": 0,
@@ -184,7 +185,7 @@ class CodeMapDisplay:
         }
         target = None if self.target is None else np.asarray(self.target)
         if target is not None and target.dtype == object:
-            target = np.array(target.tolist())  # with -1 among texts, all texts
+            target = np.array(target.tolist())  # all strings if -1 stands among strings
         if target is None:
             self.points_ = ax.scatter(*points.T, color=COLOURS[0], **style)
         elif type_of_target(target) in ("binary", "multiclass") and (
@@ -216,18 +217,18 @@ class CodeMapDisplay:
         return self
 
     def _show_images(self, ax: Any, points: np.ndarray) -> list[Any]:
-        """Show images at points that are far enough from each other."""
+        """Show images at points that are far enough apart."""
         from matplotlib.colors import Normalize
         from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
         images = np.asarray(self.images, dtype=float)
         images = grey(images, images.ndim == 4)
         low, high = images.min(), images.max()
-        if images.ndim == 4:  # matplotlib takes colours between 0 and 1
+        if images.ndim == 4:  # matplotlib expects colours between 0 and 1
             images = (images - low) / ((high - low) or 1)
         size = np.ptp(points, axis=0)
         places = (points - points.min(axis=0)) / np.where(size > 0, size, 1)
-        # Of points in random order, each that has room is taken.
+        # Random order, so that the thumbnails do not favour the first rows.
         order = np.random.RandomState(0).permutation(len(points))[:_MAX_CANDIDATES]
         taken: list[int] = []
         for i in order:

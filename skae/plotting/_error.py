@@ -1,4 +1,4 @@
-"""Where reconstructions are bad."""
+"""Plots of the reconstruction error."""
 
 from typing import Any, Self
 
@@ -9,25 +9,25 @@ from skae.plotting._axes import COLOURS, check_shows, mean_there, new_axes
 
 
 class ErrorDisplay:
-    """Squared errors: of the columns, or of the rows.
+    """Squared reconstruction errors of the columns or of the rows.
 
     Parameters
     ----------
     error : array-like of shape (n_samples, n_features)
-        Squared error of each entry; NaN where a series has ended.
+        Squared error of each entry; NaN after the end of a series.
 
     kind : {"columns", "rows"}, default="columns"
-        What to show: a bar for each column, the worst first; or a histogram of the mean
-        errors of the rows.
+        "columns" shows a bar for each column, the largest error first. "rows" shows a
+        histogram of the mean errors of the rows.
 
     feature_names : sequence of str, default=None
         Names of the columns.
 
     threshold : float, default=None
-        Error to mark in the histogram: rows above it may be anomalies.
+        Error to mark in the histogram. Rows above it may be anomalies.
 
     n_columns : int, default=20
-        How many columns to show at most.
+        Maximum number of columns to show.
 
     Attributes
     ----------
@@ -87,13 +87,14 @@ class ErrorDisplay:
             Rows.
 
         kind : {"columns", "rows"}, default="columns"
-            What to show.
+            "columns" shows a bar for each column, the largest error first. "rows" shows
+            a histogram of the mean errors of the rows.
 
         threshold : float, default=None
             Error to mark in the histogram of the rows.
 
         n_columns : int, default=20
-            How many columns to show at most.
+            Maximum number of columns to show.
 
         ax : matplotlib Axes, default=None
             Where to plot; None makes a new figure.

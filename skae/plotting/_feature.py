@@ -1,4 +1,4 @@
-"""What the units and components of an autoencoder respond to, or stand for."""
+"""Plots of the features that the units and components of an autoencoder learned."""
 
 import math
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ from skae.plotting._axes import (
     COLOURS,
     as_images,
     check_shows,
-    giving,
     image_shape_of,
     mean_there,
     new_axes,
     show_images,
     table,
+    with_output,
 )
 
 _NAMES = {"weights": "unit", "atoms": "component", "inputs": "unit"}
-# What an estimator has to have to show them.
+# Attributes that an estimator needs for each kind.
 _NEEDED = {
     "weights": ["module_"],
     "atoms": ["transform", "inverse_transform"],
@@ -29,37 +29,37 @@ _NEEDED = {
 
 
 class FeatureDisplay:
-    """Features: vectors with an entry for each column.
+    """Learned features: vectors with one entry for each column.
 
-    Images are shown as images, from blue (negative) to red. Features of a table are
-    shown as bars, side by side.
+    Features of images are shown as images, from blue (negative) to red (positive).
+    Features of a table are shown as bars, side by side.
 
     Parameters
     ----------
     features : array-like of shape (n_features_shown, n_columns) or \
             (n_features_shown, n_inputs, n_columns)
-        The features, or the rows that stand for each of them.
+        The features, or several rows for each of them.
 
     names : sequence of str, default=None
-        Names of the features; None counts them.
+        Names of the features. None numbers them from 0.
 
     image_shape : tuple of int, default=None
-        (height, width) of features that are images. None: a table.
+        (height, width) of features that are images. None means features of a table.
 
     feature_names : sequence of str, default=None
         Names of the columns of a table.
 
     n_columns : int, default=20
-        How many columns of a table to show at most: those with the largest entries.
+        Maximum number of columns of a table to show: those with the largest entries.
 
     Attributes
     ----------
     image_ : matplotlib AxesImage
-        The picture, of images.
+        The picture. Only set for images.
 
     bars_ : list of matplotlib BarContainer
-        The bars of each feature, of a table. Their lengths are shares of the largest
-        entry of all features; the half of the way to the next one is 1.
+        The bars of each feature. Only set for a table. The longest bar, for the largest
+        entry of all features, reaches half of the way to the next feature.
 
     ax_ : matplotlib Axes
         Axes of the picture.
@@ -115,32 +115,37 @@ class FeatureDisplay:
             Fitted autoencoder.
 
         X : array-like of shape (n_samples, n_features), default=None
-            Rows; needed for all kinds but "weights".
+            Rows. Needed for all kinds except "weights".
 
         kind : {"weights", "atoms", "inputs"}, default="weights"
-            "weights" are those of each unit of the encoder's first layer; a layer of
-            convolutions has its kernels, over several channels their means. "atoms"
-            are what the decoder makes of each component of the code: how a row
-            changes as the component rises by one standard deviation from its median,
-            with all others at theirs. "inputs" are the rows that activate each hidden
-            unit most, or each unit of a sparse code, the first one on the left; of a
-            table their mean is shown, in standard deviations from the mean row.
+            "weights" shows the weights of each unit of the encoder's first layer. For a
+            convolutional layer it shows the kernels, averaged over the input channels.
+
+            "atoms" shows how each component of the code changes a decoded row when it
+            rises by one standard deviation from its median. All other components stay
+            at their medians.
+
+            "inputs" shows the rows that activate each hidden unit most, the strongest
+            on the left. For a sparse code it shows those of each unit of the code. For
+            a table it shows the mean of these rows, in standard deviations from the
+            mean row.
 
         units : sequence of int, default=None
-            Units, or components, to show, counted from 0; those of the second hidden
-            layer come after those of the first. None shows the first ones: 100 images,
-            10 of a table or of inputs.
+            Units or components to show, counted from 0. Units of the second hidden
+            layer come after those of the first. None shows the first 100 for images,
+            and the first 10 for a table or for ``kind="inputs"``.
 
         n_inputs : int, default=6
-            How many rows for each unit.
+            Number of rows to show for each unit.
 
         image_shape : tuple of int, default=None
-            (height, width) of rows that are images. None: a table. Kernels of
-            convolutions have a shape of their own, and a
-            :class:`~skae.ConvAutoencoder` knows that of its images.
+            (height, width) of rows that are images. None means a table. It is not
+            needed for the kernels of a convolutional layer, nor for a
+            :class:`~skae.ConvAutoencoder`, which stores the shape of its images.
 
         n_columns : int, default=20
-            How many columns of a table to show at most: those with the largest entries.
+            Maximum number of columns of a table to show: those with the largest
+            entries.
 
         ax : matplotlib Axes, default=None
             Where to plot; None makes a new figure.
@@ -172,7 +177,7 @@ class FeatureDisplay:
             units = range(min(many, len(features)))
         if not all(0 <= unit < len(features) for unit in units):
             raise ValueError(
-                f"units must be some of the {len(features)} that there are, counted "
+                f"units must be some of the {len(features)} available units, counted "
                 f"from 0. Got {list(units)}."
             )
         features = features[list(units)]
@@ -248,8 +253,8 @@ class FeatureDisplay:
     def _plot_bars(self, ax: Any, features: np.ndarray, names: Sequence[str]) -> None:
         if features.ndim != 2:
             raise ValueError(
-                f"features have the shape {features.shape}: without image_shape, give "
-                "(n_features_shown, n_columns)."
+                f"features have the shape {features.shape}. Without image_shape, pass "
+                "features of shape (n_features_shown, n_columns)."
             )
         size = np.abs(features).max(axis=0)
         shown = np.sort(np.argsort(-size, kind="stable")[: self.n_columns])
@@ -271,7 +276,10 @@ class FeatureDisplay:
 
 
 def _first_weights(estimator: Any) -> np.ndarray:
-    """Weights of the first layer: (units, columns), or (kernels, height, width)."""
+    """Return the weights of the first layer of the encoder.
+
+    Their shape is (units, columns) or (kernels, height, width).
+    """
     encoder = getattr(estimator.module_, "encoder", None)
     if encoder is not None:
         for parameter in encoder.parameters():
@@ -286,13 +294,13 @@ def _first_weights(estimator: Any) -> np.ndarray:
 
 
 def _activations(estimator: Any, X: Any) -> np.ndarray:
-    # The units of a sparse code are those of the only layer.
+    # A sparse autoencoder has a single layer, so that its units are the code.
     output = "code" if hasattr(estimator, "code_activity_") else "hidden"
-    return np.asarray(giving(estimator, output).transform(X))
+    return np.asarray(with_output(estimator, output).transform(X))
 
 
 def _atoms(estimator: Any, X: Any) -> np.ndarray:
-    estimator = giving(estimator, "code")
+    estimator = with_output(estimator, "code")
     codes = np.asarray(estimator.transform(X))
     middle = np.median(codes, axis=0)
     steps = np.vstack([middle, middle + np.diag(codes.std(axis=0))])

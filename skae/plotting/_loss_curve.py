@@ -1,4 +1,4 @@
-"""The losses of a fit, epoch by epoch."""
+"""Plots of the losses of a fit by epoch."""
 
 from typing import Any, Self
 
@@ -9,7 +9,7 @@ from skae.plotting._axes import check_shows, new_axes
 
 
 class LossCurveDisplay:
-    """Training and validation loss, and the epoch whose state was kept.
+    """Training and validation loss by epoch, with the epoch whose state was kept.
 
     Parameters
     ----------
@@ -17,14 +17,14 @@ class LossCurveDisplay:
         Mean training loss in each epoch.
 
     validation_loss_curve : array-like of shape (n_epochs + 1,), default=()
-        Validation loss before the first step and after each epoch; may be empty.
+        Validation loss before the first step and after each epoch. It may be empty.
 
     best_epoch : int, default=None
-        Epoch whose state was kept; 0 is the start. None marks no epoch.
+        Epoch whose state was kept; 0 is the state before training. None marks no epoch.
 
     start_name : str, default=None
-        Name of the start, such as "PCA", to draw its validation loss as a line. None
-        draws no line.
+        Name of the state before training, such as "PCA". Its validation loss is drawn
+        as a line. None draws no line.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class LossCurveDisplay:
         The curves.
 
     start_line_ : matplotlib Line2D or None
-        The line of the start.
+        The line at the validation loss before training.
 
     ax_ : matplotlib Axes
         Axes of the picture.
@@ -57,8 +57,8 @@ class LossCurveDisplay:
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
         """Plot the losses of a fitted estimator.
 
-        The loss of PCA, or of what else training has to beat, is drawn as a line if the
-        network started there.
+        If the network started at PCA, or at another model that training has to improve
+        on, its validation loss is drawn as a line.
 
         Parameters
         ----------

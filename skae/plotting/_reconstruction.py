@@ -1,4 +1,4 @@
-"""Inputs beside their reconstructions."""
+"""Plots of rows and their reconstructions."""
 
 import math
 from typing import Any, Self
@@ -21,32 +21,32 @@ from skae.plotting._axes import (
 
 
 class ReconstructionDisplay:
-    """Rows above what an autoencoder makes of them.
+    """Rows above their reconstructions.
 
-    Images are shown as images, series as lines. Tables are shown as a heat map: columns
-    are centred and divided by their standard deviation in the rows shown, and each row
-    stands above its reconstruction.
+    Images are shown as images, and series as lines. A table is shown as a heat map,
+    with each row above its reconstruction. Its columns are centred and divided by their
+    standard deviation in the rows shown.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features) or \
             (n_samples, height, width) or (n_samples, height, width, n_channels), or \
             list of series of shape (steps, n_channels)
-        Rows. Those of series are NaN after the end.
+        Rows. Rows that are series are NaN after the end of the series.
 
     X_hat : array-like of shape (n_samples, n_features)
-        Their reconstructions.
+        Reconstructions of the rows.
 
     X_noisy : array-like of shape (n_samples, n_features), default=None
-        What the encoder was given, if that was not `X`.
+        Input of the encoder, if it was not `X`.
 
     image_shape : tuple of int, default=None
-        (height, width) or (height, width, n_channels) of rows that are images. None:
-        the shape of the images, if `X` has more than two dimensions.
+        (height, width) or (height, width, n_channels) of rows that are images. None
+        uses the shape of the images if `X` has more than two dimensions.
 
     series_shape : tuple of int, default=None
-        (n_steps,) or (n_steps, n_channels) of rows that are series. Without either
-        shape, rows are those of a table.
+        (n_steps,) or (n_steps, n_channels) of rows that are series. If both shapes are
+        None, the rows are those of a table.
 
     feature_names : sequence of str, default=None
         Names of the columns of a table.
@@ -57,11 +57,11 @@ class ReconstructionDisplay:
         Mean squared error of each reconstruction.
 
     image_ : matplotlib AxesImage
-        The picture, of images and tables.
+        The picture. Only set for images and tables.
 
     lines_ : dict of str to list of matplotlib Line2D
-        The lines of "input", "noisy" and "output", of series: for each row, a line for
-        each channel.
+        The lines of "input", "noisy" and "output", one for each channel of each row.
+        Only set for series.
 
     ax_ : matplotlib Axes
         Axes of the picture.
@@ -119,20 +119,21 @@ class ReconstructionDisplay:
         X : {array-like, sparse matrix} of shape (n_samples, n_features) or \
             (n_samples, height, width) or (n_samples, height, width, n_channels), or \
             list of series
-            The rows to show: about ten, in any form that the autoencoder takes.
+            The rows to show, in any form that the autoencoder accepts. About ten are
+            easy to read.
 
         X_noisy : array-like of shape (n_samples, n_features), default=None
-            The same rows with noise, to be given to the encoder. None: `X` is.
+            The same rows with noise, as input of the encoder. None uses `X`.
 
         image_shape : tuple of int, default=None
-            (height, width) or (height, width, n_channels) of rows that are images.
-            None: the shape of the images, if `X` has more than two dimensions, or that
-            which a :class:`~skae.ConvAutoencoder` knows.
+            (height, width) or (height, width, n_channels) of rows that are images. None
+            uses the shape that a :class:`~skae.ConvAutoencoder` was fitted to, or the
+            shape of the images if `X` has more than two dimensions.
 
         series_shape : tuple of int, default=None
-            (n_steps,) or (n_steps, n_channels) of rows that are series. Without either
-            shape, rows are series to :class:`~skae.RecurrentAutoencoder` and else those
-            of a table.
+            (n_steps,) or (n_steps, n_channels) of rows that are series. If both shapes
+            are None, the rows of a :class:`~skae.RecurrentAutoencoder` are series, and
+            other rows are those of a table.
 
         ax : matplotlib Axes, default=None
             Where to plot; None makes a new figure.
@@ -208,8 +209,8 @@ class ReconstructionDisplay:
         if len(channels) > 1 or n_steps * n_channels != n_columns:
             raise ValueError(
                 f"series_shape={tuple(series_shape)} makes {n_steps * n_channels} "
-                f"values; rows have {n_columns} columns. Give (n_steps,) or (n_steps, "
-                "n_channels) of that many."
+                f"values; rows have {n_columns} columns. Pass (n_steps,) or (n_steps, "
+                "n_channels) whose product is the number of columns."
             )
         X = rows["input"].reshape(-1, n_steps, n_channels)
         low, high = np.nanmin(X, axis=(0, 1)), np.nanmax(X, axis=(0, 1))
@@ -228,7 +229,7 @@ class ReconstructionDisplay:
                     i * width + np.arange(n_steps),
                     series[i, :, j] - 1.1 * j,
                     label=name if i + j == 0 else None,
-                    # A line of one step would be nothing.
+                    # A line through a single step is invisible without a marker.
                     marker="." if np.isfinite(series[i, :, j]).sum() == 1 else "",
                     **styles[name],
                 )[0]
@@ -243,7 +244,7 @@ class ReconstructionDisplay:
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False)
 
     def _label_errors(self, ax: Any, width: float, middle: float) -> None:
-        """Write the errors below rows that stand side by side."""
+        """Label rows that stand side by side with their errors."""
         ax.set_xticks(
             np.arange(len(self.error_)) * width + middle,
             [f"{error:.2g}" for error in self.error_],
@@ -282,7 +283,7 @@ class ReconstructionDisplay:
 
 
 def _flat(rows: Any, series_shape: tuple[int, ...] | None) -> np.ndarray:
-    """Give rows as a table, in which series of unequal length end in NaN."""
+    """Convert rows to a table; series of unequal length are padded with NaN."""
     is_table = getattr(rows, "ndim", 0) == 2
     if series_shape is not None and not is_table and np.ndim(rows[0]) == 2:
         padded = np.full((len(rows), *series_shape), np.nan)

@@ -1,4 +1,4 @@
-"""Adam with less Python around it."""
+"""Adam and AdamW with less overhead for small networks."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,18 +8,18 @@ from torch import Tensor
 
 
 class _OneCall:
-    """Mixin for torch's Adam and AdamW: a fused step calls the kernel at once.
+    """Mixin for Adam and AdamW of torch whose fused step calls the kernel directly.
 
-    torch sorts the tensors by device and type at each step, which takes several times
-    as long as updating a small net does. Here they are all of one kind. State, hooks
-    and everything else are torch's.
+    torch groups the tensors by device and dtype in each step. For a small net this
+    takes several times as long as the update itself. Here all tensors have the same
+    device and dtype. State, hooks and everything else are inherited from torch.
     """
 
     param_groups: list[dict[str, Any]]
     _init_group: Any
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients, as torch does."""
+        """Reset the gradients, as in torch."""
         if not set_to_none:
             return super().zero_grad(set_to_none=False)  # type: ignore[misc]
         for group in self.param_groups:
@@ -29,8 +29,8 @@ class _OneCall:
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Take a step, as torch does."""
-        scaled = getattr(self, "grad_scale", None) is not None  # by a GradScaler
+        """Perform an optimization step, as in torch."""
+        scaled = getattr(self, "grad_scale", None) is not None  # a GradScaler sets it
         if scaled or not all(map(_is_plain, self.param_groups)):
             return super().step(closure)  # type: ignore[misc]
         loss = None
@@ -38,8 +38,8 @@ class _OneCall:
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            # Parameters, gradients, their averages, those of their squares, the
-            # largest of these, numbers of steps.
+            # _init_group fills these lists: parameters, gradients, averages of the
+            # gradients, averages of their squares, maxima of these, numbers of steps.
             tensors: list[list[Tensor]] = [[], [], [], [], [], []]
             self._init_group(group, *tensors)
             if not tensors[0]:
@@ -62,7 +62,7 @@ class _OneCall:
 
 
 def _is_plain(group: dict[str, Any]) -> bool:
-    """Whether the kernel alone does all that the options of a group ask for."""
+    """Return whether the fused kernel supports all options of a parameter group."""
     return group["fused"] and not (group["capturable"] or group["differentiable"])
 
 
@@ -74,7 +74,7 @@ class _AdamW(_OneCall, torch.optim.AdamW):
     """:class:`torch.optim.AdamW`, faster for small nets."""
 
 
-# Before torch 2.7, AdamW was not an Adam, and gathered its tensors in another way.
+# Before torch 2.7, AdamW was no subclass of Adam, and its _init_group was different.
 AdamW: type[torch.optim.Optimizer] = (
     _AdamW if issubclass(torch.optim.AdamW, torch.optim.Adam) else torch.optim.AdamW
 )

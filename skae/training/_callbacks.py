@@ -1,4 +1,4 @@
-"""Callbacks of the engine."""
+"""Callbacks for training."""
 
 import copy
 import inspect
@@ -18,10 +18,10 @@ from skae.training._tensor_net import EndOfTraining
 class KeepState(Callback):
     """Decide which state of the module is kept, and when to stop.
 
-    With validation rows, the state kept is the one with the lowest validation loss,
-    the state before the first step included. Without, it is the last one. Training
-    stops at once when a loss is not finite; then the last finite state is kept at
-    least. An epoch that the user interrupts does not count.
+    With validation rows, the state with the lowest validation loss is kept, which may
+    be the state before the first step. Without validation rows, the last state is kept.
+    Training stops at once if a loss is not finite, and a state with a finite loss is
+    kept. An epoch that the user interrupts does not count.
 
     Parameters
     ----------
@@ -29,25 +29,27 @@ class KeepState(Callback):
         Validation loss before the first step; None if there are no validation rows.
 
     patience : int, default=None
-        Epochs without improvement after which training stops; None: never.
+        Number of epochs without improvement after which training stops. None never
+        stops early.
 
     tol : float, default=1e-4
-        What counts as an improvement for `patience`: a validation loss lower than the
-        best one by this fraction of it.
+        Smallest improvement that counts for `patience`, as a fraction of the validation
+        loss.
 
     Attributes
     ----------
     best_epoch_ : int
-        Epochs trained at the state kept, in this call.
+        Epoch of this call whose state was kept; 0 is the state before the first step.
 
     best_loss_ : float
-        Its validation loss, or training loss without validation rows.
+        Validation loss of that state, or training loss without validation rows.
 
     diverged_at_ : int or None
         Epoch in which a loss was not finite.
 
     stopped_early_ : bool
-        Whether the patience ran out, or a watcher asked to stop.
+        Whether there was no improvement for `patience` epochs, or a watcher asked to
+        stop.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class KeepState(Callback):
     def _save(self, net: NeuralNet, loss: float) -> None:
         self.best_epoch_ = self.epoch_
         self.best_loss_ = loss
-        # Several times as fast as a deepcopy of the dictionary.
+        # Cloning each tensor is several times as fast as a deepcopy of the dictionary.
         self.state_ = net.plain_module_.state_dict()
         for name, value in self.state_.items():
             is_tensor = isinstance(value, torch.Tensor)
@@ -83,7 +85,7 @@ class KeepState(Callback):
         losses = [record["train_loss"], record.get("valid_loss", 0.0)]
         if not all(map(math.isfinite, losses)) or not self._parameters_are_finite(net):
             self.diverged_at_ = self.epoch_
-            net.forget_optimizer_state()  # it is not finite either
+            net.forget_optimizer_state()  # it may hold values that are not finite
             raise EndOfTraining
         if self.start_loss is None:
             self._save(net, record["train_loss"])
@@ -91,14 +93,15 @@ class KeepState(Callback):
         loss = record["valid_loss"]
         if loss < self.best_loss_:
             self._save(net, loss)
-        # Losses that are densities may be negative.
+        # Losses that are negative log densities may be negative.
         if loss < self.lowest_ - self.tol * abs(loss):
             self.lowest_ = loss
             self.epochs_without_improvement_ = 0
         else:
             self.epochs_without_improvement_ += 1
         if self.epochs_without_improvement_ == self.patience:
-            self.stopped_early_ = True  # `EndRun` stops: others are to see this epoch
+            # `EndRun` stops training, after all other callbacks have seen this epoch.
+            self.stopped_early_ = True
 
     @staticmethod
     def _parameters_are_finite(net: NeuralNet) -> bool:
@@ -114,31 +117,32 @@ class KeepState(Callback):
 
 
 class Watcher(Protocol):
-    """What is told of the epochs of a run, and may stop it."""
+    """Interface of an object that observes the epochs of a run and may stop it."""
 
     def begin_epoch(self) -> None:
-        """Take note that an epoch begins."""
+        """Record that an epoch begins."""
 
     def end_epoch(self, so_far: Callable[[], Any]) -> bool:
-        """Take note that it has ended, and tell whether to stop the run."""
+        """Record that the epoch has ended, and return whether to stop the run."""
 
     def end_run(self) -> None:
-        """Take note that no more epochs come; the last one may have been broken off."""
+        """Record that the run has ended, perhaps within an epoch."""
 
 
 class EndRun(Callback):
-    """Stop a run early, when all other callbacks have seen its last epoch.
+    """Stop a run early, after all other callbacks have seen its last epoch.
 
     Parameters
     ----------
     keep : KeepState
-        What decides.
+        Callback that decides whether to stop.
 
     watcher : Watcher or None
-        Who is told of epochs, and may decide so, too.
+        Observer of the epochs, which may also decide to stop.
 
     so_far : callable
-        Gives what the run has come to; for the watcher.
+        Function without arguments that returns the net and the run so far. It is passed
+        to the watcher.
     """
 
     def __init__(
@@ -149,7 +153,7 @@ class EndRun(Callback):
         self.so_far = so_far
 
     def __getstate__(self) -> dict[str, Any]:
-        # A net that is saved while it trains is saved without what serves this run.
+        # A net that is saved during training is saved without objects of this run.
         return {**vars(self), "watcher": None, "so_far": None}
 
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
@@ -168,10 +172,10 @@ class EndRun(Callback):
 
 
 class ScheduleLearningRate(LRScheduler):
-    """skorch's scheduler callback, for nets with more than one optimizer."""
+    """The scheduler callback of skorch, for nets with several optimizers."""
 
     def _get_scheduler(self, net: NeuralNet, policy: Any, **kwargs: Any) -> Any:
-        # A function of the user's takes an optimizer, and nothing else.
+        # A function of the user accepts an optimizer only.
         if "last_epoch" in inspect.signature(policy).parameters:
             kwargs.setdefault("last_epoch", len(net.history) - 1)
         try:
@@ -199,15 +203,15 @@ class ScheduleLearningRate(LRScheduler):
 
 
 class RecordLoss(Callback):
-    """Write the mean loss of further rows into the history.
+    """Record the mean loss of further rows in the history.
 
     Parameters
     ----------
     name : str
-        Name of the column.
+        Name of the column in the history.
 
     rows : Rows
-        Rows, tensors on the net's device.
+        Rows as tensors on the device of the net.
 
     Attributes
     ----------
@@ -228,15 +232,15 @@ class RecordLoss(Callback):
 
 
 class ProgressBar(Callback):
-    """Bar with the steps done, the time left and the losses of the last epoch.
+    """Progress bar with the remaining time and the losses of the last epoch.
 
     Parameters
     ----------
     description : str
-        Shown in front of the bar.
+        Text in front of the bar.
 
     n_steps : int
-        Steps of the whole training.
+        Number of steps of the whole training.
     """
 
     def __init__(self, description: str, n_steps: int) -> None:
@@ -244,7 +248,7 @@ class ProgressBar(Callback):
         self.n_steps = n_steps
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        from tqdm.auto import tqdm  # comes with skorch; takes a while to import
+        from tqdm.auto import tqdm  # skorch depends on it; the import is slow
 
         out = console()
         self.bar_ = tqdm(

@@ -1,30 +1,30 @@
-"""Rows that are the same as others."""
+"""Detection of duplicate rows."""
 
 import numpy as np
 from sklearn.utils import gen_batches
 
 from skae.training._streaming import LargeTable, Pairs, Table
 
-# Rows are hashed in blocks that stay in the processor's cache.
+# Number of values in a block of rows, so that blocks stay in the processor's cache.
 _BLOCK_VALUES = 2**16
 
 
 def row_hashes(X: Table | Pairs) -> np.ndarray:
-    """Hash rows, so that those that are the same to a net have the same number.
+    """Compute hashes that are the same for rows that are equal in float32.
 
-    The net computes in float32: rows that are equal when they are cast to it are the
-    same. 0.0 and -0.0 are equal, and so are the NaN after the ends of two series.
+    A net computes in float32, so it cannot distinguish such rows. 0.0 equals -0.0, and
+    the NaN after the end of a series equal each other.
 
     Parameters
     ----------
     X : ndarray, LargeTable or Pairs of shape (n_samples, n_features)
-        Rows, or pairs of them, which are the same if both of their rows are.
+        Rows or pairs of rows. Two pairs are equal if both of their rows are.
 
     Returns
     -------
     hashes : ndarray of shape (n_samples,)
-        Unsigned integers of 64 bits. They do not depend on the dtype of `X`, nor on
-        where in the table a row is. Those of sparse and of dense rows differ.
+        Unsigned 64-bit integers. They do not depend on the dtype of `X`, nor on the
+        position of a row. Sparse and dense rows have different hashes.
     """
     if isinstance(X, Pairs):
         return row_hashes(X.inputs) * np.uint64(3) + row_hashes(X.targets)
@@ -49,7 +49,8 @@ def row_hashes(X: Table | Pairs) -> np.ndarray:
         if np.isnan(values[:, n_features - 1]).any():  # where series end early
             values[np.isnan(values)] = np.nan
         words = values.view(np.uint64)
-        # A factor carries bits upwards only: the highest ones have to come down first.
+        # Multiplication moves bits upwards only, so the highest bits are mixed into the
+        # lower ones first.
         words ^= words >> 32
         words ^= words >> 16
         hashes[rows] = np.einsum("ij,j->i", words, keys)
@@ -57,7 +58,7 @@ def row_hashes(X: Table | Pairs) -> np.ndarray:
 
 
 def count_distinct(X: Table | Pairs, enough: int | None = None) -> int:
-    """Count the rows that are not the same as others, up to `enough` of them."""
+    """Count the distinct rows, up to `enough` of them."""
     n_distinct = 0
     for rows in [X] if enough is None else [X[: 4 * enough], X]:
         n_distinct = 1 + int((np.diff(np.sort(row_hashes(rows))) > 0).sum())
@@ -67,7 +68,7 @@ def count_distinct(X: Table | Pairs, enough: int | None = None) -> int:
 
 
 def distinct_rows(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the distinct rows numbers, as they come in the table.
+    """Assign numbers to the distinct rows, in their order in the table.
 
     Parameters
     ----------
@@ -77,13 +78,13 @@ def distinct_rows(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     index : ndarray of shape (n_distinct,)
-        Where each of the distinct rows comes first.
+        Index of the first occurrence of each distinct row.
 
     number : ndarray of shape (n_samples,)
-        Which of the distinct rows each row is.
+        Number of the distinct row that each row equals.
     """
     ordered = np.sort(hashes)
-    if (ordered[1:] != ordered[:-1]).all():  # several times as fast as what follows
+    if (ordered[1:] != ordered[:-1]).all():  # several times as fast as np.unique
         return np.arange(len(hashes)), np.arange(len(hashes))
     _, index, number = np.unique(hashes, return_index=True, return_inverse=True)
     order = np.argsort(index)
@@ -93,9 +94,9 @@ def distinct_rows(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def ordered_distinct_rows(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the distinct rows numbers that do not depend on where they are in `X`.
+    """Assign numbers to the distinct rows, independently of their order in `X`.
 
-    `index` and `number` are as :func:`distinct_rows` gives them.
+    Return `index` and `number`, as :func:`distinct_rows` does.
     """
     index, number = distinct_rows(row_hashes(X))
     rows = np.ascontiguousarray(X[index], dtype=np.float64) + 0.0  # no -0.0

@@ -1,4 +1,4 @@
-"""Modes of torch, which belong to the caller."""
+"""Protection from the modes of torch that the caller has set."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-# Those that estimators compute on.
+# Types of the devices that estimators compute on.
 _DEVICE_TYPES = ("cpu", "cuda", "mps")
 _MAKERS = {
     *(torch.empty, torch.empty_strided, torch.zeros, torch.ones, torch.eye),
     *(torch.rand, torch.randn, torch.linspace, torch.logspace),
 }
-# These have the default dtype only if they are given Python's floats.
+# These functions use the default dtype only for Python floats.
 _MAKERS_OF_VALUES = {torch.tensor, torch.as_tensor, torch.full, torch.arange}
 
 
@@ -21,21 +21,21 @@ _MAKERS_OF_VALUES = {torch.tensor, torch.as_tensor, torch.full, torch.arange}
 def own_modes(gradients: bool = True) -> Iterator[None]:
     """Run a block as if the caller had changed no mode of torch.
 
-    The default dtype is float32 and the default device the CPU, nothing is cast
-    automatically, and there are gradients or not, as the block needs it. All this holds
-    for this thread alone, and the caller's modes are back at the end.
+    In the block, the default dtype is float32, the default device is the CPU, autocast
+    is disabled, and gradients are computed only if `gradients` is True. Only this
+    thread is affected, and the caller's modes are restored at the end.
 
     Parameters
     ----------
     gradients : bool, default=True
-        Whether the block computes gradients. Without, it runs in inference mode.
+        Whether the block computes gradients. If False, it runs in inference mode.
     """
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(not gradients))
         for device_type in _DEVICE_TYPES:
             if torch.is_autocast_enabled(device_type):
                 stack.enter_context(torch.autocast(device_type, enabled=False))
-        # It shows the defaults, however they were set.
+        # A new tensor has the defaults, however they were set.
         default = torch.empty(0)
         if default.device.type != "cpu":
             stack.enter_context(torch.device("cpu"))
@@ -45,10 +45,10 @@ def own_modes(gradients: bool = True) -> Iterator[None]:
 
 
 class _Float32(TorchFunctionMode):
-    """Make tensors of float32 where a call names no dtype.
+    """Mode in which new tensors are float32 if a call passes no dtype.
 
-    torch has one default dtype for all threads: to change it would change what other
-    threads compute.
+    torch has one default dtype for all threads, so changing it would change results in
+    other threads.
     """
 
     def __torch_function__(

@@ -1,8 +1,8 @@
-"""Training in several processes, each of which takes its share of every batch.
+"""Training in several processes, each of which computes its share of every batch.
 
-`DistributedDataParallel` wraps a module and waits for autograd's hooks. The modules
-here have methods of their own and gradients that are written out, so gradients are
-summed where a step has them.
+`DistributedDataParallel` wraps a module and relies on hooks of autograd. The modules of
+skae have further methods, and some of their gradients are computed without autograd. So
+the gradients are summed explicitly in each step.
 """
 
 import hashlib
@@ -17,12 +17,13 @@ from torch import Tensor, nn
 from skae.training._batches import take
 
 if dist.is_available():
-    # The optimizers of torch import this at their first step. It keeps the group that
-    # exists when it is imported, so destroy_process_group() would not end the group's
-    # threads, and these can abort the process while Python shuts down.
+    # The optimizers of torch import this module at their first step. It keeps a
+    # reference to the group that exists at its import. Then destroy_process_group()
+    # would not end the threads of the group, and they can abort the process while
+    # Python shuts down. An early import avoids this.
     import torch.distributed.nn
 
-# So many rows from both ends tell whether the processes were given the same table.
+# Number of rows at both ends of the table that the processes compare.
 _COMPARED_ROWS = 100
 
 
@@ -32,26 +33,26 @@ def begin_together(
     sample_weight: Any,
     settings: dict[str, Any],
 ) -> None:
-    """Check that all processes are to train on the same, and let them start as one.
+    """Check that all processes have the same data and settings, and equalise modules.
 
     Parameters
     ----------
     modules : iterable of torch.nn.Module or None
-        What is to be in the same state: that of the first process.
+        Modules that get the state that they have in the first process.
 
     X : tensor, pair of tensors or StreamedRows of shape (n_samples, n_features)
         Training rows.
 
     sample_weight : tensor of shape (n_samples,) or None
-        Their weights.
+        Weights of the rows.
 
     settings : dict
-        What has to be equal in all processes.
+        Settings that must be equal in all processes.
     """
     if not (dist.is_available() and dist.is_initialized()):
         raise ValueError(
-            "share_batches=True is for several processes, and this one knows of no "
-            "others: start the script with torchrun, and call "
+            "share_batches=True needs several processes, but torch.distributed is not "
+            "initialized: start the script with torchrun, and call "
             "torch.distributed.init_process_group() before fit."
         )
     n_rows = len(X[0] if isinstance(X, tuple) else X)
@@ -68,8 +69,8 @@ def begin_together(
     unequal = [name for name in mine if any(each[name] != mine[name] for each in found)]
     if unequal:
         raise ValueError(
-            "With share_batches=True, all processes are given the same rows and the "
-            "same parameters, with an int as random_state: each takes its share of "
+            "share_batches=True needs the same rows and the same parameters in all "
+            "processes, with an int as random_state: each process selects its share of "
             f"every batch by itself. They differ in: {', '.join(unequal)}."
         )
     for module in modules:
@@ -87,30 +88,28 @@ def _digest(*parts: Any) -> str:
 
 
 class Share:
-    """What this process has of a batch.
+    """The share of a batch that this process computes.
 
     Parameters
     ----------
     n_rows : int
-        Rows in the batch.
+        Number of rows in the batch.
     """
 
     def __init__(self, n_rows: int) -> None:
         rank, size = dist.get_rank(), dist.get_world_size()
         start, stop = n_rows * rank // size, n_rows * (rank + 1) // size
         self._part = (stop - start) / n_rows
-        # Not every module takes a batch without rows; this one then counts nothing.
+        # Some modules do not accept a batch without rows. A process without rows
+        # computes one row, with a weight of zero.
         self._rows = slice(start, stop) if stop > start else slice(0, 1)
 
     def of(self, batch: Any) -> Any:
-        """Give the rows of this process, of a tensor with a row for each of the batch.
-
-        None stays None.
-        """
+        """Return the rows of this process from a tensor of the batch, if not None."""
         return None if batch is None else batch[self._rows]
 
     def sum(self, loss: Tensor, optimizers: Iterable[torch.optim.Optimizer]) -> Tensor:
-        """Turn gradients into those of the whole batch, and give its loss."""
+        """Sum gradients over the processes, and return the loss of the whole batch."""
         gradients = [
             parameter.grad
             for optimizer in optimizers
@@ -131,10 +130,10 @@ class Share:
 
 
 def own_generator(generator: torch.Generator) -> torch.Generator:
-    """Give a generator for draws of this process alone.
+    """Build a generator for draws of this process only.
 
-    Whatever is drawn from it, `generator` goes on alike in all processes, and as in one
-    that trains alone.
+    Draws from it do not change `generator`. So `generator` has the same state in all
+    processes, and the same as in training with a single process.
     """
     own = torch.Generator(generator.device)
     own.set_state(generator.get_state())

@@ -1,4 +1,4 @@
-"""Random numbers that leave the caller's generators alone."""
+"""Random numbers that do not change the caller's generators."""
 
 import os
 import random
@@ -12,10 +12,11 @@ import torch
 from sklearn.utils import check_random_state
 from torch.overrides import TorchFunctionMode
 
-# The global generators are one for the process: only one block may borrow them.
+# All threads share the global generators, so only one block at a time may use them.
 _global_generators = threading.RLock()
 if hasattr(os, "register_at_fork"):
-    # A child has neither the thread that borrows them nor what it would give back.
+    # A forked child lacks the thread that would restore the generators, so no block may
+    # be using them at a fork.
     os.register_at_fork(
         before=_global_generators.acquire,
         after_in_parent=_global_generators.release,
@@ -24,22 +25,22 @@ if hasattr(os, "register_at_fork"):
 
 
 def private_generator(random_state: Any) -> np.random.RandomState:
-    """Give the generator of a `random_state`; for None, not numpy's global one."""
+    """Return the generator of a `random_state`; None makes a new one."""
     if random_state is None:
         return np.random.RandomState(np.random.SeedSequence().generate_state(4))
     return check_random_state(random_state)
 
 
 class DrawsFrom(TorchFunctionMode):
-    """Context in which layers draw their first weights from a generator of its own.
+    """Context in which layers draw their initial weights from a private generator.
 
-    The layers of torch know of the global generator alone, which other threads draw
-    from at the same time.
+    The layers of torch use the global generator by default, which other threads may use
+    at the same time.
 
     Parameters
     ----------
     seed : int
-        Start of the stream.
+        Seed of the generator.
     """
 
     def __init__(self, seed: int) -> None:
@@ -50,26 +51,27 @@ class DrawsFrom(TorchFunctionMode):
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         kwargs = dict(kwargs or {})
-        # What draws in torch.nn.init names a generator, None by default.
+        # The functions of torch.nn.init that draw have a generator, None by default.
         if "generator" in kwargs and kwargs["generator"] is None:
             kwargs["generator"] = self._generator
         return func(*args, **kwargs)
 
 
 class PrivateRandomState:
-    """Context in which the global generators continue a stream of their own.
+    """Context in which the global generators have a private state.
 
-    For code of the user's that draws from those of torch, numpy or Python and cannot be
-    told otherwise. On exit the caller's states are back; on the next entry the private
-    stream goes on where it stopped. Other threads must not draw from them meanwhile.
+    It is for code of the user that draws from the global generators of torch, numpy or
+    Python and accepts no other generator. On exit the states of the caller are
+    restored. On the next entry the private state continues where it stopped. Other
+    threads must not use the global generators in the meantime.
 
     Parameters
     ----------
     seed : int
-        Start of the stream.
+        Seed of the private state.
 
     device : torch.device
-        Device whose generator is replaced, beside the CPU's.
+        Device whose generator is replaced, in addition to those of the CPU.
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
@@ -114,7 +116,10 @@ class PrivateRandomState:
 
 
 def private_draws(seed: int, own_module: bool) -> AbstractContextManager[Any]:
-    """Context to build a module in on the CPU, which may be one of the user's."""
+    """Return a context in which to build a module on the CPU.
+
+    `own_module` says whether it is a module of the user.
+    """
     if own_module:
         return PrivateRandomState(seed, torch.device("cpu"))
     return DrawsFrom(seed)

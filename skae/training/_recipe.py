@@ -1,6 +1,6 @@
-"""What "auto" stands for: optimizers, learning rates, batches and lengths.
+"""Defaults of training: optimizers, learning rates, batch sizes and epochs.
 
-The numbers were chosen on held-out rows of some forty tables.
+The values were chosen by the error on held-out rows of about forty tables.
 """
 
 import math
@@ -23,36 +23,38 @@ if hasattr(torch.optim, "Muon"):  # since torch 2.9
 _LEARNING_RATES = {"lbfgs": 1.0, "muon": 1e-2, "sgd": 0.1}
 _OPTIONS: dict[str, dict[str, Any]] = {
     "adam": {"fused": True},
-    # torch's own default is not zero.
+    # The default of torch is not zero.
     "adamw": {"fused": True, "weight_decay": 0.0},
     "lbfgs": {"line_search_fn": "strong_wolfe"},
     "sgd": {"fused": True, "momentum": 0.9, "nesterov": True},
 }
-# Batches without gradients: smaller ones would take longer, larger ones more memory.
+# Rows of a batch without gradients. Smaller batches are slower, and larger ones need
+# more memory.
 EVALUATION_ROWS = 4096
-# So much of input and of activations at once, of wide rows and large networks.
+# Limits of the memory of such a batch, for wide rows and large networks.
 _INPUT_BYTES = 2**24
 _ACTIVATION_BYTES = 2**27
-# Batches are filled up to multiples of this many rows. Matrix products treat odd rows
-# apart, with other rounding, and a row's code would depend on the rows beside it.
+# Batches are padded to multiples of this many rows. Matrix products round the remaining
+# rows differently, so the code of a row would depend on the other rows.
 BLOCK_ROWS = 16
 _N_STEPS = 2000
 _N_LBFGS_EPOCHS = 100
-# Of a phase that trains a single layer, as parts of the above.
+# Share of the epochs for a phase that trains a single layer.
 _PHASE = 0.25
 
 
 def learning_rate(optimizer: Any) -> float:
-    """Give the learning rate of an optimizer named; 3e-3 for a class."""
+    """Return the default learning rate of an optimizer; it is 3e-3 for a class."""
     return _LEARNING_RATES.get(optimizer, 3e-3) if isinstance(optimizer, str) else 3e-3
 
 
 def optimizer_options(
     optimizer: Any, device: torch.device, asked: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Give the constructor arguments of an optimizer named.
+    """Return the default arguments of the constructor of an optimizer.
 
-    Those that cannot be together with the ones that are `asked` for are left out.
+    Defaults that are incompatible with the arguments `asked` for are left out. A class
+    has no defaults.
     """
     options = dict(_OPTIONS.get(optimizer, {})) if isinstance(optimizer, str) else {}
     asked = asked or {}
@@ -66,9 +68,9 @@ def optimizer_options(
 
 
 def batch_size(optimizer: Any, n_samples: int, denoising: bool = False) -> int:
-    """Take a tenth of the rows, between 16 and 256; all of them for L-BFGS.
+    """Return a tenth of the rows, between 16 and 256, or all rows for L-BFGS.
 
-    A denoiser takes a fifth: its gradients vary with the noise, too.
+    It is a fifth of the rows for a denoiser, as its gradients also vary with the noise.
     """
     if optimizer == "lbfgs":
         return n_samples
@@ -76,10 +78,10 @@ def batch_size(optimizer: Any, n_samples: int, denoising: bool = False) -> int:
 
 
 def evaluation_rows(module: Any, n_features: int) -> int:
-    """Give the rows of a batch without gradients, a multiple of `BLOCK_ROWS`.
+    """Return the number of rows in a batch without gradients.
 
-    A module that makes much of a row tells by `n_activations` how many numbers its
-    widest layer does.
+    It is a multiple of `BLOCK_ROWS`. A module with much larger activations than rows
+    has an attribute `n_activations`, the size of its widest layer for one row.
     """
     n_rows = min(EVALUATION_ROWS, _INPUT_BYTES // (4 * n_features))
     n_activations = getattr(module, "n_activations", 0)
@@ -91,10 +93,11 @@ def evaluation_rows(module: Any, n_features: int) -> int:
 def weight_decay(
     optimizer: Any, n_samples: int, n_features: int, drawn_once: bool = False
 ) -> float:
-    """Keep a denoiser near its linear start if it has few rows for each column.
+    """Return the weight decay of a denoiser, which falls with the rows per column.
 
-    Tables with twenty of them are learned by heart without it; with a hundred, it is
-    in the way. Noise that is `drawn_once`, in pairs of rows, is learned by heart, too.
+    Weight decay keeps a denoiser near its linear start. Without it, a table with twenty
+    rows per column is memorised. With a hundred, weight decay increases the error.
+    Noise that is `drawn_once`, in pairs of rows, is memorised, too, and needs more.
     """
     if optimizer != "adamw":
         return 0.0
@@ -103,17 +106,17 @@ def weight_decay(
 
 
 def n_epochs(optimizer: Any, n_samples: int, batch_size: int) -> int:
-    """Train for as many epochs as make about 2,000 steps; 100 for L-BFGS."""
+    """Return the number of epochs that make about 2,000 steps, or 100 for L-BFGS."""
     if optimizer == "lbfgs":
         return _N_LBFGS_EPOCHS
     return max(1, round(_N_STEPS / math.ceil(n_samples / batch_size)))
 
 
 def n_phase_epochs(optimizer: Any, n_samples: int, batch_size: int) -> int:
-    """Train a single layer for a quarter of the epochs of a whole module."""
+    """Return the number of epochs for a single layer: a quarter of `n_epochs`."""
     return max(1, round(_PHASE * n_epochs(optimizer, n_samples, batch_size)))
 
 
 def patience(n_epochs: int) -> int:
-    """Wait for a third of the epochs: enough for the plateaus of a schedule."""
+    """Return a third of the epochs, enough for the plateaus of a schedule."""
     return max(1, math.ceil(n_epochs / 3))

@@ -1,4 +1,4 @@
-"""One run of training: from a started net to the state that is kept."""
+"""One run of training, from an initialised net to the state that is kept."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from skae.training._threads import threads_for
 
 
 class Run(NamedTuple):
-    """What happened in a run.
+    """Result of a run.
 
     Attributes
     ----------
@@ -21,17 +21,17 @@ class Run(NamedTuple):
         Mean training loss of each epoch.
 
     validation_loss_curve : list of float
-        Validation loss before the first step and after each epoch; empty without
-        validation rows.
+        Validation loss before the first step and after each epoch. It is empty if there
+        are no validation rows.
 
     best_epoch : int
-        Epochs trained at the state kept.
+        Epoch whose state was kept; 0 is the state before the first step.
 
     best_loss : float
-        Its validation loss, or training loss without validation rows.
+        Validation loss of that state, or training loss without validation rows.
 
     clean_validation_loss_curve : list of float
-        As `validation_loss_curve`, of the rows given as `clean`.
+        Like `validation_loss_curve`, for the rows `clean`.
 
     diverged_at : int or None
         Epoch in which a loss was not finite.
@@ -40,11 +40,11 @@ class Run(NamedTuple):
         Whether the user interrupted the run.
 
     stopped_early : bool
-        Whether there was no improvement for as long as allowed, or the watcher asked to
+        Whether there was no improvement for `patience` epochs, or the watcher asked to
         stop.
 
     start : str
-        What the state before the first step is called.
+        Name of the state before the first step.
     """
 
     loss_curve: list[float]
@@ -59,11 +59,11 @@ class Run(NamedTuple):
 
     @property
     def kept(self) -> str:
-        """The state kept, in words."""
+        """Description of the state that was kept."""
         return f"that of epoch {self.best_epoch}" if self.best_epoch > 0 else self.start
 
     def in_units(self, unit: float) -> "Run":
-        """Give the run with its training losses over a number."""
+        """Return a copy with the training losses divided by `unit`."""
         return self._replace(
             loss_curve=[loss / unit for loss in self.loss_curve],
             best_loss=self.best_loss / unit,
@@ -87,33 +87,36 @@ def run(
     Parameters
     ----------
     net : TensorNet
-        Initialised net; its module is in the state to start from.
+        Initialised net, whose module is in the state to start from.
 
     train, valid : Rows
-        Training and validation rows, tensors on the net's device.
+        Training and validation rows as tensors on the device of the net.
 
     clean : Rows, default=None
-        Validation rows without noise, where `valid` has it; only their loss is noted.
+        Validation rows without noise, if `valid` has noise. Only their loss is
+        recorded.
 
     n_epochs : int
-        Epochs to train for at most.
+        Maximum number of epochs.
 
     patience : int, default=None
-        Epochs without improvement of the validation loss to stop after.
+        Number of epochs without improvement of the validation loss after which training
+        stops. None never stops early.
 
     tol : float, default=0
         Smallest relative improvement that counts for `patience`.
 
     callbacks : sequence of skorch callbacks, default=()
-        Callbacks for this run only, called before the net's own.
+        Callbacks for this run only, called before those of the net.
 
     watcher : Watcher, default=None
-        Is told of each epoch and given a function. That gives a net with the weights as
-        they are then, and what would be returned for it.
+        Observer of the epochs. At the end of each epoch it gets a function that returns
+        a copy of the net with its current weights, and the run so far.
 
     Returns
     -------
     run : Run
+        Result of the run.
     """
     start_loss = None if valid is None else net.mean_loss(valid)
     keep = KeepState(start_loss, patience, tol)
@@ -128,10 +131,10 @@ def run(
     ]
     rates = [group["lr"] for group in groups]
     for group, rate in zip(groups, rates, strict=True):
-        group["initial_lr"] = rate  # what schedules begin with
+        group["initial_lr"] = rate  # schedules start from it
 
     def result(best_epoch: int, best_loss: float) -> Run:
-        # An epoch that was interrupted does not count.
+        # The last row of the history may be of an interrupted epoch.
         epochs = net.history[n_before : n_before + keep.epoch_]
         return Run(
             loss_curve=[row["train_loss"] for row in epochs],
@@ -174,13 +177,14 @@ def run(
         if "not found in history" not in str(error):
             raise
         raise ValueError(
-            f"A callback failed: {error.args[0]} There is a valid_loss where there are "
-            "validation rows: those of validation_fraction, of X_val or of "
+            f"A callback failed: {error.args[0]} The history has a valid_loss only if "
+            "there are validation rows. Set validation_fraction, pass X_val, or set "
             "early_stopping=True; partial_fit has none."
         ) from error
     finally:
-        # The net is kept and pickled: without the data and what served this run. A
-        # schedule leaves a rate of zero, at which nobody could train on.
+        # The net is kept and may be pickled, so it must not hold data and objects of
+        # this run. A schedule leaves a learning rate of zero, which would prevent
+        # further training.
         for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate
         net.train_split = None
@@ -188,11 +192,11 @@ def run(
         net._set_training(False)
     kept = result(keep.best_epoch_, keep.best_loss_)
     if kept.best_epoch == 0 and valid is None:
-        # Of the start, nobody has computed a loss.
+        # The loss of the start has not been computed yet.
         kept = kept._replace(best_loss=net.mean_loss(train))
     return kept
 
 
 def _named(name: str, *callbacks: Callback) -> list[tuple[str, Callback]]:
-    """Give callbacks, initialised, the names that skorch asks for."""
+    """Initialise callbacks and name them, as skorch expects."""
     return [(f"{name}_{i}", each.initialize()) for i, each in enumerate(callbacks)]

@@ -11,20 +11,25 @@ from skae.training._callbacks import ScheduleLearningRate
 
 
 def one_cycle(step: int, n_steps: int, warm_up: float = 0.1) -> float:
-    """Factor of the learning rate at a step: up from 1/25 and down to 0, by cosines.
+    """Compute the factor of the learning rate at a step.
 
-    The policy of Smith and Topin (2018), without a cycle of the momentum.
+    The factor rises from 1/25 to 1 and then falls to 0, along cosines. This is the
+    policy of Smith and Topin (2018), without a cycle of the momentum.
 
     Parameters
     ----------
     step : int
-        Steps done.
+        Number of steps done.
 
     n_steps : int
-        Steps of the whole training.
+        Number of steps of the whole training.
 
     warm_up : float, default=0.1
-        Share of the steps that the rate rises for.
+        Share of the steps in which the rate rises.
+
+    Returns
+    -------
+    factor : float
     """
     peak = warm_up * n_steps
     if step < peak:
@@ -35,7 +40,7 @@ def one_cycle(step: int, n_steps: int, warm_up: float = 0.1) -> float:
 
 
 def has_schedule(callbacks: list | None) -> bool:
-    """Whether one of a net's callbacks changes the learning rate."""
+    """Return whether one of the callbacks of a net changes the learning rate."""
     found = [
         each[1] if isinstance(each, tuple | list) else each for each in callbacks or []
     ]
@@ -43,22 +48,26 @@ def has_schedule(callbacks: list | None) -> bool:
 
 
 def schedule_callbacks(schedule: Any, n_steps: int) -> list[Callback]:
-    """Callbacks that carry out a schedule.
+    """Build the callbacks of a schedule.
 
     Parameters
     ----------
     schedule : None, {"one_cycle", "cosine"}, callable or skorch LRScheduler
-        A callable that makes a torch scheduler from an optimizer; it is stepped after
-        each epoch.
+        The schedule. A callable makes a torch scheduler from an optimizer; the
+        scheduler is stepped after each epoch.
 
     n_steps : int
-        Steps of the whole training.
+        Number of steps of the whole training.
+
+    Returns
+    -------
+    callbacks : list of skorch callbacks
     """
     if schedule is None:
         return []
     if isinstance(schedule, LRScheduler):
-        # The user's callback stays as it is, and one that knows of several optimizers
-        # does its work.
+        # The user's callback is not changed. A copy that supports several optimizers
+        # replaces it.
         plain = type(schedule) is LRScheduler
         return [ScheduleLearningRate(**vars(schedule)) if plain else schedule]
     if not isinstance(schedule, str):

@@ -1,4 +1,4 @@
-"""Which rows to validate on, and whether training has improved on the start."""
+"""Selection of validation rows, and tests of whether training improved on its start."""
 
 import math
 
@@ -6,8 +6,8 @@ import numpy as np
 from scipy import stats
 
 _LEVEL = 0.05
-# The state was chosen among many by the same rows: the usual level alone would let too
-# much luck pass.
+# The same rows selected the best of many states, so the usual level alone would accept
+# too many improvements that are due to chance.
 _STRICT_LEVEL = 0.005
 
 
@@ -19,33 +19,35 @@ def is_better(
     *,
     logarithmic: bool = False,
 ) -> bool:
-    """Decide from validation rows whether the trained state beats the start.
+    """Test on validation rows whether the trained state is better than the start.
 
-    It does if one-sided paired t-tests say so of the rows' losses and of their
-    logarithms, and one of them at a stricter level. The first is about the mean, which
-    a few bad rows may decide. To the second a row counts by the factor that its loss
-    has changed by, which may be large by chance for rows that were nearly perfect.
+    Two one-sided paired t-tests compare the losses of the rows and the logarithms of
+    the losses. Both must be significant, and one of them at a stricter level. A few bad
+    rows can decide the first test, which compares means. The second test compares the
+    factors by which the losses changed. These may be large by chance for rows that were
+    nearly perfect before.
 
     Parameters
     ----------
     losses, start_losses : ndarrays of shape (n_samples,)
-        Loss of each validation row, trained and before the first step. A row that comes
-        more than once is to be there once: copies are no further evidence.
+        Loss of each validation row after training and before the first step. Pass
+        duplicate rows once only, as they are no further evidence.
 
     sample_weight : ndarray of shape (n_samples,), default=None
-        Weights of the rows; the mean has to be lower with them, too.
+        Weights of the rows. The weighted mean must be lower, too.
 
     groups : ndarray of shape (n_samples,), default=None
-        Groups of rows that are alike: the tests are of their means. None: there are
-        none.
+        Groups of similar rows. The tests then compare the means of the groups. None
+        means that there are no groups.
 
     logarithmic : bool, default=False
-        Whether the losses are logarithms already, as those of densities are: then
-        there is one test, at the stricter level.
+        Whether the losses are logarithms already, such as those of densities. Then
+        there is a single test, at the stricter level.
 
     Returns
     -------
     better : bool
+        Whether the trained state is better.
     """
     mean = np.average(losses, weights=sample_weight)
     start_mean = np.average(start_losses, weights=sample_weight)
@@ -53,7 +55,7 @@ def is_better(
         return False
     if logarithmic:
         return _p_value(start_losses - losses, groups) < _STRICT_LEVEL
-    # Rows reconstructed to rounding error are equal, whatever is left of it.
+    # Differences between losses at the level of rounding errors carry no information.
     floor = start_mean * 1e-12
     log_gain = np.log(np.maximum(start_losses, floor) / np.maximum(losses, floor))
     p_values = _p_value(log_gain, groups), _p_value(start_losses - losses, groups)
@@ -61,7 +63,7 @@ def is_better(
 
 
 def _p_value(gain: np.ndarray, groups: np.ndarray | None) -> float:
-    """P-value of a one-sided t-test of a mean of zero."""
+    """Compute the p-value of a one-sided t-test for a mean above zero."""
     if groups is not None:
         _, number = np.unique(groups, return_inverse=True)
         gain = np.bincount(number, weights=gain) / np.bincount(number)
@@ -72,11 +74,11 @@ def _p_value(gain: np.ndarray, groups: np.ndarray | None) -> float:
 
 
 def spread_sample(X: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """Draw rows at random, evenly over their distances from the mean row.
+    """Draw a random sample of rows, stratified by their distance from the mean row.
 
-    The rows are sorted by distance and cut into as many blocks as rows are wanted; each
-    gives one. The few rows that are far from all others decide a squared error: a plain
-    sample of a small table would often have none of them.
+    The rows are sorted by distance and split into `size` blocks, and one row is drawn
+    from each. A few rows that are far from all others dominate the squared error, and a
+    simple random sample of a small table would often contain none of them.
 
     Parameters
     ----------
@@ -84,21 +86,21 @@ def spread_sample(X: np.ndarray, size: int, seed: int) -> np.ndarray:
         Rows.
 
     size : int
-        How many to draw.
+        Number of rows to draw.
 
     seed : int
-        Determines the draw.
+        Seed of the generator.
 
     Returns
     -------
     index : ndarray of shape (size,)
-        Numbers of the rows drawn.
+        Indices of the rows drawn.
     """
     mean = X.mean(axis=0, dtype=np.float64)
-    # Up to a constant; without a centred copy of X.
+    # This is the squared distance up to a constant. It needs no centred copy of X.
     distance = np.einsum("ij,ij->i", X, X, dtype=np.float64) - 2 * (X @ mean)
     rng = np.random.RandomState(seed)
-    # Equal distances in a random order.
+    # The rows are shuffled first, so that equal distances come in random order.
     shuffled = rng.permutation(len(X))
     order = shuffled[np.argsort(distance[shuffled], kind="stable")]
     return np.array([rng.choice(block) for block in np.array_split(order, size)])

@@ -1,4 +1,4 @@
-"""How many threads torch uses during a fit, and in processes that are forked."""
+"""Number of threads that torch uses during a fit and in forked processes."""
 
 import os
 import threading
@@ -9,7 +9,7 @@ import torch
 
 from skae.training._tensor_net import TensorNet
 
-# A step of fewer operations takes longer on several threads than on one.
+# Steps with fewer operations take longer on several threads than on one.
 _SMALL_STEP = 5e8
 
 _lock = threading.Lock()
@@ -19,13 +19,14 @@ _in_this_thread = threading.local()
 
 
 def threads_for(net: TensorNet) -> AbstractContextManager[None]:
-    """Run a block on one thread if the training steps of a net are small.
+    """Return a context that uses one thread if the training steps of a net are small.
 
-    Results then do not depend on the caller's number of threads either: a parallel sum
-    adds up in another order.
+    With one thread, results do not depend on the caller's number of threads, which
+    changes the order of summation.
     """
     n_parameters = sum(p.numel() for p in net.module_.parameters())
-    # Each parameter takes part in a product forward and in two backward.
+    # Each parameter is used in one product of the forward pass, and in two of the
+    # backward pass.
     large = 6 * n_parameters * net.batch_size >= _SMALL_STEP
     return nullcontext() if large else on_one_thread()
 
@@ -34,8 +35,7 @@ def threads_for(net: TensorNet) -> AbstractContextManager[None]:
 def on_one_thread() -> Iterator[None]:
     """Run a block on one thread of torch.
 
-    The caller's number of threads is back at the end. A block within such a block
-    changes nothing.
+    The caller's number of threads is restored at the end. A nested block has no effect.
     """
     global _blocks_on_one_thread, _callers_threads
     if getattr(_in_this_thread, "on_one", False):
@@ -58,10 +58,10 @@ def on_one_thread() -> Iterator[None]:
 
 
 def _after_fork_in_child() -> None:
-    """Let torch use one thread, and forget the threads that the child does not have.
+    """Set the number of threads to one in a forked child.
 
-    The threads that the parent's torch has started are not there, and OpenMP would wait
-    for them for ever.
+    The child does not have the threads that torch started in the parent, and OpenMP
+    would wait for them forever.
     """
     global _lock, _blocks_on_one_thread, _callers_threads
     _lock = threading.Lock()  # another thread may have held the old one
