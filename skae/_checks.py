@@ -465,6 +465,11 @@ def check_out(out: Any, X: Table, *shapes: tuple[int, ...]) -> None:
             f"out must be a writeable array of floats of shape {shape}, for instance "
             f"numpy.memmap(path, dtype='float32', mode='w+', shape={shape}). Got {got}."
         )
+    if isinstance(out, np.ma.MaskedArray) and out.hardmask and np.ma.is_masked(out):
+        raise ValueError(
+            "out is a masked array with a hard mask, and results under the mask would "
+            "be lost. Call its soften_mask() first, or pass out.data."
+        )
     if _overlaps_itself(out):
         raise ValueError(
             f"out has several entries in one place in memory, by its strides "

@@ -151,6 +151,17 @@ def test_nested_tensors_are_lists(layout):
     assert_array_equal(again.transform(X), model.transform(X))
 
 
+def test_hard_masks_keep_results_out():
+    X = rows()
+    model = quick(AutoencoderTransformer).fit(X)
+    out = np.ma.masked_all((120, 2), dtype=np.float32)
+    out.harden_mask()
+    with pytest.raises(ValueError, match="results under the mask would be lost"):
+        model.transform(X, out=out)
+    out.soften_mask()
+    assert_array_equal(model.transform(X, out=out), model.transform(X))
+
+
 # What is no table
 
 
