@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
 
-from skae._inputs import column_without_numbers, plain
+from skae._inputs import check_is_table, column_without_numbers, plain
 from skae._report import warn
 from skae._sklearn_compat import check_sample_weight
 from skae.losses import apply_criterion, row_losses
@@ -94,6 +94,7 @@ def check_table(
 
 def _as_numbers(X: Any, name: str, check: Callable[..., Any]) -> Any:
     """Return a table that a check of scikit-learn has passed, dense if it is small."""
+    check_is_table(X, name)
     X = plain(X, name)
     large = is_large(X)
     dtype: Any = [np.float64, np.float32]
@@ -132,12 +133,12 @@ def _as_numbers(X: Any, name: str, check: Callable[..., Any]) -> Any:
 
 def shape_of(rows: Any) -> tuple[int, ...]:
     """Return the shape of an array, a frame, or a list by its first row."""
-    if hasattr(rows, "shape"):
-        return tuple(rows.shape)
     try:
+        if hasattr(rows, "shape"):
+            return tuple(rows.shape)
         return (len(rows), *np.shape(rows[0]))
-    except (TypeError, ValueError, LookupError):
-        return ()
+    except (TypeError, ValueError, LookupError, RuntimeError):
+        return ()  # nested tensors have no shape
 
 
 def check_targets(
@@ -186,8 +187,10 @@ def check_targets(
 
 def same_shape(X: Any, y: Any) -> bool:
     """Whether `y` has the shape of `X`, a table at least."""
+    if y is None:
+        return False
     shape = shape_of(X)
-    return y is not None and len(shape) > 1 and shape_of(y) == shape
+    return len(shape) > 1 and shape_of(y) == shape
 
 
 def same_rows(X: Any, y: Any) -> bool:
@@ -461,6 +464,11 @@ def check_out(out: Any, X: Table, *shapes: tuple[int, ...]) -> None:
         raise ValueError(
             f"out must be a writeable array of floats of shape {shape}, for instance "
             f"numpy.memmap(path, dtype='float32', mode='w+', shape={shape}). Got {got}."
+        )
+    if isinstance(out, np.ma.MaskedArray) and out.hardmask and np.ma.is_masked(out):
+        raise ValueError(
+            "out is a masked array with a hard mask, and results under the mask would "
+            "be lost. Call its soften_mask() first, or pass out.data."
         )
     if _overlaps_itself(out):
         raise ValueError(

@@ -250,7 +250,16 @@ class ConvAutoencoder(BaseAutoencoder):
     def _as_table(self, X: Any, *, reset: bool) -> Any:
         if isinstance(X, list | tuple) and len(X) > 0:
             X = _stacked(X)
-        are_images = getattr(X, "ndim", 2) in (3, 4)
+        n_axes = getattr(X, "ndim", 2)
+        if n_axes > 4 or (n_axes > 2 and not hasattr(X, "__array__")):
+            raise ValueError(
+                f"Found array with dim {n_axes}. X must be an array of images, of "
+                "shape (n_images, height, width) or (n_images, height, width, "
+                "n_channels), or a table of one flattened image a row. Got "
+                f"{type(X).__name__} of shape {tuple(X.shape)}. Pass "
+                "X.reshape(X.shape[0], -1), and image_shape to the estimator."
+            )
+        are_images = n_axes in (3, 4)
         shape = tuple(X.shape[1:]) if are_images else None
         if reset:
             self._shape_given, self._shape_told = shape, self.image_shape

@@ -184,7 +184,7 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str] | IO[bytes]) -> 
     >>> bool((again.transform(X) == model.transform(X)).all())
     True
     """
-    _check_place(path, "write")
+    check_place(path, "write")
     package = _safetensors()
     writer = _Writer()
     content = {
@@ -211,10 +211,7 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str] | IO[bytes]) -> 
             + ", ".join(f"{name}={value!r}" for name, value in writer.left_out.items())
             + f". Pass them to skae.load(path, {arguments}).",
         )
-    if isinstance(path, str | os.PathLike):
-        write_at_once(Path(path), data)
-    else:
-        _write(path, data)
+    write(path, data)
 
 
 def load(
@@ -264,7 +261,7 @@ def load(
     --------
     save : Save an estimator to a file, with an example.
     """
-    _check_place(path, "read")
+    check_place(path, "read")
     if isinstance(path, str | os.PathLike):
         data = Path(path).read_bytes()
     else:
@@ -272,7 +269,7 @@ def load(
     return _open(data, parameters, device)
 
 
-def _check_place(path: Any, method: str) -> None:
+def check_place(path: Any, method: str) -> None:
     """Raise if `path` is neither a path nor a file object with the method."""
     if not (isinstance(path, str | os.PathLike) or hasattr(path, method)):
         raise TypeError(
@@ -281,10 +278,14 @@ def _check_place(path: Any, method: str) -> None:
         )
 
 
-def _write(file: Any, data: bytes) -> None:
+def write(path: Any, data: bytes) -> None:
+    """Write to a path, at once, or to a file object."""
+    if isinstance(path, str | os.PathLike):
+        write_at_once(Path(path), data)
+        return
     while data:
         try:
-            n_written = file.write(data)
+            n_written = path.write(data)
         except TypeError as error:
             raise TypeError(
                 "The file object does not accept bytes: open it for binary writing, "

@@ -1,5 +1,6 @@
 """Conversion of tensors, masked arrays and nested rows to what scikit-learn accepts."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,9 @@ def plain(X: Any, name: str = "X", *, fill_masked: bool = False) -> Any:
 _TO_CONVERT = (Tensor, np.ma.MaskedArray)
 
 
-def _as_array(X: Tensor, name: str) -> np.ndarray:
+def _as_array(X: Tensor, name: str) -> Any:
+    if X.is_nested:  # tensors of unequal length, as a list has them
+        return [_as_array(each, name) for each in X.unbind()]
     if X.layout != torch.strided:
         raise ValueError(
             f"{name} is a tensor of layout {X.layout}. Pass a sparse matrix of SciPy "
@@ -59,6 +62,27 @@ def _as_array(X: Tensor, name: str) -> np.ndarray:
     if X.is_floating_point() and X.dtype not in _NUMPY_FLOATS:
         X = X.float()
     return X.numpy(force=True)
+
+
+def check_is_table(X: Any, name: str) -> None:
+    """Refuse what NumPy would take for one value: dicts, iterators, lazy frames."""
+    if hasattr(X, "__array__") or hasattr(X, "shape"):
+        return
+    one = isinstance(X, str | bytes | Mapping)
+    if hasattr(X, "__len__") and hasattr(X, "__getitem__") and not one:
+        return
+    if hasattr(X, "collect"):
+        how = f" Pass {name}.collect()."
+    elif isinstance(X, Iterable) and not one:
+        how = f" Pass list({name})."
+    elif isinstance(X, Mapping):
+        how = f" Pass a frame made of it, or list({name}.values()) if these are rows."
+    else:
+        how = ""
+    raise TypeError(
+        f"{name} must be an array, a frame, a tensor, a sparse matrix or a list of "
+        f"rows. Got {X!r:.80}, of type {type(X).__name__}.{how}"
+    )
 
 
 def _without_mask(X: np.ma.MaskedArray, name: str, fill: bool) -> np.ndarray:
@@ -108,7 +132,7 @@ def _unboxed(cell: Any) -> Any:
 def targets(y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Convert targets to an array and find the missing ones.
 
-    None, NaN, `pandas.NA` and masked values count as missing.
+    None, NaN, NaT, `pandas.NA` and masked values are missing.
 
     Parameters
     ----------
@@ -131,6 +155,8 @@ def targets(y: Any) -> tuple[np.ndarray, np.ndarray]:
     y = np.asarray(y, dtype=object if mixed else None)
     if y.dtype.kind == "f":
         missing = np.isnan(y)
+    elif y.dtype.kind in "mM":
+        missing = np.isnat(y)
     elif y.dtype.kind == "O":
         missing = np.array([_is_missing(v) for v in y.flat], bool).reshape(y.shape)
     else:
@@ -150,11 +176,11 @@ def _is_missing(value: Any) -> bool:
 
 
 def column_without_numbers(X: Any) -> Any:
-    """Find the first column of a frame that cannot be converted to numbers.
-
-    Return its name, or None if there is none.
-    """
-    for name, column in zip(getattr(X, "columns", ()), np.asarray(X).T, strict=False):
+    """Give the name of a frame's first column of texts, dates and the like, or None."""
+    names = getattr(X, "columns", None)
+    if names is None:
+        return None
+    for name, column in zip(names, np.asarray(X).T, strict=False):
         try:
             np.array([v for v in column if not _is_missing(v)], dtype=np.float64)
         except (TypeError, ValueError):

@@ -6,8 +6,7 @@ import os
 import warnings
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from skae._base import OUTPUTS, BaseAutoencoder
-from skae._files import write_at_once
+from skae._files import check_place, write
 from skae._pretrained import BasePretrained
 from skae.training import own_modes
 
@@ -64,7 +63,7 @@ def _targets(regressor: Any, module: Any, x: Tensor) -> Tensor:
 
 def to_onnx(
     estimator: Any,
-    path: str | os.PathLike[str] | None = None,
+    path: str | os.PathLike[str] | IO[bytes] | None = None,
     method: str = "transform",
 ) -> Any:
     """Convert a method of a fitted estimator to an ONNX model.
@@ -123,6 +122,8 @@ def to_onnx(
             f"one, use register_onnx_converters. Got {estimator!r}."
         )
     check_is_fitted(estimator)
+    if path is not None:
+        check_place(path, "write")
     if method not in _METHODS or not hasattr(estimator, method):
         has = ", ".join(name for name in _METHODS if hasattr(estimator, name))
         raise ValueError(
@@ -148,7 +149,7 @@ def to_onnx(
     if labels:
         _end_in_labels(model, estimator.classes_)
     if path is not None:
-        write_at_once(Path(path), model.SerializeToString())
+        write(path, model.SerializeToString())
     return model
 
 

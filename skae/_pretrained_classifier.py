@@ -7,6 +7,7 @@ import torch
 from numpy.typing import ArrayLike
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import assert_all_finite
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -152,7 +153,13 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
     def _check_y(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
         objects = isinstance(getattr(y, "dtype", None), np.dtype) and y.dtype == object
         y, missing = targets(y)
-        y, missing = column_or_1d(y, warn=True), missing.reshape(-1)
+        if y.ndim == 2 and y.shape[1] == 1:
+            warn(
+                "A column-vector y was passed when a 1d array was expected. Pass "
+                "y.ravel(), or the column of a frame.",
+                DataConversionWarning,
+            )
+        y, missing = column_or_1d(y), missing.reshape(-1)
         labels = y[~missing]
         texts = {label for label in labels.tolist() if isinstance(label, str | bytes)}
         if not (texts or objects):

@@ -391,7 +391,15 @@ class RecurrentAutoencoder(BaseAutoencoder):
 
 def _series(X: Any) -> Any:
     """Give an array of three dimensions, or a list of series; None for a table."""
-    if getattr(X, "ndim", 2) == 3:
+    n_axes = getattr(X, "ndim", 2)
+    if n_axes > 3 or (n_axes == 3 and not hasattr(X, "__array__")):
+        raise ValueError(
+            f"Found array with dim {n_axes}. X must be an array of shape (n_series, "
+            "steps, channels), a list of series or a table of one flattened series a "
+            f"row. Got {type(X).__name__} of shape {tuple(X.shape)}. Pass "
+            "X.reshape(X.shape[0], -1), and series_shape to the estimator."
+        )
+    if n_axes == 3:
         return np.asarray(X)
     if not (isinstance(X, list | tuple) and len(X) > 0):
         return None
@@ -402,6 +410,11 @@ def _series(X: Any) -> Any:
             "All series must be of shape (steps, channels), with as many channels in "
             f"each step. {error}"
         ) from error
+    if any(each.dtype.kind == "c" for each in series):
+        raise ValueError(
+            "Complex data not supported. Give real and imaginary parts as channels, "
+            "for instance numpy.concatenate([s.real, s.imag], axis=1) for each series."
+        )
     if all(each.ndim == 0 for each in series):
         return None  # for scikit-learn's message
     if all(each.ndim == 1 for each in series):

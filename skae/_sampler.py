@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skae import _checks as checks
 from skae._autoencoder import AutoencoderTransformer
 from skae._frames import frame_like, frame_type
-from skae._inputs import plain
+from skae._inputs import check_is_table, plain
 from skae._report import unchanged_on_error
 from skae._sklearn_compat import HasMethods, fit_context, safe_indexing
 from skae._tasks import CallbackSupportMixin, FitTasks
@@ -173,6 +173,7 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         tasks = FitTasks(self, X, y)
         with unchanged_on_error(self):
             self._frame = frame_type(X)
+            check_is_table(X, "X")
             X = _as_one(plain(X))
             rng = private_generator(self.random_state)
             rows = _some(X, rng)

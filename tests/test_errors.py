@@ -784,3 +784,12 @@ def test_net_params_that_the_net_does_not_know(model, name, curved):
     words = f"net_params of {type(model).__name__} has names .* not know: {name}. Corr"
     with pytest.raises(ValueError, match=words):
         model.fit(curved, np.arange(len(curved)) % 2)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.* is deprecated")
+def test_compiled_scripts_are_no_modules(curved):
+    module = torch.jit.script(nn.Linear(curved.shape[1], 2))
+    with pytest.raises(
+        ValueError, match=r"a torch\.jit\.ScriptModule, which cannot be"
+    ):
+        AutoencoderTransformer(2, module=module).fit(curved)

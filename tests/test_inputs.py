@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import scipy.sparse
 import torch
 from estimators import BECOMES_PCA, ESTIMATORS, quick
 from numpy.testing import assert_array_equal
@@ -137,6 +138,69 @@ def test_columns_that_hold_no_numbers(values):
     frame = pd.DataFrame(rows(), columns=NAMES).assign(T=values)
     with pytest.raises(ValueError, match=r"Column 'T' of X.*OneHotEncoder"):
         quick(AutoencoderTransformer).fit(frame)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_nested_tensors_are_lists(layout):
+    X = [np.random.RandomState(n).normal(size=(n, 2)) for n in range(2, 9)]
+    model = quick(RecurrentAutoencoder).fit(X)
+    nested = torch.nested.nested_tensor([torch.as_tensor(x) for x in X], layout=layout)
+    assert_array_equal(model.transform(nested), model.transform(X))
+    again = quick(RecurrentAutoencoder).fit(nested)
+    assert_array_equal(again.transform(X), model.transform(X))
+
+
+def test_hard_masks_keep_results_out():
+    X = rows()
+    model = quick(AutoencoderTransformer).fit(X)
+    out = np.ma.masked_all((120, 2), dtype=np.float32)
+    out.harden_mask()
+    with pytest.raises(ValueError, match="results under the mask would be lost"):
+        model.transform(X, out=out)
+    out.soften_mask()
+    assert_array_equal(model.transform(X, out=out), model.transform(X))
+
+
+# What is no table
+
+
+@every_estimator
+@pytest.mark.parametrize(
+    "X, message",
+    [
+        (pl.DataFrame({"a": [1.0, 2.0]}).lazy(), r"Pass X.collect\(\)"),
+        ({"a": [1.0, 2.0]}, "Pass a frame"),
+        ((row for row in rows()), r"Pass list\(X\)"),
+        ("rows.csv", "Got 'rows.csv', of type str"),
+        (None, "Got None"),
+    ],
+)
+def test_what_is_no_table(estimator, X, message):
+    with pytest.raises(TypeError, match=message):
+        quick(estimator).fit(X)
+    with pytest.raises(TypeError, match=message):
+        AutoencoderSampler(quick(estimator)).fit(X)
+
+
+def test_validation_rows_that_are_no_table():
+    with pytest.raises(TypeError, match=r"X_val must be an array, a frame"):
+        AutoencoderTransformer(2).fit(rows(), X_val="rows.csv")
+
+
+@pytest.mark.parametrize("estimator", [ConvAutoencoder, RecurrentAutoencoder])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_too_many_axes(estimator, sparse):
+    X = np.ones((12, 2, 2, 2, 2))
+    if sparse:
+        X = scipy.sparse.coo_array(X[..., 0, 0])
+    with pytest.raises(ValueError, match=r"X must be an array of .* Pass X.reshape"):
+        quick(estimator).fit(X)
+
+
+def test_complex_series():
+    with pytest.raises(ValueError, match=r"Complex data not supported\. Give real"):
+        RecurrentAutoencoder(2).fit([np.ones((n, 1)) * 1j for n in (2, 3)])
 
 
 # Masked arrays

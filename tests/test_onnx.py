@@ -1,5 +1,6 @@
 """`skae.to_onnx`: the same numbers under another runtime."""
 
+import io
 import sys
 
 import numpy as np
@@ -212,6 +213,16 @@ class Strange(Own):
         return torch.linalg.eigvals(x.T @ x).real[:2].expand(
             len(x), 2
         ) + super().encode(x)
+
+
+def test_models_in_memory(curved):
+    X = curved.astype(np.float32)
+    model = quick(skae.AutoencoderTransformer).fit(X)
+    file = io.BytesIO()
+    skae.to_onnx(model, file)
+    assert_allclose(run(file.getvalue(), X), model.transform(X), atol=1e-5)
+    with pytest.raises(TypeError, match="path must be a str, a path-like, or a binary"):
+        skae.to_onnx(model, 3)
 
 
 def test_errors(curved, monkeypatch):

@@ -155,6 +155,13 @@ def test_images_of_one_channel_are_grey(digits):
             assert {each.image.norm.vmax for each in thumbnails} == {16}
 
 
+def test_images_of_two_channels_have_no_colours():
+    X = np.random.RandomState(0).uniform(size=(4, 3, 3, 2))
+    with pytest.raises(ValueError, match=r"Images of 2 channels .* Show one channel"):
+        ReconstructionDisplay(X, X).plot()
+    ReconstructionDisplay(X[..., 0], X[..., 0]).plot()
+
+
 def test_tables_are_shown_in_standard_deviations():
     wine = load_wine(as_frame=True).data
     X = wine.iloc[:6]

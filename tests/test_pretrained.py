@@ -15,7 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
@@ -380,6 +380,23 @@ def test_columns_of_pandas_with_gaps(estimator, dtype, digits):
     reference = quick(estimator).fit(X, gaps.astype(float).to_numpy())
     assert model.n_labelled_ == 100
     assert_array_equal(model.predict(X), reference.predict(X))
+
+
+def test_dates_with_gaps(digits):
+    X, _, y = digits
+    dates = np.datetime64("2020-01-01") + y
+    dates[np.arange(300) % 3 > 0] = np.datetime64("NaT")
+    model = quick().fit(X, dates)
+    assert model.n_labelled_ == 100
+    assert_array_equal(model.classes_, np.unique(dates[::3]))
+
+
+def test_columns_of_labels_warn_where_fit_is_called(digits):
+    X, _, y = digits
+    with pytest.warns(DataConversionWarning, match="column-vector y") as caught:
+        model = quick().fit(X, y[:, None])
+    assert [each.filename for each in caught] == [__file__]
+    assert_array_equal(model.predict(X), quick().fit(X, y).predict(X))
 
 
 def test_minus_one_beside_zero_and_one(digits):

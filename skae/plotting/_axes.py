@@ -148,6 +148,12 @@ def image_shape_of(
 
 
 def grey(images: np.ndarray, with_channels: bool) -> np.ndarray:
-    """Drop the channel axis of images with a single channel."""
+    """Leave out the channel of images that have one: they have no colours."""
+    if with_channels and images.shape[-1] not in (1, 3, 4):
+        raise ValueError(
+            f"Images of {images.shape[-1]} channels have no colours; those of one "
+            "channel are shown in grey, those of 3 or 4 as RGB or RGBA. Show one "
+            "channel, for instance by ReconstructionDisplay(X[..., 0], X_hat[..., 0])."
+        )
     one = with_channels and images.shape[-1] == 1
     return images[..., 0] if one else images

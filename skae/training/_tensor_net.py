@@ -142,6 +142,12 @@ class TensorNet(NeuralNet):
             super().initialize_module()
         check_made(self.module_)
         if self.module_ is self.module:
+            if isinstance(self.module, torch.jit.ScriptModule):
+                raise ValueError(
+                    "module is a torch.jit.ScriptModule, which cannot be copied for "
+                    "training. Pass the module that it was made from; "
+                    "net_params={'compile': True} compiles the training step."
+                )
             self.module_ = copy.deepcopy(self.module)
         self.module_ = self.module_.float()
         if not any(each.requires_grad for each in self.module_.parameters()):
