@@ -4,12 +4,16 @@ from typing import Any, ClassVar
 
 import torch
 
-from skae._dense import BasePCAAutoencoder
+from skae._base import BaseAutoencoder
+from skae._dense import LAYER_CONSTRAINTS, DenseWeightsMixin, plan_from_pca
 from skae._docs import shared_docs
+from skae._plan import Plan
+from skae._sklearn_compat import StrOptions
+from skae.training import Table
 
 
 @shared_docs
-class AutoencoderTransformer(BasePCAAutoencoder):
+class AutoencoderTransformer(DenseWeightsMixin, BaseAutoencoder):
     """Dense autoencoder, used like :class:`~sklearn.decomposition.PCA`.
 
     The encoder maps a row to a code of `n_components` numbers, the decoder maps it
@@ -85,9 +89,9 @@ class AutoencoderTransformer(BasePCAAutoencoder):
     The state trained is kept if its validation loss is lower than PCA's, by one-sided
     paired t-tests of the rows' losses and of their logarithms: both significant at 5 %,
     and one at 0.5 %; and if it is lower than that of PCA of all rows. Fewer than 10
-    validation rows cannot tell, and PCA is kept. Copies of a row are one row here, and
-    all of them are held out or none. The rows held out are drawn evenly
-    over the distances from the mean row. No test can vouch for rows unlike all that
+    validation rows are too few to decide, and PCA is kept. Copies of a row are one row
+    here, and all of them are held out or none. The rows held out are drawn evenly over
+    the distances from the mean row. No test can vouch for rows unlike all that
     were there: where one outlier decides the error, PCA may still do better.
 
     With more components than PCA has, ``n_components > min(X.shape)``, the start
@@ -115,8 +119,6 @@ class AutoencoderTransformer(BasePCAAutoencoder):
     >>> print(autoencoder.score(X) > pca.explained_variance_ratio_.sum() + 0.1)
     True
     """
-
-    _closed_form_name = "PCA"
 
     def __init__(
         self,
@@ -174,6 +176,12 @@ class AutoencoderTransformer(BasePCAAutoencoder):
         self.verbose = verbose
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **BasePCAAutoencoder._parameter_constraints,
+        **BaseAutoencoder._parameter_constraints,
+        **LAYER_CONSTRAINTS,
+        "tied_weights": ["boolean"],
+        "init": [StrOptions({"auto", "pca", "random"})],
         "module": [callable, None],
     }
+
+    def _plan(self, table: Table, *, stream: bool = False) -> Plan:
+        return plan_from_pca(self, table)

@@ -1,226 +1,301 @@
-"""What all estimators share: the whole contract with scikit-learn."""
+"""What all autoencoders share: how `fit` turns parameters and rows into a plan."""
 
-import math
-from collections.abc import Callable
-from typing import Any, ClassVar
+from abc import abstractmethod
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.utils import Tags, check_array
-from sklearn.utils.metadata_routing import UNUSED
-from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
 
 from skae import _checks as checks
-from skae._fitting import FittedByTraining
-from skae._halves import HalvesMixin
-from skae._inference import apply_in_batches, in_evaluation
-from skae._report import warn
-from skae._sklearn_compat import check_feature_names_in, get_output_config
-from skae._summary import SummaryMixin
-from skae.training import Columns, Table, column_statistics, own_modes
+from skae import _pairs as pairs
+from skae._fitted import FittedAutoencoderMixin
+from skae._fitting import TrainedEstimator
+from skae._inputs import plain
+from skae._plan import Plan
+from skae._report import report, unchanged_on_error
+from skae._shapes import FlatRows
+from skae._sklearn_compat import HasMethods, Interval, StrOptions, fit_context
+from skae._tasks import FitTasks
+from skae._training import fit_net, pass_over
+from skae.losses import LOSSES, as_loss
+from skae.training import (
+    AutoencoderNet,
+    Matrix,
+    Run,
+    Table,
+    TensorNet,
+    own_modes,
+    recipe,
+    set_lr,
+    threads_for,
+)
 
 
-class BaseAutoencoder(
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    HalvesMixin,
-    SummaryMixin,
-    FittedByTraining,
-):
+class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
     """Base of the autoencoders.
 
-    A subclass has a constructor with the parameters, and overrides `_module_factory`;
-    also `_start` and `_start_is_floor` if its module starts anywhere else than
-    at random.
+    A subclass has a constructor with the parameters, and a method `_plan`.
     """
 
-    def _apply(
-        self,
-        function: Callable[[Any, Tensor], Tensor],
-        X: Table,
-        then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
-        *,
-        targets: Table | None = None,
-        out: np.ndarray | None = None,
-    ) -> np.ndarray:
-        return apply_in_batches(
-            self.net_.plain_module_,
-            function,
-            X,
-            self.net_.device,
-            copy_rows=self._own_module(),
-            then=then,
-            targets=targets,
-            out=out,
-        )
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **TrainedEstimator._parameter_constraints,
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "loss": [StrOptions(set(LOSSES)), callable],
+        "output": [StrOptions({"code", "hidden", "reconstruction"})],
+        "optimizer": [StrOptions(set(recipe.OPTIMIZERS)), callable],
+        "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "lr_schedule": [
+            StrOptions({"auto", "cosine", "one_cycle"}),
+            HasMethods("on_train_begin"),
+            callable,
+            None,
+        ],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+    }
 
-    def _check_new_rows(self, X: Any, unit_interval: bool = False) -> Table:
-        """Check rows that the fitted estimator is given."""
-        check_is_fitted(self)
-        X = self._as_table(self._plain(X), reset=False)
+    best_epoch_: int
+    loss_curve_: list[float]
+    validation_loss_curve_: list[float]
+    clean_validation_loss_curve_: list[float]
+
+    # Values of "auto".
+    _recipe: ClassVar[recipe.Recipe] = recipe.Recipe()
+    # Parameters that the whole module is trained by.
+    _lr_parameter: ClassVar[str] = "lr"
+    _epochs_parameter: ClassVar[str] = "max_epochs"
+    # Whether the estimator takes noise out of rows, and may be given pairs of them.
+    _takes_pairs: ClassVar[bool] = False
+
+    @abstractmethod
+    def _plan(self, table: Table, *, stream: bool = False) -> Plan:
+        """Decide how to train on a table; `stream` says that more rows are to come.
+
+        A subclass calls `_planned` with its decisions.
+        """
+
+    def _planned(self, n_rows: int, **decisions: Any) -> Plan:
+        """Return a plan of decisions, beside those that the parameters make."""
+        decisions["arguments"] = {
+            **decisions.get("arguments", {}),
+            **{
+                name.removeprefix("module__"): value
+                for name, value in self._net_params(of_module=True).items()
+            },
+        }
+        batch_size: Any = self.batch_size
+        if batch_size == "auto":
+            batch_size = self._recipe.batch_size
+            if batch_size is None or self.optimizer == "lbfgs":
+                noisy = decisions.get("validates_noisy", False)
+                batch_size = recipe.batch_size(self.optimizer, n_rows, noisy)
+        max_epochs = getattr(self, self._epochs_parameter)
+        loss = as_loss(self.loss)
+        defaults = {
+            "criterion": loss.criterion,
+            "optimizer": self.optimizer,
+            "lr": self._lr(),
+            "lr_schedule": self.lr_schedule,
+            "weight_decay": self.weight_decay,
+            "batch_size": batch_size,
+            "max_epochs": None if max_epochs == "auto" else max_epochs,
+            "n_steps": self._recipe.n_steps,
+            "clip_norm": self._recipe.clip_norm,
+        }
+        return Plan(**{**defaults, **decisions})
+
+    def _lr(self) -> float:
+        lr = getattr(self, self._lr_parameter)
+        if isinstance(lr, str):
+            return recipe.learning_rate(self.optimizer, self._recipe.adam_lr)
+        return lr
+
+    # Training rows
+
+    @property
+    def _form(self) -> FlatRows:
+        """Form of the rows that `fit` was given."""
+        return FlatRows()
+
+    def _begin_fit(self, X: Any) -> FlatRows:
+        """Set attributes of a new fit, and return the form of its rows."""
+        return FlatRows()
+
+    def _check_X(
+        self, X: Any, *, name: str = "X", reset: bool, is_target: bool = True
+    ) -> Matrix:
+        """Check rows, in any form that the estimator takes, and return a table."""
+        form = self._begin_fit(X) if reset else self._form
         return checks.check_table(
             self,
-            X,
-            reset=False,
-            unit_interval=unit_interval,
-            n_channels=self._n_channels(),
+            form.to_table(X, name),
+            name=name,
+            reset=reset,
+            loss=self.loss if is_target else None,
+            n_channels=form.n_channels,
         )
 
-    # Using what was fitted
+    def _table(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        groups: Any = None,
+        *,
+        reset: bool,
+    ) -> Table:
+        """Check training rows and what belongs to them; leave out weights of zero."""
+        has_targets = pairs.has_targets(self, X, y, reset=reset)
+        inputs = self._check_X(X, reset=reset, is_target=not has_targets)
+        targets = None
+        if self._takes_pairs:
+            self._fitted_to_pairs = has_targets
+            if has_targets:
+                targets = checks.check_targets(self, y, inputs, loss=self.loss)
+            else:
+                pairs.check_ignored(self, inputs, y)
+        if groups is not None:
+            groups = checks.check_groups(plain(groups, "groups"), inputs)
+        if sample_weight is not None:
+            sample_weight = checks.check_weights(sample_weight, inputs)
+        may_end = self._form.n_channels is not None
+        table = Table(inputs, targets, sample_weight, groups, missing=may_end)
+        if sample_weight is None or (sample_weight > 0).all():
+            return table
+        return table.take(sample_weight > 0)
 
-    # To scikit-learn's metadata routing, `out` is none.
-    __metadata_request__transform: ClassVar = {"out": UNUSED}
-
-    def transform(self, X: ArrayLike, *, out: np.ndarray | None = None) -> np.ndarray:
-        """Give the codes of rows, or what `output` asks for.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-
-        out : ndarray of shape (n_samples, n_features_out), default=None
-            Where to write the result, for instance a :class:`numpy.memmap` for more
-            rows than memory holds. It may be `X` itself, but not overlap it otherwise.
-            Reconstructions of images or series may have their shape. None makes a new
-            array.
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_components), (n_samples, n_features) or \
-                (n_samples, n_hidden)
-            Codes, reconstructions or hidden activations; `out` if it is given.
-        """
-        rows = self._check_new_rows(X)
-        if self.output not in ("code", "reconstruction"):
-            self._validate_params()  # it may have been changed to something unknown
-            self._hidden_sizes()
-        if out is not None:
-            self._check_out(out, rows)
-        result = self._apply(OUTPUTS[self.output], rows, out=out)
-        return self._as_given(result) if out is None and self._gives_rows() else result
-
-    def _gives_rows(self) -> bool:
-        """Whether `transform` gives rows in the shape of those of `fit`."""
-        frames = get_output_config("transform", self)["dense"] != "default"
-        return self.output == "reconstruction" and not frames  # frames are tables
-
-    def _check_out(self, out: Any, rows: Table) -> None:
-        shapes: list[tuple[int, ...]] = [(len(rows), self._n_features_out)]
-        if self._gives_rows():
-            shapes.insert(0, (len(rows), *self._shape_of_row()))
-        checks.check_out(out, rows, *shapes)
-
-    def inverse_transform(self, X: ArrayLike) -> np.ndarray:
-        """Give the rows that codes stand for.
-
-        With ``output="reconstruction"``, the rows given are such rows already, and are
-        given back.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_components)
-            Codes.
-
-        Returns
-        -------
-        X_original : ndarray of shape (n_samples, n_features)
-            Rows, in the units of the training rows.
-        """
-        check_is_fitted(self)
-        if self.output == "hidden":
-            raise ValueError(
-                "inverse_transform needs codes, and with output='hidden' transform "
-                "gives hidden activations, which cannot be decoded. Set output='code'."
+    def _validation_table(self, X: Any, y: Any) -> Table | None:
+        if self._takes_pairs:
+            pairs.check_validation_targets(self, X, y)
+        if X is None:
+            return None
+        with checks.naming("X_val"):
+            inputs = self._check_X(X, name="X_val", reset=False, is_target=y is None)
+        targets = None
+        if y is not None:
+            targets = checks.check_targets(
+                self, y, inputs, name="y_val", loss=self.loss
             )
-        X = self._plain(X)
-        if self.output == "reconstruction":
-            X = self._as_table(X, reset=False)
-        may_end = self.output == "reconstruction" and self._n_channels() is not None
-        Z = check_array(
-            X,
-            dtype=[np.float64, np.float32],
-            order="C",
-            ensure_all_finite="allow-nan" if may_end else True,
-            input_name="codes" if self.output == "code" else "X",
-        )
-        if Z.shape[1] != self._n_features_out:
-            what = "codes" if self.output == "code" else "rows"
-            raise ValueError(
-                f"inverse_transform needs {what} with {self._n_features_out} columns, "
-                f"as transform gives them. Got an array with {Z.shape[1]} columns."
-            )
-        if self.output == "reconstruction":
-            return self._as_given(Z)
-        checks.check_codes(Z)
-        return self._as_given(self._apply(lambda module, z: module.decode(z), Z))
+        may_end = self._form.n_channels is not None
+        return Table(inputs, targets, missing=may_end)
 
-    def reconstruct(self, X: ArrayLike) -> np.ndarray:
-        """Encode rows and decode them again.
+    def _in_weight_units(self, table: Table, *, new: bool) -> Table:
+        """Divide the weights by their mean in the first call: it changes nothing.
+
+        What all weights are multiplied by is not to matter.
+        """
+        weight = table.weight
+        if new:
+            self._weight_unit = 1.0 if weight is None else float(weight.mean())
+        # Estimators in older files have no unit.
+        unit = getattr(self, "_weight_unit", 1.0)
+        if weight is None and unit != 1:
+            weight = np.ones(len(table))
+        if weight is None or (weight == unit).all():
+            return replace(table, weight=None)
+        return replace(table, weight=weight / unit)
+
+    # Fitting
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
+        """Train the autoencoder.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Training rows. Of a table that would take more than 512 MiB as float32 (of
+            a sparse matrix, 64 MiB), no dense copy is made: it is read block by block,
+            and may be a memory-mapped file larger than memory.
+
+        y : None
+            Ignored. A warning says so if it has the shape of `X` and other values:
+            :class:`DenoisingAutoencoder` is for such pairs of rows.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows: in the loss, in the centring and in the start. Weight
+            2 counts as the row twice, weight 0 as the row left out. What all of them
+            are multiplied by changes nothing.
+
+        X_val : array-like of shape (n_val, n_features), default=None
+            Validation rows. All rows of `X` then train, whatever
+            `validation_fraction` says. Of a large table, a sample is taken. Copies
+            count as one row; a warning is issued if most are rows of `X`, too. For
+            `X_val` to pass through the steps of a pipeline, name it in the pipeline's
+            `transform_input`.
+
+        groups : array-like of shape (n_samples,), default=None
+            Labels of groups, such as patients, or recordings that windows are cut
+            from. No group is on both sides when rows are held out. None is for rows
+            that know nothing of each other; copies of a row are kept together in any
+            case. Not used with `X_val`, or without a `validation_fraction`.
 
         Returns
         -------
-        X_hat : ndarray of shape (n_samples, n_features)
-            Reconstructions, ``inverse_transform(transform(X))``.
+        self : object
+            Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid, or does not fit `X`. An estimator that was
+            fitted before stays as it was.
         """
-        return self._as_given(self._apply(_reconstruct, self._check_new_rows(X)))
+        return self._fit(X, y, sample_weight, X_val, groups)
 
-    def reconstruction_error(
-        self, X: ArrayLike, per_feature: bool = False
-    ) -> np.ndarray:
-        """Give the squared error of the reconstructions, whatever the loss.
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        X_val: Any,
+        groups: Any,
+        y_val: Any = None,
+    ) -> Self:
+        tasks = FitTasks(self, X, X if y is None else y, sample_weight)
+        with own_modes(), unchanged_on_error(self):
+            warm = self.warm_start and hasattr(self, "net_")
+            table = self._table(X, y, sample_weight, groups, reset=not warm)
+            table = self._in_weight_units(table, new=True)
+            table_val = self._validation_table(X_val, y_val)
+            if not warm:
+                self._reset_random_state()
+            net, plan = self._make_net(table)
+            if warm:
+                plan = plan.going_on_from(self.net_)
+            with threads_for(net):
+                result, n_epochs = fit_net(self, net, plan, table, table_val, tasks)
+                self._describe(net, table)
+            self._store(net, result)
+            self._start_name = plan.start_name
+            report(self, result, n_epochs, lr=net.lr)
+            tasks.end()
+        return self
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-
-        per_feature : bool, default=False
-            Whether to give the squared error of each entry, not the mean of each row.
-
-        Returns
-        -------
-        error : ndarray of shape (n_samples,) or (n_samples, n_features)
-            Squared errors, in the squared units of `X`.
-        """
-        rows = self._check_new_rows(X)
-        if per_feature:
-            return self._apply(_reconstruct, rows, _squared_error)
-        return self._row_errors(rows)
-
-    def score_samples(self, X: ArrayLike) -> np.ndarray:
-        """Give minus the loss of each row: the higher, the more normal a row is.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,)
-            Minus the loss, averaged over the columns.
-        """
-        rows = self._check_new_rows(X, self.loss == "binary_cross_entropy")
-        return -self._apply(self.net_.row_losses_with, rows)
-
-    def score(
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
-    ) -> float:
-        """Give the R² of the reconstruction, weighted by the variance of the columns.
+    ) -> Self:
+        """Train for one pass over the given rows, going on from the present state.
 
-        One minus the squared error over the total variance of `X`: comparable with
-        ``PCA(...).explained_variance_ratio_.sum()``, and what
-        :class:`~sklearn.model_selection.GridSearchCV` maximises.
+        The first call starts as `fit` does, from the rows of that call: centre, scale,
+        start and unit of the loss stay as they are then. So let these rows be many, and
+        typical of all; a warning says so if they are fewer than 30, or than
+        `n_components`, or all the same. All calls
+        share one optimizer, at a constant learning rate; of the parameters, only a
+        number set for `lr` is looked at again. There are no validation rows: the last
+        state is the one kept.
 
         Parameters
         ----------
@@ -231,144 +306,104 @@ class BaseAutoencoder(
             Ignored.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
+            Weights of the rows in the loss, and in the start of the first call. They
+            compare across calls: a row of weight 2 counts twice as much as a row of
+            weight 1, or without a weight, in another call. What the weights of all
+            calls, and of an earlier `fit`, are multiplied by changes nothing.
 
         Returns
         -------
-        score : float
-            At most 1; 0 for the reconstruction of every row by the mean row. NaN of
-            fewer than two rows, with a warning. Of rows that are all the same, 1 if
-            they are reconstructed exactly, else 0.
+        self : object
+            Fitted estimator.
         """
-        self._warn_of_targets(X, y)
-        return self._r2(self._check_new_rows(X), sample_weight)
+        return self._partial_fit(X, y, sample_weight)
 
-    def _r2(
-        self, rows: Table, sample_weight: Any, targets: Table | None = None
-    ) -> float:
-        """R² of the reconstructions, against targets or the rows themselves."""
-        weight = None
-        if sample_weight is not None:
-            weight = checks.check_weights(sample_weight, rows)
-        if (len(rows) if weight is None else np.count_nonzero(weight)) < 2:
-            warn(
-                "R² is not defined for fewer than two rows, and is NaN. To "
-                "cross-validate, leave out more rows at a time than LeaveOneOut does.",
-                UndefinedMetricWarning,
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        tasks = FitTasks(self, X, X if y is None else y, sample_weight)
+        with own_modes(), unchanged_on_error(self):
+            first = not hasattr(self, "net_")
+            table = self._table(X, y, sample_weight, reset=first)
+            epochs_before, curve = 0, []
+            if first:
+                table = self._in_weight_units(table, new=True)
+                self._reset_random_state()
+                net, plan = self._make_net(table, stream=True)
+                checks.check_first_rows(self, table)
+            else:
+                table = self._in_weight_units(table, new=False)
+                net, curve, epochs_before = (
+                    self.net_,
+                    self.loss_curve_,
+                    self.best_epoch_,
+                )
+                pairs.check_goes_on(self, net, table.targets is not None)
+                plan = self._planned(len(table), module=None).going_on_from(net)
+                if getattr(self, self._lr_parameter) != "auto":
+                    set_lr(net, self._lr())
+            with threads_for(net):
+                result = pass_over(self, net, plan, table, tasks, first=first)
+                self._describe(net, table)
+            if table.weight is not None:
+                # The weights decide how much the rows count, not what the loss is.
+                result = result.in_units(float(table.weight.mean()))
+            self._store(net, result)
+            self._start_name = plan.start_name
+            self.loss_curve_ = curve + result.loss_curve
+            self.n_iter_ = len(self.loss_curve_)
+            self.best_epoch_ = epochs_before + result.best_epoch
+            report(self, result, 1, lr=net.lr)
+            tasks.end()
+        return self
+
+    def _make_net(self, table: Table, *, stream: bool = False) -> tuple[Any, Plan]:
+        """Plan the training on a table, and build the net."""
+        checks.check_loss(self.loss, self.net_params)
+        checks.check_optimizer(self.optimizer)
+        checks.check_schedule(self.lr_schedule)
+        replaced_by = {"criterion": "loss", "train_split": "validation_fraction"}
+        if not self._has_user_module:
+            replaced_by["module__n_components"] = "n_components"
+        self._check_net_params(
+            {
+                "copy_rows",
+                "guard_random_state",
+                "loss_unit",
+                "module",
+                "noise",
+                "objective",
+                "seed",
+            },
+            replaced_by,
+        )
+        plan = self._plan(table, stream=stream)
+        checks.check_weight_decay(self.optimizer, plan.weight_decay)
+        if plan.is_user_module:
+            checks.check_module_arguments(plan.module, plan.arguments)
+        net = self._build(plan, self._seed())
+        self._set_evaluation_rows(net, table.n_features)
+        self.n_components_ = checks.check_net(
+            net, table, self.loss, with_hidden=self.output == "hidden"
+        )
+        return net, plan
+
+    def _set_evaluation_rows(self, net: AutoencoderNet, n_features: int) -> None:
+        if "iterator_valid__batch_size" not in (self.net_params or {}):
+            net.iterator_valid__batch_size = recipe.evaluation_rows(
+                net.plain_module_, n_features
             )
-            return math.nan
-        error, columns = self._error_and_statistics(rows, weight, targets)
-        # Means are rounded, so that columns that do not vary seem to.
-        rounding = np.finfo(rows.dtype).eps * columns.mean
-        if not (columns.variance > np.square(rounding)).any():
-            # As r2_score has it for constant targets; the net computes in float32.
-            single = np.finfo(np.float32)
-            exact = np.square(single.eps * np.abs(columns.mean) + single.tiny).mean()
-            return float(error <= exact)
-        return 1 - float(error / columns.variance.mean())
 
-    def _error_and_statistics(
-        self,
-        X: Table,
-        sample_weight: np.ndarray | None,
-        targets: Table | None = None,
-    ) -> tuple[float, Columns]:
-        """Mean squared error of rows, and mean and variance of the target columns."""
-        error = np.average(self._row_errors(X, targets), weights=sample_weight)
-        target = X if targets is None else targets
-        return float(error), column_statistics(target, sample_weight)
-
-    def _row_errors(self, X: Table, targets: Table | None = None) -> np.ndarray:
-        return self._apply(_reconstruct, X, _row_error, targets=targets)
-
-    # What scikit-learn asks of an estimator
+    def _store(self, net: TensorNet, result: Run) -> None:
+        super()._store(net, result)
+        self.best_epoch_ = result.best_epoch
+        self.best_loss_ = result.best_loss
+        self._epoch_0 = result.start
+        if self._takes_pairs:
+            clean = result.clean_validation_loss_curve
+            if pairs.is_fitted_to_pairs(self):
+                clean = list(result.validation_loss_curve)
+            self.clean_validation_loss_curve_ = clean
 
     @property
-    def module_(self) -> nn.Module:
-        """The trained torch module."""
-        return self.net_.plain_module_
-
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Give the names of the columns that `transform` gives.
-
-        Parameters
-        ----------
-        input_features : array-like of str or None, default=None
-            Names of the columns of `X`; those seen in `fit` by default. They matter
-            for reconstructions only.
-
-        Returns
-        -------
-        names : ndarray of str
-            ``denoisingautoencoder0`` and so on for codes, the names of the columns for
-            reconstructions, ``denoisingautoencoder_layer1_unit0`` for activations.
-        """
-        check_is_fitted(self)
-        names = super().get_feature_names_out(input_features)
-        if self.output == "reconstruction":
-            return check_feature_names_in(self, input_features)
-        if self.output == "hidden":
-            prefix = type(self).__name__.lower()
-            names = [
-                f"{prefix}_layer{layer}_unit{unit}"
-                for layer, size in enumerate(self._hidden_sizes(), start=1)
-                for unit in range(size)
-            ]
-        return np.asarray(names, dtype=object)
-
-    def _hidden_sizes(self) -> list[int]:
-        """Widths of the hidden layers whose activations the module gives."""
-        with own_modes(gradients=False):
-            x = torch.zeros(2, self.n_features_in_, device=self.net_.device)
-            return checks.check_hidden(in_evaluation(self.net_.plain_module_), x)
-
-    @property
-    def _n_features_out(self) -> int:
-        if self.output == "reconstruction":
-            return self.n_features_in_
-        if self.output == "hidden":
-            return sum(self._hidden_sizes())
-        return self.n_components_
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "net_")
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        tags.input_tags.sparse = True
-        return tags
-
-
-def _encode(module: Any, x: Tensor) -> Tensor:
-    return module.encode(x)
-
-
-def _reconstruct(module: Any, x: Tensor) -> Tensor:
-    x_hat = module.decode(module.encode(x))
-    # Where a series has ended, there is nothing to reconstruct.
-    return module.end_as(x, x_hat) if hasattr(module, "end_as") else x_hat
-
-
-def _hidden(module: Any, x: Tensor) -> Tensor:
-    return torch.cat(module.hidden(x), dim=1)
-
-
-# What `transform` gives of rows, by the parameter `output`.
-OUTPUTS: dict[str, Callable[[Any, Tensor], Tensor]] = {
-    "code": _encode,
-    "hidden": _hidden,
-    "reconstruction": _reconstruct,
-}
-
-
-def _squared_error(X: np.ndarray, X_hat: np.ndarray) -> np.ndarray:
-    return np.square(X - X_hat)
-
-
-def _row_error(X: np.ndarray, X_hat: np.ndarray) -> np.ndarray:
-    error = _squared_error(X, X_hat)
-    mean = error.mean(axis=1)
-    if np.isnan(mean).any():  # of series, over the steps that there are
-        mean = error.mean(axis=1, where=~np.isnan(X))
-    return mean
+    def _has_user_module(self) -> bool:
+        """Whether the module is the user's, of which nothing is known."""
+        return getattr(self, "module", None) is not None

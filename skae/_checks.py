@@ -19,15 +19,16 @@ from torch import Tensor, nn
 from skae._inputs import check_is_table, column_without_numbers, plain
 from skae._report import warn
 from skae._sklearn_compat import check_sample_weight
-from skae.losses import apply_criterion, row_losses
+from skae.losses import LOSSES, apply_criterion, as_loss, row_losses
 from skae.noise import Noise
 from skae.training import (
     AutoencoderNet,
     LargeTable,
+    Matrix,
     Table,
     column_statistics,
-    dense_rows,
-    fill_ends,
+    fill_missing,
+    float_tensor,
     is_large,
     n_rows_in,
     recipe,
@@ -51,7 +52,7 @@ def check_table(
     *,
     reset: bool,
     name: str = "X",
-    unit_interval: bool = False,
+    loss: Any = None,
     n_channels: int | None = None,
 ) -> Any:
     """Check a table of rows, dense or sparse, in memory or in a mapped file.
@@ -70,8 +71,8 @@ def check_table(
     name : str, default="X"
         Name of the table in messages.
 
-    unit_interval : bool, default=False
-        Whether values must be in [0, 1].
+    loss : str or torch loss, default=None
+        Loss that the rows are targets of; it may ask for values in an interval.
 
     n_channels : int, default=None
         Number of values in a step of a series. Rows may then end in steps that are NaN.
@@ -83,10 +84,10 @@ def check_table(
     """
     # scikit-learn's checks take several times as long as the codes of one row.
     if not reset and _is_ready(estimator, X):
-        check_values(X, name, unit_interval, n_channels)
+        check_values(X, name, loss, n_channels)
         return X
     X = _as_numbers(X, name, partial(validate_data, estimator, reset=reset))
-    magnitude = check_values(X, name, unit_interval, n_channels)
+    magnitude = check_values(X, name, loss, n_channels)
     if reset:
         _check_scale(X, name, magnitude)
     return X
@@ -142,7 +143,7 @@ def shape_of(rows: Any) -> tuple[int, ...]:
 
 
 def check_targets(
-    estimator: Any, y: Any, X: Table, *, name: str = "y", unit_interval: bool = False
+    estimator: Any, y: Any, X: Matrix, *, name: str = "y", loss: Any = None
 ) -> Any:
     """Check the rows that a decoder is to give of rows `X`.
 
@@ -160,8 +161,8 @@ def check_targets(
     name : str, default="y"
         Name of the targets in messages.
 
-    unit_interval : bool, default=False
-        Whether values must be in [0, 1].
+    loss : str or torch loss, default=None
+        Loss, which may ask for values in an interval.
 
     Returns
     -------
@@ -181,7 +182,7 @@ def check_targets(
             f"{name} must have a row for each row given, with as many columns: shape "
             f"{X.shape}. Got {y.shape}."
         )
-    _check_scale(y, name, check_values(y, name, unit_interval))
+    _check_scale(y, name, check_values(y, name, loss))
     return y
 
 
@@ -259,7 +260,7 @@ def check_codes(Z: np.ndarray) -> None:
 
 
 def check_values(
-    X: Table, name: str, unit_interval: bool = False, n_channels: int | None = None
+    X: Matrix, name: str, loss: Any = None, n_channels: int | None = None
 ) -> float:
     """Refuse numbers that are missing, infinite, or too large for float32.
 
@@ -283,18 +284,18 @@ def check_values(
                 f"{_MAX_MAGNITUDE:g}. Scale the columns first, for instance with "
                 "StandardScaler."
             )
-        if unit_interval:
-            _check_unit_interval(low, high, name)
+        if loss is not None:
+            _check_domain(loss, low, high, name)
     return largest
 
 
-def _check_scale(X: Table, name: str, magnitude: float) -> None:
+def _check_scale(X: Matrix, name: str, magnitude: float) -> None:
     """Refuse rows whose squared errors float32 would lose."""
     if not 0 < magnitude < _SMALL_MAGNITUDE:
         return
-    rows, _ = dense_rows(X, None)
+    rows: Any = Table(X).sample().inputs
     # Squares may underflow float64, too.
-    variance = column_statistics(fill_ends(rows) / magnitude).variance
+    variance = column_statistics(fill_missing(rows) / magnitude).variance
     scale = magnitude * math.sqrt(variance.mean())
     if 0 < scale < _MIN_SCALE:
         raise ValueError(
@@ -307,7 +308,7 @@ def _check_scale(X: Table, name: str, magnitude: float) -> None:
 def _without_ends(
     values: np.ndarray, start: int, name: str, n_channels: int
 ) -> np.ndarray:
-    """Give 0 for what comes after the ends of series; refuse other NaN."""
+    """Replace NaN after the ends of series by 0; refuse other NaN."""
     missing = np.isnan(values)
     if not missing.any():
         return values
@@ -333,7 +334,7 @@ def _without_ends(
     return np.where(missing, 0, values)
 
 
-def _refuse_not_finite(X: Table, values: np.ndarray, start: int, name: str) -> None:
+def _refuse_not_finite(X: Matrix, values: np.ndarray, start: int, name: str) -> None:
     where = np.argwhere(~np.isfinite(values))[0]
     if isinstance(X, LargeTable) and X.sparse:
         entries = X.array.tocoo()
@@ -349,13 +350,13 @@ def _refuse_not_finite(X: Table, values: np.ndarray, start: int, name: str) -> N
     )
 
 
-def _check_unit_interval(low: float, high: float, name: str) -> None:
-    """Refuse rows that cross-entropy is not defined for."""
-    if low < 0 or high > 1:
+def _check_domain(loss: Any, low: float, high: float, name: str) -> None:
+    """Refuse rows that a loss is not defined for."""
+    known = as_loss(loss)
+    if low < known.low or high > known.high:
         raise ValueError(
-            f"loss='binary_cross_entropy' needs values in [0, 1]; {name} has values "
-            f"from {low:.4g} to {high:.4g}. Scale the columns with MinMaxScaler("
-            "clip=True), or use loss='squared_error'."
+            f"loss={loss!r} needs values {known.domain}; {name} has values from "
+            f"{low:.4g} to {high + 0.0:.4g}. {known.advice}"
         )
 
 
@@ -365,7 +366,7 @@ def check_count(value: Any, name: str) -> None:
         raise ValueError(f"{name} must be an int in the range [1, inf). Got {value!r}.")
 
 
-def check_groups(groups: Any, X: Table) -> np.ndarray:
+def check_groups(groups: Any, X: Matrix) -> np.ndarray:
     """Turn labels of groups into numbers from 0, one for each row of a table."""
     labels = np.asarray(groups)
     if labels.shape != (len(X),):
@@ -374,7 +375,7 @@ def check_groups(groups: Any, X: Table) -> np.ndarray:
             f"array of shape {labels.shape}."
         )
     if labels.dtype.kind == "O":
-        # What stands for a missing label in object arrays, of pandas or not.
+        # Missing labels in object arrays, of pandas or not.
         missing = np.array(
             [not isinstance(x, str) and str(x) in _NO_LABELS for x in labels]
         )
@@ -442,13 +443,13 @@ def check_weights(sample_weight: Any, X: Any) -> np.ndarray:
     return weight
 
 
-def check_new_rows(estimator: Any, X: Any, unit_interval: bool = False) -> Any:
+def check_new_rows(estimator: Any, X: Any) -> Any:
     """Check rows that a fitted estimator is given after `fit`."""
     check_is_fitted(estimator)
-    return check_table(estimator, X, reset=False, unit_interval=unit_interval)
+    return check_table(estimator, X, reset=False)
 
 
-def check_out(out: Any, X: Table, *shapes: tuple[int, ...]) -> None:
+def check_out(out: Any, X: Matrix, *shapes: tuple[int, ...]) -> None:
     """Refuse an array that results for rows `X` cannot be written into.
 
     `shapes` are those that it may have; the first is that of the results.
@@ -545,11 +546,15 @@ def check_loss(loss: Any, net_params: dict[str, Any] | None) -> None:
     if isinstance(loss, str):
         return
     kind = loss if is_class else type(loss)
-    if issubclass(kind, nn.BCELoss | nn.BCEWithLogitsLoss):
-        raise ValueError(
-            f"Use loss='binary_cross_entropy' in place of {kind.__name__}: the "
-            "decoder then ends in a sigmoid, as the loss needs."
-        )
+    for name, known in LOSSES.items():
+        criteria = [known.criterion, known.logits_criterion] if known.has_link else []
+        # A functools.partial has its class in `func`.
+        kinds = tuple(getattr(each, "func", each) for each in criteria if each)
+        if issubclass(kind, kinds):
+            raise ValueError(
+                f"Use loss={name!r} in place of {kind.__name__}: the decoder then ends "
+                f"in a {known.link}, as the loss needs."
+            )
     if issubclass(kind, _CLASS_LOSSES):
         raise ValueError(
             f"loss={kind.__name__} compares scores of classes with labels, not "
@@ -558,6 +563,14 @@ def check_loss(loss: Any, net_params: dict[str, Any] | None) -> None:
         )
     if is_class:
         _check_arguments("loss", kind, "criterion", net_params)
+        return
+    options = [name for name in net_params or {} if str(name).startswith("criterion__")]
+    if options:
+        raise ValueError(
+            f"net_params may not contain {options[0]!r} where loss is an instance: "
+            f"skorch would make another one. Pass loss={kind.__name__}(...) with this "
+            "argument."
+        )
 
 
 def _check_arguments(
@@ -570,6 +583,65 @@ def _check_arguments(
         raise ValueError(
             f"{parameter}={kind.__name__} needs {', '.join(map(repr, missing))}: give "
             f"an instance, {kind.__name__}({missing[0]}=...), in place of the class."
+        )
+
+
+def check_net(
+    net: AutoencoderNet, table: Table, loss: Any, *, with_hidden: bool
+) -> int:
+    """Check that a net can be trained on rows, and return the size of its codes.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+        Initialised net.
+
+    table : Table
+        Training rows.
+
+    loss : str or torch loss
+        The parameter of the estimator.
+
+    with_hidden : bool
+        Whether the module must have hidden activations.
+
+    Returns
+    -------
+    n_components : int
+        Width of the codes.
+    """
+    with torch.no_grad(), net.guarded():
+        net.module_.eval()
+        rows = float_tensor(table.inputs[:2], net.device, copy=True)
+        n_components = check_module(net.plain_module_, rows, loss)
+        if not isinstance(loss, str):
+            check_criterion(net, rows)
+        if with_hidden:
+            check_hidden(net.plain_module_, rows)
+    return n_components
+
+
+# Fewer rows say little of centre and scale.
+_MIN_FIRST_ROWS = 30
+
+
+def check_first_rows(estimator: Any, table: Table) -> None:
+    """Warn if the rows of the first `partial_fit` cannot stand for all others."""
+    if as_loss(estimator.loss).has_link:
+        return  # nothing is found from them
+    # Without a number, codes are as long as rows, or longer.
+    needed = max(_MIN_FIRST_ROWS, estimator.n_components or 0)
+    rows: Any = table.sample().inputs
+    alike = len(table) > 1 and bool((rows == rows[0]).all())
+    if len(table) < needed or alike:
+        warn(
+            f"{type(estimator).__name__}: the first call of partial_fit was given "
+            f"{len(table)} row{'s' if len(table) > 1 else ''}"
+            + (", all of them the same" if alike else "")
+            + ". "
+            "What it finds from them stays for all calls: centre, scale, start and "
+            f"unit of the loss. Begin with {needed} rows or more that are typical "
+            "of all."
         )
 
 
@@ -727,7 +799,7 @@ def building_net(estimator: Any) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        # What skorch says of a name that it does not know speaks of subclasses.
+        # The message of skorch about unknown names speaks of subclasses.
         _, found, rest = str(error).partition("got unexpected argument(s) ")
         if not found:
             raise  # it says what is wrong
@@ -746,7 +818,7 @@ def building_net(estimator: Any) -> Iterator[None]:
 
 
 def check_net_params(
-    estimator: Any, *, set_here: set[str], instead: dict[str, str]
+    estimator: Any, *, reserved: set[str], replaced_by: dict[str, str]
 ) -> None:
     """Refuse arguments of the net that the estimator sets.
 
@@ -755,10 +827,10 @@ def check_net_params(
     estimator : estimator
         It has `net_params`; what has the name of a parameter of its own is refused.
 
-    set_here : set of str
+    reserved : set of str
         Arguments that no parameter is for.
 
-    instead : dict of str
+    replaced_by : dict of str
         Parameters to use in place of arguments with other names.
     """
     for name in estimator.net_params or {}:
@@ -773,14 +845,17 @@ def check_net_params(
                 f"net_params: {name!r} must be a positive int, or -1 for all rows. Got "
                 f"{size!r}."
             )
-    instead = {**{name: name for name in estimator.get_params(deep=False)}, **instead}
+    replaced_by = {
+        **{name: name for name in estimator.get_params(deep=False)},
+        **replaced_by,
+    }
     for name in estimator.net_params or {}:
-        if name in instead:
+        if name in replaced_by:
             raise ValueError(
                 f"net_params may not contain {name!r}: set the parameter "
-                f"{instead[name]!r} of {type(estimator).__name__} instead."
+                f"{replaced_by[name]!r} of {type(estimator).__name__} instead."
             )
-        if name in set_here:
+        if name in reserved:
             raise ValueError(
                 f"net_params may not contain {name!r}: {type(estimator).__name__} sets "
                 "it itself."
@@ -829,12 +904,12 @@ def check_module_arguments(factory: Any, arguments: dict[str, Any]) -> None:
         )
 
 
-# What codes and rows may be made of.
+# Dtypes of codes and rows.
 _FLOATS = (torch.float32, torch.float64)
 
 
-def check_module(module: Any, x: Tensor, unit_interval: bool = False) -> int:
-    """Check that a module encodes and decodes rows, and tell its code size.
+def check_module(module: Any, x: Tensor, loss: Any = "squared_error") -> int:
+    """Check that a module encodes and decodes rows, and return its code size.
 
     Parameters
     ----------
@@ -844,8 +919,8 @@ def check_module(module: Any, x: Tensor, unit_interval: bool = False) -> int:
     x : tensor of shape (n_rows, n_features)
         A few rows.
 
-    unit_interval : bool, default=False
-        Whether the reconstructions must be in [0, 1].
+    loss : str or torch loss, default="squared_error"
+        Loss, which may ask for reconstructions in an interval.
 
     Returns
     -------
@@ -881,11 +956,12 @@ def check_module(module: Any, x: Tensor, unit_interval: bool = False) -> int:
             f"shape {shape}, of dtype float32. It gave {_kind(x_hat)}."
         )
     _refuse_not_finite_output(x_hat, f"{name}.decode")
-    if unit_interval and not (x_hat.min() >= 0 and x_hat.max() <= 1):
+    known = as_loss(loss)
+    if not (x_hat.min() >= known.low and x_hat.max() <= known.high):
         raise ValueError(
-            f"loss='binary_cross_entropy' needs reconstructions in [0, 1]: let "
-            f"{name}.decode end in torch.sigmoid. It gave values from "
-            f"{x_hat.min():.4g} to {x_hat.max():.4g}."
+            f"loss={loss!r} needs reconstructions {known.domain}: let {name}.decode "
+            f"end in torch.{known.link}. It gave values from {x_hat.min():.4g} to "
+            f"{x_hat.max():.4g}."
         )
     _check_gradient(module, z, x_hat)
     return z.shape[1]
@@ -960,7 +1036,7 @@ def _check_gradient(module: nn.Module, z: Tensor, x_hat: Tensor) -> None:
 
 
 def check_hidden(module: Any, x: Tensor, parameter: str = "output") -> list[int]:
-    """Check that a module gives hidden activations of rows, and tell their widths.
+    """Check that a module has hidden activations of rows, and return their widths.
 
     `parameter` is the one that asks for them with "hidden".
     """
@@ -981,7 +1057,7 @@ def check_hidden(module: Any, x: Tensor, parameter: str = "output") -> list[int]
 
 
 def hidden_widths(module: Any, x: Tensor) -> list[int]:
-    """Give the widths of the hidden activations; none if there are no such layers."""
+    """Return the widths of the hidden activations; none if there are no such layers."""
     parts = _called(module, "hidden", x.clone(), x.shape[1])
     good = isinstance(parts, list | tuple) and all(
         isinstance(part, Tensor)

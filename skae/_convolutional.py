@@ -1,28 +1,27 @@
 """The convolutional autoencoder."""
 
-import math
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from sklearn.utils import Tags
 
 from skae import _checks as checks
 from skae._base import BaseAutoencoder
+from skae._dense import LAYER_CONSTRAINTS, loss_decisions
 from skae._docs import shared_docs
-from skae._fitting import FittedByTraining
+from skae._plan import Plan
 from skae._report import warn
+from skae._shapes import ImageRows
 from skae._sklearn_compat import Interval, StrOptions
+from skae.losses import as_loss
 from skae.modules import ConvolutionalAutoencoder
-from skae.modules._layers import ACTIVATIONS
-from skae.training import AutoencoderNet, Table, pca_start, standardize
+from skae.training import AsBuilt, PCAStart, Start, Table, recipe
 
 # Chosen on held-out images by error and time: convolutions take a higher rate than
 # dense layers, and larger batches gain less than more steps do.
-_LR = 1e-2
-_BATCH_SIZE = 32
+_RECIPE = recipe.Recipe(adam_lr=1e-2, batch_size=32)
 
 
 @shared_docs
@@ -157,8 +156,7 @@ class ConvAutoencoder(BaseAutoencoder):
     True
     """
 
-    _module_class = ConvolutionalAutoencoder
-    _floor_name = "PCA"
+    _recipe = _RECIPE
 
     def __init__(
         self,
@@ -220,17 +218,14 @@ class ConvAutoencoder(BaseAutoencoder):
         self.verbose = verbose
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **FittedByTraining._parameter_constraints,
+        **BaseAutoencoder._parameter_constraints,
         "image_shape": [tuple, list, None],
         "n_filters": ["array-like", Interval(Integral, 1, None, closed="left")],
         "kernel_size": [Interval(Integral, 1, None, closed="left")],
         "stride": [Interval(Integral, 1, None, closed="left")],
         "pooling": ["boolean"],
-        "hidden_layer_sizes": [
-            "array-like",
-            Interval(Integral, 1, None, closed="left"),
-        ],
-        "activation": [StrOptions(set(ACTIVATIONS))],
+        "hidden_layer_sizes": LAYER_CONSTRAINTS["hidden_layer_sizes"],
+        "activation": LAYER_CONSTRAINTS["activation"],
         "init": [StrOptions({"auto", "random"})],
     }
 
@@ -247,81 +242,30 @@ class ConvAutoencoder(BaseAutoencoder):
         module: Any = self.module_
         return module.image_shape
 
-    def _as_table(self, X: Any, *, reset: bool) -> Any:
-        if isinstance(X, list | tuple) and len(X) > 0:
-            X = _stacked(X)
-        n_axes = getattr(X, "ndim", 2)
-        if n_axes > 4 or (n_axes > 2 and not hasattr(X, "__array__")):
-            raise ValueError(
-                f"Found array with dim {n_axes}. X must be an array of images, of "
-                "shape (n_images, height, width) or (n_images, height, width, "
-                "n_channels), or a table of one flattened image a row. Got "
-                f"{type(X).__name__} of shape {tuple(X.shape)}. Pass "
-                "X.reshape(X.shape[0], -1), and image_shape to the estimator."
-            )
-        are_images = n_axes in (3, 4)
-        shape = tuple(X.shape[1:]) if are_images else None
-        if reset:
-            self._shape_given, self._shape_told = shape, self.image_shape
-        if shape is None:
-            return X
-        expected = self.image_shape
-        if not reset:
-            expected = self._image_shape(self.n_features_in_, self._shape_told)
-        if expected is not None and _with_channels(expected) != _with_channels(shape):
-            raise ValueError(
-                f"X has images of shape {shape}; "
-                f"{'image_shape is' if reset else 'in fit they had'} "
-                f"{tuple(expected)}. "
-                "Give images of that shape; with image_shape=None, fit takes any."
-            )
-        return X.reshape(len(X), math.prod(shape))
+    @property
+    def _form(self) -> ImageRows:
+        return ImageRows(self._shape_given, self._shape_told, self.n_features_in_)
 
-    def _shape_of_row(self) -> tuple[int, ...]:
-        return self._shape_given or super()._shape_of_row()
+    def _begin_fit(self, X: Any) -> ImageRows:
+        form = ImageRows.of(X, self.image_shape)
+        self._shape_given, self._shape_told = form.given, form.asked
+        return form
 
-    def _image_shape(self, n_features: int, told: Any) -> tuple[int, ...]:
-        """Shape of the images that rows with so many columns are, as `told` has it."""
-        shape = told
-        if shape is None:
-            shape = getattr(self, "_shape_given", None)
-        if shape is None:
-            side = math.isqrt(n_features)
-            return (side, side) if side**2 == n_features else (1, n_features)
-        sizes = checks.whole_numbers(shape)
-        if sizes is None or len(sizes) not in (2, 3):
-            raise ValueError(
-                "image_shape must be (height, width) or (height, width, n_channels), "
-                f"positive integers, or None. Got {told!r}."
-            )
-        shape = tuple(sizes)
-        if math.prod(shape) != n_features:
-            raise ValueError(
-                f"image_shape={shape} makes {math.prod(shape)} values; X has "
-                f"{n_features} columns. Give (height, width) or (height, width, "
-                "n_channels) of that many."
-            )
-        return shape
+    # The plan
 
-    # Fitting
+    def _plan(self, table: Table, *, stream: bool = False) -> Plan:
+        loss = as_loss(self.loss)
+        has_floor = self.init != "random" and not loss.has_link
+        return self._planned(
+            len(table),
+            module=ConvolutionalAutoencoder,
+            arguments={**self._module_arguments(table.n_features), "link": loss.link},
+            **loss_decisions(self.loss),
+            start=Start() if not loss.has_link else AsBuilt(),
+            floor=PCAStart(int(self.n_components)) if has_floor else None,
+        )
 
-    def _uses_logits(self) -> bool:
-        return self.loss == "binary_cross_entropy"
-
-    def _has_floor(self) -> bool:
-        return self.init != "random" and not self._uses_logits()
-
-    def _lr(self) -> float:
-        auto = self.lr == "auto" and self.optimizer in ("adam", "adamw")
-        return _LR if auto else super()._lr()
-
-    def _batch_size(self, n_samples: int) -> int:
-        auto = self.batch_size == "auto" and self.optimizer != "lbfgs"
-        return _BATCH_SIZE if auto else super()._batch_size(n_samples)
-
-    def _module_factory(
-        self, X: Table, stream: bool = False
-    ) -> tuple[Any, dict[str, Any]]:
+    def _module_arguments(self, n_features: int) -> dict[str, Any]:
         n_filters = checks.layer_widths(
             self.n_filters, "n_filters", "the maps of each convolution"
         )
@@ -336,17 +280,10 @@ class ConvAutoencoder(BaseAutoencoder):
                 f"{self.kernel_size}. Use {self.kernel_size - 1} or "
                 f"{self.kernel_size + 1}."
             )
-        image_shape = self._image_shape(X.shape[1], self.image_shape)
-        if len(image_shape) == 3 and image_shape[0] in (1, 3) and image_shape[2] > 4:
-            height, width, n_channels = image_shape
-            warn(
-                f"X has images of {height} x {width} pixels with {n_channels} "
-                "channels. If they are of shape (n_channels, height, width), as those "
-                "of PyTorch, put the channels last: pass X.transpose(0, 2, 3, 1), or "
-                f"X.reshape(-1, {height}, {width}, {n_channels}).transpose(0, 2, 3, 1) "
-                "of a table.",
-            )
-        return self._module_class, {
+        given = getattr(self, "_shape_given", None)
+        image_shape = ImageRows(given, self.image_shape).image_shape(n_features)
+        _warn_of_channels_first(image_shape)
+        return {
             "image_shape": image_shape,
             "n_components": int(self.n_components),
             "n_filters": n_filters,
@@ -359,42 +296,17 @@ class ConvAutoencoder(BaseAutoencoder):
                 "the widths of the dense layers from feature maps to code",
             ),
             "activation": self.activation,
-            "binary_output": self._uses_logits(),
         }
 
-    def _start(
-        self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
-    ) -> None:
-        if self._uses_logits():
-            return
-        standardize(net.plain_module_, X, sample_weight)
 
-    def _set_floor(
-        self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
-    ) -> None:
-        module = net.plain_module_
-        columns = standardize(module, X, sample_weight)
-        start, _ = pca_start(X, columns, self.n_components, sample_weight, self._rng)
-        module.start_linear(
-            torch.as_tensor(start.encoder_weight), torch.as_tensor(start.decoder_weight)
-        )
-
-
-def _stacked(images: Sequence[Any]) -> Any:
-    """Give a list of images as one array; rows of a table, as they are."""
-    arrays = [np.asarray(image) for image in images]
-    shapes = {array.shape for array in arrays}
-    if not any(len(shape) in (2, 3) for shape in shapes):
-        return images
-    if len(shapes) > 1:
-        raise ValueError(
-            "All images must be of one shape, (height, width) or (height, width, "
-            f"n_channels). Got images of the shapes {sorted(shapes)}: crop them, or "
-            "make them one size."
-        )
-    return np.stack(arrays)
-
-
-def _with_channels(shape: Sequence[int]) -> tuple[int, ...]:
-    """Give a shape three numbers: images without channels have one."""
-    return (*shape, 1) if len(shape) == 2 else tuple(shape)
+def _warn_of_channels_first(image_shape: tuple[int, ...]) -> None:
+    if len(image_shape) < 3 or image_shape[0] not in (1, 3) or image_shape[2] <= 4:
+        return
+    height, width, n_channels = image_shape
+    warn(
+        f"X has images of {height} x {width} pixels with {n_channels} "
+        "channels. If they are of shape (n_channels, height, width), as those "
+        "of PyTorch, put the channels last: pass X.transpose(0, 2, 3, 1), or "
+        f"X.reshape(-1, {height}, {width}, {n_channels}).transpose(0, 2, 3, 1) "
+        "of a table.",
+    )

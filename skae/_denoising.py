@@ -1,43 +1,41 @@
 """The denoising autoencoder."""
 
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import nn
 
 from skae import _checks as checks
-from skae._dense import BaseDenseAutoencoder
+from skae import _pairs as pairs
+from skae._base import BaseAutoencoder
+from skae._dense import (
+    LAYER_CONSTRAINTS,
+    DenseWeightsMixin,
+    dense_decisions,
+    hidden_widths,
+    noise_asked_for,
+)
 from skae._docs import shared_docs
-from skae._report import warn
+from skae._plan import Plan
 from skae._sklearn_compat import Interval, StrOptions, fit_context
-from skae._tasks import FitTasks
-from skae.noise import NOISES, Noise
+from skae.losses import as_loss
+from skae.noise import NOISES
 from skae.training import (
-    AutoencoderNet,
-    Columns,
-    LargeTable,
-    LinearStart,
-    Pairs,
-    Rows,
-    Run,
+    LinearDenoiser,
+    PairedDenoiser,
+    Start,
     Table,
-    count_distinct,
-    denoising_start,
-    float_tensor,
+    TargetUnits,
     full_width,
-    inputs_of,
-    paired_start,
     recipe,
-    standardize,
-    start_statistics,
 )
 
 
 @shared_docs
-class DenoisingAutoencoder(BaseDenseAutoencoder):
+class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
     """Dense autoencoder that is trained to take noise out of rows.
 
     In training the encoder is given noisy rows, and the loss compares what the decoder
@@ -271,11 +269,12 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
         self.random_state = random_state
         self.verbose = verbose
 
-    _closed_form_name = "best linear denoiser"
-    _linear_init = "linear"
+    _takes_pairs = True
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **BaseDenseAutoencoder._parameter_constraints,
+        **BaseAutoencoder._parameter_constraints,
+        **LAYER_CONSTRAINTS,
+        "tied_weights": ["boolean"],
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "noise": [StrOptions({"auto", *NOISES}), nn.Module, list],
         "noise_level": [
@@ -417,209 +416,78 @@ class DenoisingAutoencoder(BaseDenseAutoencoder):
             targets = checks.check_targets(self, y, rows)
         return self._r2(rows, sample_weight, targets)
 
-    def _check_table(self, X: Any, y: Any, *, reset: bool) -> Any:
-        # What goes on from pairs may have some that are without noise.
-        goes_on = not reset and self._is_fitted_to_pairs()
-        pairs = checks.same_shape(X, y) and (goes_on or not checks.same_rows(X, y))
-        table = self._check_X(X, reset=reset, is_target=not pairs)
-        self._fitted_to_pairs = pairs
-        if pairs:
-            return self._with_targets(table, y)
-        shape = checks.shape_of(y)
-        if len(shape) > 1 and shape != table.shape and shape[1:] != (1,):
-            if shape[1:] == table.shape[1:]:
-                raise ValueError(
-                    "y must have a clean row for each row of X, in the same order. "
-                    f"Got {shape[0]} rows in y and {len(table)} in X."
-                )
-            warn(
-                f"{type(self).__name__} ignores y, of shape {shape}: only a y of the "
-                f"shape of X, {table.shape}, is taken for the clean rows that the "
-                "decoder is to give."
-            )
-        return table
+    # The plan
 
-    def _check_goes_on(self, net: AutoencoderNet, X: Any) -> None:
-        if self.noise != "auto" or (net.noise_ is None) == isinstance(X, Pairs):
-            return
-        if net.noise_ is None:
-            raise ValueError(
-                "The earlier calls had y, the clean rows, and no noise was made: give "
-                "a y of the shape of X in each call of partial_fit."
+    def _plan(self, table: Table, *, stream: bool = False) -> Plan:
+        in_pairs = pairs.is_fitted_to_pairs(self)
+        width = full_width(table)
+        n_components = width if self.n_components is None else int(self.n_components)
+        decisions, is_linear = dense_decisions(self, table, n_components, "linear")
+        if not (in_pairs and self.noise == "auto"):
+            noise = "gaussian" if self.noise == "auto" else self.noise
+            decisions.update(noise=noise_asked_for(self, noise), fits_noise=True)
+        if not decisions.get("is_user_module", False):
+            # At full width there is nothing to gain but the noise of small tables;
+            # unless that of the start is to be mended by the rows of a stream.
+            mends = stream and len(table) < table.n_features
+            decisions["arguments"].update(
+                train_linear_path=n_components < width or mends,
+                output_units=self._has_output_units(in_pairs),
             )
-        raise ValueError(
-            "The earlier calls had no y of the shape of X, and noise was made in its "
-            "place. Leave y out; or train on pairs of rows by fit, with "
-            "warm_start=True if it is to go on from the present state."
+            decisions["start"] = self._start(decisions, is_linear, in_pairs)
+        objective = decisions.get("objective", Plan.objective)
+        return self._planned(
+            len(table),
+            **{
+                **decisions,
+                "objective": replace(objective, emphasis=self.emphasis),
+                "floor": decisions["start"] if is_linear else None,
+                "is_solved": self._is_solved(is_linear),
+                # Pairs are validated on as they are, whatever noise they train with.
+                "validates_noisy": not in_pairs,
+                "weight_decay": self._weight_decay(table, decisions, is_linear, stream),
+            },
         )
 
-    def _check_validation_rows(self, X: Any, y: Any) -> Any:
-        pairs = self._fitted_to_pairs
-        if (X is None or not pairs) and y is not None:
-            raise ValueError(
-                "y_val is for the clean rows of X_val, where y has those of X: give "
-                "all of X_val, y_val and y, or leave y_val out."
-            )
-        if X is None:
-            return None
-        with checks.naming("X_val"):
-            table = self._check_X(X, name="X_val", reset=False, is_target=not pairs)
-        if not pairs:
-            return table
-        if y is None:
-            raise ValueError(
-                "y has the clean rows of X, and those of X_val are needed, too: give "
-                "them as y_val."
-            )
-        return self._with_targets(table, y, name="y_val")
+    def _has_output_units(self, in_pairs: bool) -> bool:
+        if self.warm_start and hasattr(self, "net_"):  # the module stays as it is
+            return getattr(self.module_, "output_units", False)
+        return in_pairs
 
-    def _with_targets(self, table: Table, y: Any, name: str = "y") -> Pairs:
-        targets = checks.check_targets(
-            self,
-            y,
-            table,
-            name=name,
-            unit_interval=self.loss == "binary_cross_entropy",
-        )
-        return Pairs(table, targets)
+    def _start(
+        self, decisions: dict[str, Any], is_linear: bool, in_pairs: bool
+    ) -> Start:
+        n_components = decisions["arguments"]["n_components"]
+        if is_linear:
+            kind = PairedDenoiser if in_pairs else LinearDenoiser
+            return kind(n_components, self.tied_weights)
+        if not in_pairs:
+            return decisions["start"]
+        return TargetUnits() if not as_loss(self.loss).has_link else Start()
 
-    def _is_fitted_to_pairs(self) -> bool:
-        # A file may be from before there were pairs.
-        return getattr(self, "_fitted_to_pairs", False)
-
-    # What training is to be
-
-    def _noise(self) -> Noise | None:
-        if self.noise == "auto" and self._is_fitted_to_pairs():
-            return None
-        return self._noise_asked_for()
-
-    def _denoises(self) -> bool:
-        # Pairs are validated on as they are, whatever noise they are trained with.
-        return not self._is_fitted_to_pairs()
+    def _is_solved(self, is_linear: bool) -> bool:
+        """Whether the start is the optimum: without hidden layers, it is."""
+        exact = is_linear and self.loss == "squared_error" and self.emphasis is None
+        return exact and len(hidden_widths(self)) == 0
 
     def _weight_decay(
-        self, X: Table, module_arguments: dict[str, Any], stream: bool
+        self, table: Table, decisions: dict[str, Any], is_linear: bool, stream: bool
     ) -> float:
         if self.weight_decay != "auto":
             return float(self.weight_decay)
-        # A linear path that is trained would decay, too; and of a stream, nobody
-        # knows how many rows it has.
+        # A linear path that is trained would decay, too; and the rows of a stream
+        # cannot be counted.
         if (
-            self.module is not None
-            or not self._hidden_widths()
-            or not module_arguments["linear_path"]
-            or module_arguments["train_linear_path"]
+            not is_linear
+            or not hidden_widths(self)
+            or decisions["arguments"]["train_linear_path"]
             or stream
         ):
             return 0.0
-        # Of a large table, there are enough rows whatever their copies.
-        large = isinstance(inputs_of(X), LargeTable)
+        # A large table has enough rows whatever their copies.
         return recipe.weight_decay(
             self.optimizer,
-            len(X) if large else count_distinct(X),
-            X.shape[1],
-            drawn_once=not self._denoises(),
-        )
-
-    def _net_options(self) -> dict[str, Any]:
-        return {"emphasis": self.emphasis}
-
-    def _store(self, net: AutoencoderNet, result: Run) -> None:
-        super()._store(net, result)
-        if not self._denoises():
-            self.clean_validation_loss_curve_ = list(result.validation_loss_curve)
-
-    def _fit_noise(
-        self, net: AutoencoderNet, X: Any, sample_weight: np.ndarray | None
-    ) -> None:
-        if net.noise_ is not None:
-            super()._fit_noise(net, inputs_of(X), sample_weight)
-        if self.emphasis is not None:
-            checks.check_emphasis(self.emphasis, net.criterion_, net.noise_)
-
-    def _code_size(self, X: Any) -> int:
-        return (
-            full_width(inputs_of(X))
-            if self.n_components is None
-            else int(self.n_components)
-        )
-
-    def _module_factory(
-        self, X: Any, stream: bool = False
-    ) -> tuple[Any, dict[str, Any]]:
-        factory, arguments = super()._module_factory(X, stream)
-        if self.module is None:
-            # At full width there is nothing to gain but the noise of small tables;
-            # unless that of the start is to be mended by the rows of a stream.
-            narrow = arguments["n_components"] < full_width(inputs_of(X))
-            arguments["train_linear_path"] = narrow or (stream and len(X) < X.shape[1])
-            if self.warm_start and hasattr(self, "net_"):  # to go on with what there is
-                output_units = getattr(self.module_, "output_units", False)
-            else:
-                output_units = isinstance(X, Pairs)
-            arguments["output_units"] = output_units
-        return factory, arguments
-
-    def _pretrain(
-        self, net: AutoencoderNet, train: Rows, valid: Rows | None, tasks: FitTasks
-    ) -> bool:
-        # Without hidden layers, the start is the solution.
-        return (
-            len(self._hidden_widths()) > 0
-            or not self._start_is_floor()
-            or self.loss != "squared_error"
-            or self.emphasis is not None
-        )
-
-    def _start(
-        self, net: AutoencoderNet, X: Any, sample_weight: np.ndarray | None
-    ) -> None:
-        if not isinstance(X, Pairs):
-            super()._start(net, X, sample_weight)
-            return
-        if self.module is not None:
-            return
-        module = net.plain_module_
-        columns = standardize(module, X.inputs, sample_weight)
-        if self._uses_logits():
-            return
-        targets = start_statistics(X.targets, sample_weight)
-        module.standardize_output(
-            torch.as_tensor(targets.mean), torch.tensor(targets.scale)
-        )
-        if self._start_is_floor():
-            start = paired_start(
-                X,
-                columns.mean,
-                targets.scale / columns.scale,
-                self.n_components_,
-                sample_weight,
-                self._rng,
-                tied=self.tied_weights,
-            )
-            module.start_linear(*map(torch.as_tensor, start))
-
-    def _linear_start(
-        self,
-        net: AutoencoderNet,
-        X: Table,
-        columns: Columns,
-        sample_weight: np.ndarray | None,
-    ) -> LinearStart:
-        generator = torch.Generator(net.device).manual_seed(self._seed())
-
-        def corrupt(X: np.ndarray) -> np.ndarray:
-            rows = float_tensor(X, net.device, copy=True)
-            return net.corrupt(rows, generator).cpu().numpy()
-
-        return denoising_start(
-            X,
-            columns,
-            self.n_components_,
-            net.noise_,
-            corrupt,
-            sample_weight,
-            self._rng,
-            tied=self.tied_weights,
+            len(table) if table.large else table.n_distinct(),
+            table.n_features,
+            drawn_once=pairs.is_fitted_to_pairs(self),
         )

@@ -1,52 +1,38 @@
-"""What the estimators with dense layers share."""
+"""What the estimators with dense layers share: their module, and its linear start."""
 
-from abc import abstractmethod
 from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
+from torch import nn
 
 from skae import _checks as checks
-from skae._base import BaseAutoencoder
-from skae._fitting import FittedByTraining
+from skae._plan import Plan
 from skae._sklearn_compat import Interval, StrOptions
+from skae.losses import as_loss
 from skae.modules import DenseAutoencoder
 from skae.modules._layers import ACTIVATIONS, INITIALIZERS, linear_weights
-from skae.noise import GaussianNoise, Noise, draws_globally, make_noise
-from skae.training import (
-    AutoencoderNet,
-    Columns,
-    LinearStart,
-    Table,
-    dense_rows,
-    float_tensor,
-    pca_start,
-    standardize,
-    start_statistics,
-)
+from skae.noise import GaussianNoise, Noise, make_noise
+from skae.objectives import Reconstruction
+from skae.training import AsBuilt, PCAStart, Start, Table, recipe
+
+LAYER_CONSTRAINTS: dict[str, Any] = {
+    "hidden_layer_sizes": [
+        "array-like",
+        Interval(Integral, 1, None, closed="left"),
+    ],
+    "activation": [StrOptions(set(ACTIVATIONS))],
+    "kernel_initializer": [StrOptions({"auto", *INITIALIZERS})],
+}
+# Level of the noise in training from PCA, in units of the error of PCA.
+PCA_NOISE = 0.5
 
 
-class BaseDenseAutoencoder(BaseAutoencoder):
-    """Base of the dense autoencoders, whose linear path starts in closed form.
+class DenseWeightsMixin:
+    """The weights of the layers of a dense autoencoder, as attributes."""
 
-    A subclass overrides `_linear_start`.
-    """
-
-    _module_class = DenseAutoencoder
-    # The value of `init` for the start that `_linear_start` gives.
-    _linear_init: ClassVar[str]
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **FittedByTraining._parameter_constraints,
-        "hidden_layer_sizes": [
-            "array-like",
-            Interval(Integral, 1, None, closed="left"),
-        ],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "kernel_initializer": [StrOptions({"auto", *INITIALIZERS})],
-        "tied_weights": ["boolean"],
-    }
+    module_: nn.Module
+    _parameter_constraints: ClassVar[dict[str, Any]]
 
     @property
     def encoder_weights_(self) -> list[np.ndarray]:
@@ -68,128 +54,137 @@ class BaseDenseAutoencoder(BaseAutoencoder):
         weights = linear_weights(getattr(module, half))
         return [weight.detach().cpu().numpy().copy() for weight in weights]
 
-    @abstractmethod
-    def _linear_start(
-        self,
-        net: AutoencoderNet,
-        X: Table,
-        columns: Columns,
-        sample_weight: np.ndarray | None,
-    ) -> LinearStart:
-        """Weights of the linear path before the first step."""
 
-    def _code_size(self, X: Table) -> int:
-        return int(self.n_components)
+def hidden_widths(estimator: Any) -> list[int]:
+    """Return the widths of the encoder's hidden layers."""
+    return checks.layer_widths(
+        estimator.hidden_layer_sizes,
+        "hidden_layer_sizes",
+        "the encoder's widths from input to code",
+    )
 
-    def _hidden_widths(self) -> list[int]:
-        return checks.layer_widths(
-            self.hidden_layer_sizes,
-            "hidden_layer_sizes",
-            "the encoder's widths from input to code",
+
+def dense_decisions(
+    estimator: Any, table: Table, n_components: int, closed_form: str
+) -> tuple[dict[str, Any], bool]:
+    """Decide on the module, the loss and the start of a dense autoencoder.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Estimator with the parameters of dense layers.
+
+    table : Table
+        Training rows.
+
+    n_components : int
+        Size of the code.
+
+    closed_form : str
+        Value of `init` that asks for a linear start in closed form.
+
+    Returns
+    -------
+    decisions : dict
+        Fields of a plan.
+
+    is_linear : bool
+        Whether the start is a linear one in closed form, which the caller sets.
+    """
+    module, loss = getattr(estimator, "module", None), as_loss(estimator.loss)
+    obstacle = None
+    if module is not None:
+        obstacle = "module is given"
+    elif loss.has_link:
+        obstacle = f"loss={estimator.loss!r} ends the decoder in a {loss.link}"
+    elif estimator.tied_weights and estimator.activation == "logistic":
+        obstacle = "tied layers with activation='logistic' are never silent"
+    if estimator.init == closed_form and obstacle is not None:
+        raise ValueError(
+            f"init={estimator.init!r} is not possible here: {obstacle}. Use "
+            "init='auto' or init='random'."
         )
-
-    def _obstacle_to_linear_start(self) -> str | None:
-        """Tell what keeps the module from starting in closed form."""
-        if self.module is not None:
-            return "module is given"
-        if self.loss == "binary_cross_entropy":
-            return "loss='binary_cross_entropy' ends the decoder in a sigmoid"
-        if self.tied_weights and self.activation == "logistic":
-            return "tied layers with activation='logistic' are never silent"
-        return None
-
-    def _start_is_floor(self) -> bool:
-        return self.init != "random" and self._obstacle_to_linear_start() is None
-
-    def _uses_logits(self) -> bool:
-        return self.module is None and self.loss == "binary_cross_entropy"
-
-    def _module_factory(
-        self, X: Table, stream: bool = False
-    ) -> tuple[Any, dict[str, Any]]:
-        obstacle = self._obstacle_to_linear_start()
-        if self.init == self._linear_init and obstacle is not None:
-            raise ValueError(
-                f"init={self.init!r} is not possible here: {obstacle}. Use init='auto' "
-                "or init='random'."
-            )
-        n_components = self._code_size(X)
-        if self.module is not None:
-            return self.module, checks.module_arguments(
-                self.module, X.shape[1], n_components
-            )
-        return self._module_class, {
-            "n_features": X.shape[1],
+    is_linear = estimator.init != "random" and obstacle is None
+    if module is not None:
+        return {
+            "module": module,
+            "arguments": checks.module_arguments(
+                module, table.n_features, n_components
+            ),
+            "is_user_module": True,
+        }, is_linear
+    return {
+        "module": DenseAutoencoder,
+        "arguments": {
+            "n_features": table.n_features,
             "n_components": n_components,
-            "hidden_layer_sizes": self._hidden_widths(),
-            "activation": self.activation,
-            "kernel_initializer": self.kernel_initializer,
-            "tied_weights": self.tied_weights,
-            "linear_path": self._start_is_floor(),
-            "binary_output": self._uses_logits(),
-        }
-
-    def _start(
-        self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
-    ) -> None:
-        if self.module is not None or self._uses_logits():
-            return
-        columns = standardize(net.plain_module_, X, sample_weight)
-        if self._start_is_floor():
-            start = self._linear_start(net, X, columns, sample_weight)
-            net.plain_module_.start_linear(*map(torch.as_tensor, start))
-
-    def _noise_asked_for(self) -> Noise:
-        if self._uses_lbfgs():
-            raise ValueError(
-                "optimizer='lbfgs' needs the same loss each time it asks for it, and "
-                "noise is drawn anew each time. Use another optimizer."
-            )
-        noise = "gaussian" if self.noise == "auto" else self.noise
-        return make_noise(noise, self.noise_level)
-
-    def _fit_noise(
-        self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
-    ) -> None:
-        if self.noise is None:
-            return
-        columns = start_statistics(X, sample_weight)
-        X, _ = dense_rows(X, sample_weight)
-        with net.guarded():
-            rows = float_tensor(X, copy=draws_globally(net.noise_))
-            net.noise_.fit(rows, *map(torch.as_tensor, columns))
-        checks.check_noise(net, float_tensor(X[:2], net.device, copy=True))
+            "hidden_layer_sizes": hidden_widths(estimator),
+            "activation": estimator.activation,
+            "kernel_initializer": estimator.kernel_initializer,
+            "tied_weights": estimator.tied_weights,
+            "linear_path": is_linear,
+            "link": loss.link,
+        },
+        **loss_decisions(estimator.loss),
+        "start": Start() if not loss.has_link else AsBuilt(),
+    }, is_linear
 
 
-# Level of the noise in training, in units of what PCA leaves over.
-_NOISE = 0.5
-
-
-class BasePCAAutoencoder(BaseDenseAutoencoder):
-    """Base of the dense autoencoders that start as PCA."""
-
-    _linear_init = "pca"
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **BaseDenseAutoencoder._parameter_constraints,
-        "init": [StrOptions({"auto", "pca", "random"})],
+def loss_decisions(loss: Any) -> dict[str, Any]:
+    """Decide on the criterion and the objective of a built-in module."""
+    loss = as_loss(loss)
+    if loss.logits_criterion is None:
+        return {"criterion": loss.criterion, "objective": Reconstruction()}
+    return {
+        "criterion": loss.logits_criterion,
+        "objective": Reconstruction(link=loss.link),
     }
 
-    def _noise(self) -> Noise | None:
-        # L-BFGS needs the same loss each time it asks for it.
-        noisy = self._start_is_floor() and not self._uses_lbfgs()
-        return GaussianNoise(_NOISE) if noisy else None
 
-    def _linear_start(
-        self,
-        net: AutoencoderNet,
-        X: Table,
-        columns: Columns,
-        sample_weight: np.ndarray | None,
-    ) -> LinearStart:
-        start, residual = pca_start(
-            X, columns, self.n_components, sample_weight, self._rng
+def noise_asked_for(estimator: Any, noise: Any) -> Noise:
+    """Return the noise that the parameters of an estimator ask for."""
+    if recipe.is_lbfgs(estimator.optimizer):
+        raise ValueError(
+            "optimizer='lbfgs' needs the same loss each time it asks for it, and "
+            "noise is drawn anew each time. Use another optimizer."
         )
-        if self.noise is None and net.noise_ is not None:
-            net.noise_.scale.fill_(residual)
-        return start
+    return make_noise(noise, estimator.noise_level)
+
+
+def pca_noise(estimator: Any) -> Noise | None:
+    """Return the noise of a training that starts as PCA."""
+    noisy = not recipe.is_lbfgs(estimator.optimizer)
+    return GaussianNoise(PCA_NOISE) if noisy else None
+
+
+def plan_from_pca(
+    estimator: Any, table: Table, noise: Any = None, **others: Any
+) -> Plan:
+    """Plan the training of a dense autoencoder that starts as PCA.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Estimator with the parameters of dense layers.
+
+    table : Table
+        Training rows.
+
+    noise : str, torch.nn.Module, list or None, default=None
+        Noise that the user asks for. None: that of a training that starts as PCA.
+
+    **others : dict
+        Further fields of the plan.
+    """
+    n_components = int(estimator.n_components)
+    decisions, is_linear = dense_decisions(estimator, table, n_components, "pca")
+    decisions["fits_noise"] = noise is not None
+    if noise is not None:
+        decisions["noise"] = noise_asked_for(estimator, noise)
+    elif is_linear:
+        decisions["noise"] = pca_noise(estimator)
+    if is_linear:
+        scales_noise = noise is None and decisions["noise"] is not None
+        start = PCAStart(n_components, scales_noise)
+        decisions.update(start=start, floor=start)
+    return estimator._planned(len(table), **{**decisions, **others})

@@ -1,6 +1,7 @@
 """Diagnosis of fitted autoencoders: common problems, and what to try."""
 
 import html
+import math
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,11 +18,14 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_is_fitted
 
 from skae import _checks as checks
-from skae._base import OUTPUTS, BaseAutoencoder
-from skae._denoising import DenoisingAutoencoder
+from skae._base import BaseAutoencoder
+from skae._fitted import OUTPUTS, dense_rows
 from skae._inference import in_evaluation
+from skae._inputs import plain
+from skae._pairs import is_fitted_to_pairs, makes_noise
 from skae._sklearn_compat import safe_indexing
-from skae.training import Rows, fill_ends, float_tensor, n_rows_in, own_modes
+from skae.losses import as_loss
+from skae.training import Rows, fill_missing, float_tensor, n_rows_in, own_modes
 
 # Means over this many rows have an error of about 1 %; more rows only take longer.
 _MAX_ROWS = 10_000
@@ -262,7 +266,7 @@ def diagnose(
             "an autoencoder, pass its pretrainer_; for a sampler, its autoencoder_."
         )
     check_is_fitted(estimator)
-    if isinstance(estimator, DenoisingAutoencoder) and not estimator._denoises():
+    if is_fitted_to_pairs(estimator):
         raise ValueError(
             "diagnose compares reconstructions with X itself, but this "
             "DenoisingAutoencoder was fitted to pairs of noisy and clean rows. Use "
@@ -293,7 +297,7 @@ class _Evidence:
             )
         # Rows are NaN after the end of a series. They are filled with the mean of the
         # column, which adds no variance.
-        self.X = fill_ends(self.rows)
+        self.X = fill_missing(self.rows)
         self.n_values = int(np.count_nonzero(~np.isnan(self.rows)))
         self.X_train = None if X_train is None else _sample(estimator, X_train)
         self.names = getattr(estimator, "feature_names_in_", None)
@@ -301,7 +305,7 @@ class _Evidence:
 
     def title(self) -> str:
         share = self.error / self.total if self.total > 0 else np.nan
-        noisy = " from noisy rows" if self.estimator._denoises() else ""
+        noisy = " from noisy rows" if makes_noise(self.estimator) else ""
         return (
             f"{type(self.estimator).__name__}, code of "
             f"{self.estimator.n_components_}: mean squared error {self.error:.3g} "
@@ -310,13 +314,13 @@ class _Evidence:
 
     def encoder_input(self, X: np.ndarray) -> np.ndarray:
         """Return the rows as input of the encoder: with noise for a denoiser."""
-        if not self.estimator._denoises():
+        if not makes_noise(self.estimator):
             return X
         net = self.estimator.net_
         rows = float_tensor(X, net.device, copy=True)
         generator = torch.Generator(net.device).manual_seed(0)
         try:
-            with net.lending(Rows(rows)):
+            with net.with_rows(Rows(rows)):
                 noisy = net.corrupt(rows, generator)
         finally:
             net._set_training(False)
@@ -355,12 +359,12 @@ class _Evidence:
     def pca_error(self) -> float:
         """Error of PCA with as many components, on rows that it was not fitted to."""
         if self.X_train is not None:
-            splits = [(fill_ends(self.X_train), slice(None))]
+            splits = [(fill_missing(self.X_train), slice(None))]
         else:
             folds = KFold(5, shuffle=True, random_state=0).split(self.X)
             splits = [(self.X[rest], part) for rest, part in folds]
         total = 0.0
-        inputs = fill_ends(self.X_in)
+        inputs = fill_missing(self.X_in)
         for rows, part in splits:
             size = min(self.estimator.n_components_, *rows.shape)
             with config_context(array_api_dispatch=False):
@@ -375,15 +379,15 @@ class _Evidence:
 
 def _sample(estimator: Any, X: Any) -> np.ndarray:
     """Check rows and return them in random order, or a sample if there are many."""
-    X = estimator._plain(X)
+    X = plain(X, fill_masked=True)
     n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
     n_columns = estimator.n_features_in_
     size = min(n_rows, _MAX_ROWS, max(_MIN_ROWS, n_rows_in(_BYTES, n_columns)))
     index = np.random.RandomState(0).permutation(n_rows)[:size]
     if hasattr(X, "tocsr"):
         X = X.tocsr()
-    rows = estimator._check_new_rows(safe_indexing(X, index))
-    return np.asarray(rows[:])
+    rows = dense_rows(estimator, safe_indexing(X, index))
+    return rows
 
 
 def _decode(module: Any, z: torch.Tensor) -> torch.Tensor:
@@ -408,13 +412,14 @@ def _no_better_than_pca(evidence: _Evidence) -> Outcome:
     if error < (1 - _GAIN_ON_PCA) * pca_error:
         return None
     estimator = evidence.estimator
-    if estimator._start_is_floor() and estimator.best_epoch_ == 0:
+    starts_at_model = getattr(estimator, "_start_name", None) is not None
+    if starts_at_model and estimator.best_epoch_ == 0:
         remedy = (
             "more rows, or a larger max_epochs or hidden_layer_sizes. The start was "
             "kept, because training found nothing better: such rows may well be "
             "linear, and then PCA is the simpler tool."
         )
-    elif estimator._start_is_floor():
+    elif starts_at_model:
         remedy = (
             "rows like those of fit, where the error on held-out rows fell below that "
             "of the start. If the rows of X are of another kind, fit on both."
@@ -531,7 +536,7 @@ def _collapsed_components(evidence: _Evidence) -> Outcome:
 
 
 def _copying(evidence: _Evidence) -> Outcome:
-    if evidence.estimator._denoises():
+    if makes_noise(evidence.estimator):
         return "the input of a denoiser differs from the rows that it reconstructs."
     if evidence.total == 0 or evidence.error >= _TINY_ERROR * evidence.total:
         return None
@@ -584,7 +589,7 @@ def _badly_reconstructed_columns(evidence: _Evidence) -> Outcome:
 
 def _dominating_columns(evidence: _Evidence) -> Outcome:
     estimator = evidence.estimator
-    if estimator.loss == "binary_cross_entropy":
+    if math.isfinite(as_loss(estimator.loss).high):
         return "the cross-entropy weighs all columns in [0, 1] alike."
     if getattr(estimator, "variance", None) == "column":
         return "variance='column' already weighs the columns."
@@ -642,10 +647,7 @@ _RULES: list[Callable[[_Evidence], Outcome]] = [
 
 
 def _longer(estimator: Any) -> str:
-    name = (
-        "fine_tune_epochs" if hasattr(estimator, "fine_tune_epochs") else "max_epochs"
-    )
-    return f"{name}={2 * estimator.n_iter_}"
+    return f"{estimator._epochs_parameter}={2 * estimator.n_iter_}"
 
 
 def _listed(names: list[str], n_names: int = 5) -> str:

@@ -15,6 +15,7 @@ import platform
 import random
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
 from types import ModuleType
@@ -39,8 +40,10 @@ from skorch.history import History
 from torch import Tensor, nn
 
 from skae import _checks as checks
-from skae._fitting import FittedByTraining
-from skae._pretrained import BasePretrained, default_pretrainer
+from skae._base import BaseAutoencoder
+from skae._plan import Plan
+from skae._pretrained import BasePretrained
+from skae._pretrainer import default_pretrainer
 from skae._report import warn
 from skae._sampler import N_LEVELS, AutoencoderSampler
 from skae._tasks import belongs_to_callbacks
@@ -48,6 +51,7 @@ from skae.modules._head import EncoderWithHead
 from skae.modules._standardized import StandardizedModule
 from skae.training import (
     PrivateRandomState,
+    Table,
     on_one_thread,
     own_modes,
     private_draws,
@@ -830,15 +834,15 @@ def _in_step(path: str, items: Any) -> str:
 
 
 def _autoencoder_net(
-    estimator: FittedByTraining, arguments: dict[str, Any], state: dict[str, Tensor]
+    estimator: BaseAutoencoder, arguments: dict[str, Any], state: dict[str, Tensor]
 ) -> Any:
     n_features = estimator.n_features_in_
-    factory = _module_of(estimator)
+    factory = _module_of(estimator, n_features)
     _check_sizes(factory, arguments, state, n_features)
-    # Building the net draws a seed. The stored generator and seed are restored later.
-    estimator._rng = np.random.RandomState(0)
-    rows = np.broadcast_to(np.float32(0), (2, n_features))  # takes no memory
-    return estimator._make_net(rows, module=(factory, arguments))
+    plan = replace(_plan_of(estimator, n_features), arguments=arguments)
+    net = estimator._build(plan, seed=0)  # the seed is set later
+    estimator._set_evaluation_rows(net, n_features)
+    return net
 
 
 def _supervised_net(
@@ -854,7 +858,7 @@ def _supervised_net(
             pretrainer = default_pretrainer(n_features, 0, device, 0)
         elif isinstance(pretrainer, FrozenEstimator):
             pretrainer = pretrainer.estimator
-        factory = _module_of(pretrainer)
+        factory = _module_of(pretrainer, n_features)
         of_autoencoder = {
             name.removeprefix("autoencoder."): weight
             for name, weight in state.items()
@@ -862,31 +866,30 @@ def _supervised_net(
         }
         autoencoder_arguments = estimator._autoencoder_arguments
         _check_sizes(factory, autoencoder_arguments, of_autoencoder, n_features)
-        with private_draws(0, pretrainer._own_module()):
+        with private_draws(0, pretrainer._has_user_module):
             autoencoder = factory(**autoencoder_arguments).float()
     autoencoder = autoencoder.to(device).eval()
     _check_sizes(EncoderWithHead, arguments, state, n_features, autoencoder=autoencoder)
     if arguments["n_outputs"] != estimator._n_outputs():
         raise FileError("The number of outputs in the file is not that of its module.")
-    net_params = {
-        name: value
-        for name, value in estimator._checked_net_params().items()
-        if not name.startswith("module__")
-    }
-    arguments = {f"module__{name}": value for name, value in arguments.items()}
-    return estimator._net(
-        n_features,
-        1,
-        device,
-        0,
-        module__autoencoder=autoencoder,
-        **arguments,
-        **net_params,
+    estimator._check_parameters()
+    plan = estimator._plan_of(
+        {"autoencoder": autoencoder, **arguments}, n_features, n_train=1
     )
+    net = estimator._build(plan, seed=0)
+    net.plain_module_.freeze(estimator.freeze)
+    net.plain_module_.eval()
+    return net
 
 
-def _module_of(estimator: Any) -> Any:
-    return estimator._module_class if estimator.module is None else estimator.module
+def _plan_of(estimator: BaseAutoencoder, n_features: int) -> Plan:
+    """Return the plan of an estimator, whatever depends on its rows."""
+    rows = np.broadcast_to(np.float32(0), (2, n_features))  # takes no memory
+    return estimator._plan(Table(rows))
+
+
+def _module_of(estimator: BaseAutoencoder, n_features: int) -> Any:
+    return _plan_of(estimator, n_features).module
 
 
 def _check_sizes(
@@ -1010,12 +1013,21 @@ def _check_parameter(name: str, value: Any) -> None:
 
 def _check_unchanged(estimator: Any, net: Any) -> None:
     """Raise if the parameters would build another net than the fitted one."""
-    if not isinstance(estimator, FittedByTraining):
+    if not isinstance(estimator, BaseAutoencoder):
         return
-    optimizer = recipe.OPTIMIZERS.get(estimator.optimizer, estimator.optimizer)
-    made = {"loss": estimator._criterion(), "optimizer": optimizer}
-    for name, value in made.items():
-        if value is not getattr(net, {"loss": "criterion"}.get(name, name)):
+    try:
+        plan = _plan_of(estimator, estimator.n_features_in_)
+    except ValueError as error:
+        raise FileError(
+            f"The estimator cannot be built again: {error} Set the parameters as they "
+            "were, or fit again."
+        ) from error
+    optimizer = recipe.OPTIMIZERS.get(plan.optimizer, plan.optimizer)
+    for name, found, value in (
+        ("loss", net.criterion, plan.criterion),
+        ("optimizer", net.optimizer, optimizer),
+    ):
+        if value is not found:
             raise FileError(
                 f"The estimator cannot be built again: {name}="
                 f"{getattr(estimator, name)!r} is not what it was fitted with. Set "

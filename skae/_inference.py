@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skae.training import Table, float_tensor, own_modes, recipe
+from skae.training import Matrix, float_tensor, own_modes, recipe
 
 
 def in_evaluation(module: nn.Module) -> Any:
@@ -19,12 +19,12 @@ def in_evaluation(module: nn.Module) -> Any:
 def apply_in_batches(
     module: nn.Module,
     function: Callable[[Any, Tensor], Tensor],
-    X: Table,
+    X: Matrix,
     device: torch.device | str,
     *,
     copy_rows: bool,
     then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
-    targets: Table | None = None,
+    targets: Matrix | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Apply a function of a module and a batch to all rows.

@@ -176,7 +176,10 @@ def _is_missing(value: Any) -> bool:
 
 
 def column_without_numbers(X: Any) -> Any:
-    """Give the name of a frame's first column of texts, dates and the like, or None."""
+    """Return the first column of a frame that cannot be converted to numbers, or None.
+
+    The name of the column is returned.
+    """
     names = getattr(X, "columns", None)
     if names is None:
         return None

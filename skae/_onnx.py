@@ -13,8 +13,9 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from skae._base import OUTPUTS, BaseAutoencoder
+from skae._base import BaseAutoencoder
 from skae._files import check_place, write
+from skae._fitted import OUTPUTS
 from skae._pretrained import BasePretrained
 from skae.training import own_modes
 
@@ -76,7 +77,7 @@ def to_onnx(
     estimator : estimator
         A fitted estimator of skae.
 
-    path : str or path-like, default=None
+    path : str, path-like or binary file object, default=None
         File to write the model to. None writes no file.
 
     method : {"transform", "reconstruct", "score_samples", "predict", \
@@ -130,7 +131,7 @@ def to_onnx(
             f"method must be one that {type(estimator).__name__} has: {has}. Got "
             f"{method!r}."
         )
-    if method == "score_samples" and estimator.net_.logarithmic_loss:
+    if method == "score_samples" and estimator.net_.objective.logarithmic:
         raise ValueError(
             f"score_samples of {type(estimator).__name__} averages over random draws, "
             "which are not supported in ONNX models. Use method='transform' or "

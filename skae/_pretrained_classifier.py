@@ -16,11 +16,12 @@ from torch import nn
 
 from skae import _checks as checks
 from skae._inputs import plain, targets
-from skae._pretrained import BasePretrained, pretrained_docs
+from skae._pretrained import BasePretrained
+from skae._pretrained_docs import pretrained_docs
 from skae._report import warn
 from skae._sklearn_compat import StrOptions
 
-# What files of texts have where -1 is meant.
+# Files of texts have these where -1 is meant.
 _MARKS_AS_TEXTS = {"-1", "-1.0", b"-1", b"-1.0"}
 
 
@@ -143,6 +144,7 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
         )
         self.class_weight = class_weight
 
+    _mark = "-1"
     _criterion = nn.CrossEntropyLoss
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -264,7 +266,7 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
         return softmax(self._output(rows), axis=1).astype(rows.dtype, copy=False)
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:
-        """Give the scores that the classes are chosen by.
+        """Compute the scores that the classes are chosen by.
 
         Parameters
         ----------
@@ -284,7 +286,7 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
     def score(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Give the accuracy of the predictions.
+        """Return the accuracy of the predictions.
 
         Parameters
         ----------

@@ -10,7 +10,9 @@ from torch import nn
 
 from skae import _checks as checks
 from skae._inputs import plain, targets
-from skae._pretrained import BasePretrained, pretrained_docs, standardization
+from skae._pretrained import BasePretrained
+from skae._pretrained_docs import pretrained_docs
+from skae.training import standardization
 
 
 @pretrained_docs(
@@ -68,6 +70,7 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
     150 True
     """
 
+    _mark = "NaN"
     _criterion = nn.MSELoss
 
     def _check_y(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -83,6 +86,9 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
             input_name="y",
         )
         return y, ~np.isnan(y.reshape(len(y), -1)).any(axis=1)
+
+    def _encode(self, y: np.ndarray) -> np.ndarray:
+        return y
 
     def _learn_target(
         self, y: np.ndarray, weight: np.ndarray
@@ -119,7 +125,7 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
     def score(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Give the R² of the predictions.
+        """Return the R² of the predictions.
 
         Parameters
         ----------

@@ -1,41 +1,23 @@
 """The autoencoder of series."""
 
-import math
 from numbers import Integral
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.utils import Tags
-from skorch.callbacks import Callback, GradientNormClipping
 
-from skae import _checks as checks
 from skae._base import BaseAutoencoder
+from skae._dense import pca_noise
 from skae._docs import shared_docs
-from skae._fitting import FittedByTraining
+from skae._plan import Plan
+from skae._shapes import SeriesRows
 from skae._sklearn_compat import Interval, StrOptions
 from skae.losses import LOSSES
 from skae.modules import SeriesAutoencoder
 from skae.modules._recurrent import CELLS
-from skae.noise import GaussianNoise, Noise
-from skae.training import (
-    AutoencoderNet,
-    Columns,
-    LargeTable,
-    SeriesNet,
-    Table,
-    column_statistics,
-    dense_rows,
-    fill_ends,
-    pca_start,
-    standardize,
-)
-
-# Level of the noise in training, in units of what PCA leaves over.
-_NOISE = 0.5
-# Length of training where `max_epochs` does not say.
-_N_STEPS = 500
+from skae.objectives import Reconstruction
+from skae.training import PCAStart, Start, Table, recipe
 
 
 @shared_docs
@@ -73,7 +55,7 @@ class RecurrentAutoencoder(BaseAutoencoder):
     encoder stops at the last step, and to the linear path the rest is the mean of the
     column. The loss of a series, its `reconstruction_error` and its `score_samples` are
     means over the values that it has, and `reconstruct` gives NaN where its input has
-    NaN. A code alone does not tell where its series ended: `inverse_transform` gives as
+    NaN. A code does not hold where its series ended: `inverse_transform` gives as
     many steps as the longest series has, and what comes after the end is how the model
     would go on.
 
@@ -171,9 +153,8 @@ class RecurrentAutoencoder(BaseAutoencoder):
     10
     """
 
-    _net_class = SeriesNet
-    _ends_where_masked = True
-    _module_class = SeriesAutoencoder
+    # A step takes many times that of a dense net.
+    _recipe = recipe.Recipe(n_steps=500, clip_norm=1.0)
 
     def __init__(
         self,
@@ -232,17 +213,18 @@ class RecurrentAutoencoder(BaseAutoencoder):
         self.random_state = random_state
         self.verbose = verbose
 
-    _closed_form_name = "PCA"
-
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **FittedByTraining._parameter_constraints,
+        **BaseAutoencoder._parameter_constraints,
         "series_shape": ["array-like", None],
         "cell": [StrOptions(set(CELLS))],
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
         "n_layers": [Interval(Integral, 1, None, closed="left")],
         "bidirectional": ["boolean"],
         "decoder": [StrOptions({"auto", "dense", "recurrent"})],
-        "loss": [StrOptions(set(LOSSES) - {"binary_cross_entropy"}), callable],
+        "loss": [
+            StrOptions({name for name, loss in LOSSES.items() if not loss.has_link}),
+            callable,
+        ],
         "init": [StrOptions({"auto", "pca", "random"})],
     }
 
@@ -250,99 +232,60 @@ class RecurrentAutoencoder(BaseAutoencoder):
 
     # Rows that are series
 
-    def _as_table(self, X: Any, *, reset: bool) -> Any:
-        series = _series(X)
-        if reset:
-            self._gives_series = series is not None
-            self._may_end = series is not None or self.series_shape is not None
-            self.series_shape_ = _shape(X, series, self.series_shape)
-        return X if series is None else _padded(series, self.series_shape_)
+    @property
+    def _form(self) -> SeriesRows:
+        return SeriesRows(self.series_shape_, self._gives_series, self._may_end)
 
-    def _shape_of_row(self) -> tuple[int, ...]:
-        return self.series_shape_ if self._gives_series else super()._shape_of_row()
+    def _begin_fit(self, X: Any) -> SeriesRows:
+        form = SeriesRows.of(X, self.series_shape)
+        self.series_shape_ = form.steps_and_channels
+        self._gives_series, self._may_end = form.are_series, form.may_end
+        return form
 
-    def _check_X(self, X: Any, **options: Any) -> Table:
-        table = super()._check_X(X, **options)
-        if self.series_shape_ is None:
-            self.series_shape_ = (table.shape[1], 1)
-        return table
+    # The plan
 
-    def _n_channels(self) -> int | None:
-        return self.series_shape_[1] if self._may_end else None
-
-    def _filled(
-        self, X: Table, sample_weight: np.ndarray | None
-    ) -> tuple[Table, np.ndarray | None]:
-        """Give rows, without NaN, that tell the columns' statistics, and weights."""
-        if not self._may_end or (isinstance(X, LargeTable) and X.sparse):
-            return X, sample_weight
-        rows, sample_weight = dense_rows(X, sample_weight)
-        return fill_ends(rows, sample_weight), sample_weight
-
-    # Fitting
-
-    def _start_is_floor(self) -> bool:
-        return self.init != "random"
-
-    def _noise(self) -> Noise | None:
-        # L-BFGS needs the same loss each time it asks for it.
-        noisy = self._start_is_floor() and not self._uses_lbfgs()
-        return GaussianNoise(_NOISE) if noisy else None
-
-    def _module_factory(
-        self, X: Table, stream: bool = False
-    ) -> tuple[Any, dict[str, Any]]:
+    def _plan(self, table: Table, *, stream: bool = False) -> Plan:
         n_steps, n_channels = self.series_shape_
-        return self._module_class, {
-            "n_steps": n_steps,
-            "n_channels": n_channels,
-            "n_components": int(self.n_components),
-            "cell": self.cell,
-            "hidden_size": int(self.hidden_size),
-            "n_layers": int(self.n_layers),
-            "bidirectional": bool(self.bidirectional),
-            "recurrent_decoder": self._has_recurrent_decoder(X),
-            "linear_path": self._start_is_floor(),
-        }
+        n_components = int(self.n_components)
+        start, noise = Start(), None
+        is_linear = self.init != "random"
+        if is_linear:
+            noise = pca_noise(self)
+            start = PCAStart(n_components, scales_noise=noise is not None)
+        return self._planned(
+            len(table),
+            module=SeriesAutoencoder,
+            arguments={
+                "n_steps": n_steps,
+                "n_channels": n_channels,
+                "n_components": n_components,
+                "cell": self.cell,
+                "hidden_size": int(self.hidden_size),
+                "n_layers": int(self.n_layers),
+                "bidirectional": bool(self.bidirectional),
+                "recurrent_decoder": self._has_recurrent_decoder(table),
+                "linear_path": is_linear,
+            },
+            objective=Reconstruction(missing=True),
+            noise=noise,
+            start=start,
+            floor=start if is_linear else None,
+        )
 
-    def _has_recurrent_decoder(self, X: Table) -> bool:
+    def _has_recurrent_decoder(self, table: Table) -> bool:
         if self.decoder != "auto":
             return self.decoder == "recurrent"
-        if self.warm_start and hasattr(self, "net_"):  # to go on with what there is
+        if self.warm_start and hasattr(self, "net_"):  # the module stays as it is
             module: Any = self.module_
             return module.from_code is not None
-        return self._may_end and _has_nan(X)
-
-    def _start(
-        self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
-    ) -> None:
-        X, sample_weight = self._filled(X, sample_weight)
-        module = net.plain_module_
-        columns = standardize(module, X, sample_weight)
-        if self._start_is_floor():
-            start, residual = pca_start(
-                X, columns, self.n_components, sample_weight, self._rng
-            )
-            weights = start.encoder_weight, start.decoder_weight
-            module.start_linear(*map(torch.as_tensor, weights))
-            if net.noise_ is not None:
-                net.noise_.scale.fill_(residual)
-
-    def _n_epochs(self, net: AutoencoderNet, n_samples: int) -> int:
-        if self.max_epochs == "auto" and not self._uses_lbfgs():
-            # A step takes many times that of a dense net.
-            return max(1, round(_N_STEPS / math.ceil(n_samples / net.batch_size)))
-        return super()._n_epochs(net, n_samples)
-
-    def _step_callbacks(self) -> list[Callback]:
-        return [GradientNormClipping(1.0)]
+        return table.has_missing()
 
     # Using what was fitted
 
     def score(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Give the R² of the reconstruction, weighted by the variance of the columns.
+        """Return the R² of the reconstruction, weighted by the variance of the columns.
 
         One minus the squared error over the total variance, both summed over the
         values that the series have: comparable with
@@ -368,127 +311,8 @@ class RecurrentAutoencoder(BaseAutoencoder):
         """
         return super().score(X, y, sample_weight)
 
-    def _error_and_statistics(
-        self,
-        X: Table,
-        sample_weight: np.ndarray | None,
-        targets: Table | None = None,
-    ) -> tuple[float, Columns]:
-        if not (self._may_end and _has_nan(X)):
-            return super()._error_and_statistics(X, sample_weight, targets)
-        X, weight = dense_rows(X, sample_weight)
-        share = (~np.isnan(X)).mean(axis=1)
-        error = np.average(self._row_errors(X) * share, weights=weight)
-        # What is filled in does not vary.
-        return float(error), column_statistics(fill_ends(X, weight), weight)
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = self.series_shape is not None
         return tags
-
-
-def _series(X: Any) -> Any:
-    """Give an array of three dimensions, or a list of series; None for a table."""
-    n_axes = getattr(X, "ndim", 2)
-    if n_axes > 3 or (n_axes == 3 and not hasattr(X, "__array__")):
-        raise ValueError(
-            f"Found array with dim {n_axes}. X must be an array of shape (n_series, "
-            "steps, channels), a list of series or a table of one flattened series a "
-            f"row. Got {type(X).__name__} of shape {tuple(X.shape)}. Pass "
-            "X.reshape(X.shape[0], -1), and series_shape to the estimator."
-        )
-    if n_axes == 3:
-        return np.asarray(X)
-    if not (isinstance(X, list | tuple) and len(X) > 0):
-        return None
-    try:
-        series = [np.asarray(each) for each in X]
-    except ValueError as error:
-        raise ValueError(
-            "All series must be of shape (steps, channels), with as many channels in "
-            f"each step. {error}"
-        ) from error
-    if any(each.dtype.kind == "c" for each in series):
-        raise ValueError(
-            "Complex data not supported. Give real and imaginary parts as channels, "
-            "for instance numpy.concatenate([s.real, s.imag], axis=1) for each series."
-        )
-    if all(each.ndim == 0 for each in series):
-        return None  # for scikit-learn's message
-    if all(each.ndim == 1 for each in series):
-        if len({len(each) for each in series}) > 1:
-            raise ValueError(
-                "All series must be of shape (steps, channels). Got some of shape "
-                "(steps,), of unequal length: give numpy.asarray(series)[:, None] for "
-                "each, which has one channel."
-            )
-        return None  # the rows of a table
-    n_channels = next(each.shape[1] for each in series if each.ndim > 1)
-    for i, each in enumerate(series):
-        if each.ndim != 2 or each.shape[1] != n_channels:
-            raise ValueError(
-                "All series must be of shape (steps, channels), with the same number "
-                f"of channels. One has {n_channels} channels. Series {i} has shape "
-                f"{each.shape}."
-            )
-    return series
-
-
-def _shape(X: Any, series: Any, series_shape: Any) -> Any:
-    """Give steps and channels of the series, as told or as rows have them."""
-    if series_shape is not None:
-        shape = checks.whole_numbers(series_shape)
-        if shape is None or len(shape) != 2:
-            raise ValueError(
-                "series_shape must be (steps, channels), two positive ints, or None. "
-                f"Got {series_shape!r}."
-            )
-        n_steps, n_channels = shape
-        if series is None:
-            n_columns = (getattr(X, "shape", None) or np.shape(X))[1:]
-            if n_columns and n_columns[0] != n_steps * n_channels:
-                raise ValueError(
-                    f"series_shape=({n_steps}, {n_channels}) needs rows of "
-                    f"{n_steps * n_channels} columns, and X has {n_columns[0]}. Set "
-                    "series_shape to the (steps, channels) of the longest series."
-                )
-        return n_steps, n_channels
-    if series is None:
-        return None  # told by the number of columns, once that is checked
-    if isinstance(series, list):
-        return max(map(len, series)), series[0].shape[1]
-    return series.shape[1:]
-
-
-def _padded(series: Any, shape: tuple[int, int]) -> np.ndarray:
-    """Give a table of series, with NaN after the ends."""
-    n_steps, n_channels = shape
-    longest, found = (
-        (max(map(len, series)), series[0].shape[1])
-        if isinstance(series, list)
-        else series.shape[1:]
-    )
-    if found != n_channels or longest > n_steps:
-        raise ValueError(
-            f"Series must have {n_channels} channels and at most {n_steps} steps, as "
-            f"those of `fit` or as series_shape says. Got {found} channels and up to "
-            f"{longest} steps. Arrays are of shape (n_series, steps, channels)."
-        )
-    if not isinstance(series, list) and longest == n_steps:
-        return series.reshape(len(series), n_steps * n_channels)
-    single = all(each.dtype == np.float32 for each in series)
-    table = np.full(
-        (len(series), n_steps, n_channels), np.nan, np.float32 if single else np.float64
-    )
-    for row, each in zip(table, series, strict=True):
-        row[: len(each)] = each
-    return table.reshape(len(table), n_steps * n_channels)
-
-
-def _has_nan(X: Table) -> bool:
-    """Whether a series is shorter than others: then the last column tells."""
-    if isinstance(X, LargeTable):
-        return not X.sparse and any(np.isnan(rows[:, -1]).any() for rows in X.values())
-    return bool(np.isnan(X[:, -1]).any())

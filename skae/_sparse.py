@@ -9,27 +9,17 @@ import torch
 
 from skae._base import BaseAutoencoder
 from skae._docs import shared_docs
-from skae._fitting import FittedByTraining
+from skae._plan import Plan
 from skae._sklearn_compat import Interval, StrOptions
 from skae.modules import SparseLinearAutoencoder
-from skae.training import (
-    AutoencoderNet,
-    SparseNet,
-    Table,
-    dense_rows,
-    pca_start,
-    standardize,
-    start_as_atoms,
-    start_as_pairs,
-)
+from skae.objectives import Objective, Reconstruction, SparseReconstruction
+from skae.training import Atoms, AutoencoderNet, SignedPCA, Start, Table, recipe
 
-# What "auto" stands for.
+# Values of "auto".
 _PENALTY_WEIGHTS = {"topk": 0.0, "l1": 0.03, "kl": 1.0}
-# Linear layers take longer steps than deep ones.
-_ADAM_LR = 1e-2
-# Of wide tables, more would take long and much memory.
+# More units of wide tables would take long and much memory.
 _MAX_ACTIVE = 30
-# A unit whose code varies by less over the rows tells nothing of them.
+# A unit whose code varies less over the rows is dead.
 _DEAD_RANGE = 0.01
 
 
@@ -100,8 +90,8 @@ class SparseAutoencoder(BaseAutoencoder):
         code. Both are what `sparsity` asks for on average.
 
     n_dead_units_ : int
-        Number of units that tell nothing of the training rows: their code is zero in
-        all; with "kl", it varies by less than 0.01.
+        Number of dead units, which say nothing about the training rows: their code is
+        zero in all; with "kl", it varies by less than 0.01.
 
     loss_curve_ : list of float
         Mean training loss with the penalty in each of the `n_iter_` epochs, averaged
@@ -157,9 +147,8 @@ class SparseAutoencoder(BaseAutoencoder):
     (100,)
     """
 
-    _net_class = SparseNet
-    _module_class = SparseLinearAutoencoder
-    _floor_name = "signed PCA"
+    # Linear layers take longer steps than deep ones.
+    _recipe = recipe.Recipe(adam_lr=1e-2)
 
     # The start and the floor are made for it.
     loss = "squared_error"
@@ -216,7 +205,7 @@ class SparseAutoencoder(BaseAutoencoder):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **{
             name: constraint
-            for name, constraint in FittedByTraining._parameter_constraints.items()
+            for name, constraint in BaseAutoencoder._parameter_constraints.items()
             if name != "loss"
         },
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
@@ -239,7 +228,28 @@ class SparseAutoencoder(BaseAutoencoder):
             atoms = atoms * module.scale
         return atoms.cpu().numpy().copy()
 
-    # Fitting
+    # The plan
+
+    def _plan(self, table: Table, *, stream: bool = False) -> Plan:
+        n_components = self._code_size(table.n_features)
+        n_active = max(1, round(self.sparsity * n_components))
+        from_rows = self.init != "random"
+        floor = None
+        if from_rows and self.penalty != "kl":  # codes in [0, 1] are not those of PCA
+            floor = SignedPCA(min(n_active, n_components // 2))
+        return self._planned(
+            len(table),
+            module=SparseLinearAutoencoder,
+            arguments={
+                "n_features": table.n_features,
+                "n_components": n_components,
+                "n_active": n_active if self.penalty == "topk" else None,
+                "activation": "logistic" if self.penalty == "kl" else "relu",
+            },
+            objective=self._objective(),
+            start=Atoms(self.sparsity) if from_rows else Start(),
+            floor=floor,
+        )
 
     def _code_size(self, n_features: int) -> int:
         if self.n_components is not None:
@@ -247,66 +257,20 @@ class SparseAutoencoder(BaseAutoencoder):
         n_active = min(_MAX_ACTIVE, math.ceil(math.sqrt(n_features)))
         return round(n_active / self.sparsity)
 
-    def _n_active(self, n_components: int) -> int:
-        return max(1, round(self.sparsity * n_components))
-
-    def _has_floor(self) -> bool:
-        # Codes in [0, 1] cannot be those of PCA.
-        return self.init != "random" and self.penalty != "kl"
-
-    def _lr(self) -> float:
-        if self.lr == "auto" and self.optimizer in ("adam", "adamw"):
-            return _ADAM_LR
-        return super()._lr()
-
-    def _net_options(self) -> dict[str, Any]:
+    def _objective(self) -> Objective:
         if self.penalty == "topk":
-            return {}
-        weight = self.penalty_weight
+            return Reconstruction()
+        weight: Any = self.penalty_weight
         if weight == "auto":
             weight = _PENALTY_WEIGHTS[self.penalty]
-        return {
-            "penalty": self.penalty,
-            "penalty_weight": weight,
-            "sparsity": self.sparsity,
-        }
+        return SparseReconstruction(
+            penalty=self.penalty, penalty_weight=weight, sparsity=self.sparsity
+        )
 
-    def _module_factory(
-        self, X: Table, stream: bool = False
-    ) -> tuple[Any, dict[str, Any]]:
-        n_components = self._code_size(X.shape[1])
-        topk = self.penalty == "topk"
-        return self._module_class, {
-            "n_features": X.shape[1],
-            "n_components": n_components,
-            "n_active": self._n_active(n_components) if topk else None,
-            "activation": "logistic" if self.penalty == "kl" else "relu",
-        }
-
-    def _start(
-        self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
-    ) -> None:
-        module = net.plain_module_
-        columns = standardize(module, X, sample_weight)
-        if self.init != "random":
-            start_as_atoms(module, X, columns, self.sparsity, sample_weight, self._rng)
-
-    def _set_floor(
-        self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
-    ) -> None:
-        module = net.plain_module_
-        columns = standardize(module, X, sample_weight)
-        n_axes = min(self._n_active(self.n_components_), self.n_components_ // 2)
-        n_axes = max(1, min(n_axes, *X.shape))
-        start, _ = pca_start(X, columns, n_axes, sample_weight, self._rng)
-        start_as_pairs(module, start.encoder_weight)
-
-    def _describe(
-        self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
-    ) -> None:
-        rows = self._rows(net, *dense_rows(X, sample_weight))
+    def _describe(self, net: AutoencoderNet, table: Table) -> None:
+        rows = table.sample().on(net.device)
         n_rows = len(rows.X)
-        weights = rows.X.new_ones(n_rows) if rows.y is None else rows.y
+        weights = rows.X.new_ones(n_rows) if rows.weight is None else rows.weight
         module = net.plain_module_
         size = net.evaluation_rows
         total: Any = 0.0

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -10,18 +11,28 @@ import torch
 from torch import Tensor, nn
 
 from skae import _checks as checks
-from skae._dense import BasePCAAutoencoder
+from skae._base import BaseAutoencoder
+from skae._dense import (
+    LAYER_CONSTRAINTS,
+    DenseWeightsMixin,
+    hidden_widths,
+    loss_decisions,
+    plan_from_pca,
+)
 from skae._docs import shared_docs
+from skae._plan import Plan
 from skae._report import report
+from skae._shapes import FlatRows
 from skae._sklearn_compat import Interval, StrOptions
 from skae._tasks import FitTasks
+from skae._training import set_start
 from skae.modules import DenseAutoencoder
-from skae.noise import NOISES, Noise, make_noise
-from skae.training import AutoencoderNet, Rows, mapped, recipe, run
+from skae.noise import NOISES, make_noise
+from skae.training import AutoencoderNet, Rows, Table, mapped, recipe, set_lr
 
 
 @shared_docs
-class StackedAEPretrainer(BasePCAAutoencoder):
+class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
     """Deep, symmetric autoencoder that is trained layer by layer, then as a whole.
 
     Each hidden layer is trained together with its mirror image in the decoder, as a
@@ -221,7 +232,10 @@ class StackedAEPretrainer(BasePCAAutoencoder):
         self.verbose = verbose
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **BasePCAAutoencoder._parameter_constraints,
+        **BaseAutoencoder._parameter_constraints,
+        **LAYER_CONSTRAINTS,
+        "tied_weights": ["boolean"],
+        "init": [StrOptions({"auto", "pca", "random"})],
         "noise": [StrOptions(set(NOISES)), nn.Module, list, None],
         "noise_level": [
             Interval(Real, 0, None, closed="left"),
@@ -243,20 +257,19 @@ class StackedAEPretrainer(BasePCAAutoencoder):
         ],
     }
 
-    _floor_name = "PCA"
+    _lr_parameter = "fine_tune_lr"
+    _epochs_parameter = "fine_tune_epochs"
 
     phases_: list[dict[str, Any]]
 
-    def _noise(self) -> Noise | None:
-        return super()._noise() if self.noise is None else self._noise_asked_for()
+    def _begin_fit(self, X: Any) -> FlatRows:
+        self.phases_ = []
+        return super()._begin_fit(X)
 
-    def _n_epochs(self, net: AutoencoderNet, n_samples: int) -> int:
-        if isinstance(self.fine_tune_epochs, str):
-            return recipe.n_epochs(self.optimizer, n_samples, net.batch_size)
-        return self.fine_tune_epochs
-
-    def _learning_rate(self) -> float | str:
-        return self.fine_tune_lr
+    def _plan(self, table: Table, *, stream: bool = False) -> Plan:
+        if not isinstance(self.max_epochs, str):
+            self._epochs_of_phases()
+        return plan_from_pca(self, table, self.noise, pretrain=self._pretrain)
 
     def _phase_epochs(self, net: AutoencoderNet, i: int, n_samples: int) -> int:
         if isinstance(self.max_epochs, str):
@@ -264,7 +277,7 @@ class StackedAEPretrainer(BasePCAAutoencoder):
         return self._epochs_of_phases()[i]
 
     def _epochs_of_phases(self) -> list[int]:
-        n_phases = len(self._hidden_widths()) + 1
+        n_phases = len(hidden_widths(self)) + 1
         epochs = checks.whole_numbers(self.max_epochs)
         if epochs is not None and np.ndim(self.max_epochs) == 0:
             epochs = epochs * n_phases
@@ -275,23 +288,12 @@ class StackedAEPretrainer(BasePCAAutoencoder):
             )
         return epochs
 
-    def _module_factory(
-        self, X: Any, stream: bool = False
-    ) -> tuple[Any, dict[str, Any]]:
-        if not isinstance(self.max_epochs, str):
-            self._epochs_of_phases()
-        return super()._module_factory(X, stream)
-
-    def _begin_anew(self) -> None:
-        super()._begin_anew()
-        self.phases_ = []
-
     def _pretrain(
         self, net: AutoencoderNet, train: Rows, valid: Rows | None, tasks: FitTasks
     ) -> bool:
         module = net.plain_module_
         layer_train, layer_valid = train, valid
-        n_layers = len(self._hidden_widths())
+        n_layers = len(hidden_widths(self))
         tasks.begin(n_layers + 2)
         for i in range(n_layers):
             if not self._train_layer(module, i, layer_train, layer_valid, tasks):
@@ -312,25 +314,23 @@ class StackedAEPretrainer(BasePCAAutoencoder):
     ) -> bool:
         """Train a hidden layer and its mirror image on what the layer is given."""
         layer = module.layer_autoencoder(i)
-        noise = None
+        decisions: dict[str, Any] = {"module": lambda: layer}
         if self.noise is not None:
             noise = make_noise(self.noise, self.noise_level)
-        reconstructs_rows = i == 0
-        net = self._net(
-            lambda: layer,
-            len(train),
-            criterion=self._criterion() if reconstructs_rows else nn.MSELoss,
-            from_logits=reconstructs_rows and self._uses_logits(),
-            noise=noise,
-            weight_decay=self.weight_decay,
-            lr=self._phase_lr(),
-        )
+            decisions.update(noise=noise, fits_noise=True)
+        if i == 0:  # it reconstructs rows
+            decisions.update(loss_decisions(self.loss))
+        else:
+            decisions.update(criterion=nn.MSELoss)
+        plan = self._planned(len(train), lr=self._phase_lr(), **decisions)
+        net = self._build(replace(plan, arguments={}), self._seed())
         few = train.in_memory()
-        weight = None if few.y is None else few.y.cpu().numpy()
-        self._fit_noise(net, few.X.cpu().numpy(), weight)
+        weight = None if few.weight is None else few.weight.cpu().numpy()
+        set_start(self, net, plan, Table(few.inputs.cpu().numpy(), weight=weight))
         net.set_loss_unit(train)
-        with net.lending(train):
-            return self._train_phase(net, i, f"layer {i + 1}", train, valid, tasks)
+        with net.with_rows(train):
+            phase = f"layer {i + 1}"
+            return self._train_phase(net, plan, i, phase, train, valid, tasks)
 
     def _train_code(
         self, net: AutoencoderNet, train: Rows, valid: Rows | None, tasks: FitTasks
@@ -341,10 +341,11 @@ class StackedAEPretrainer(BasePCAAutoencoder):
         others = [p for p in module.parameters() if id(p) not in trained]
         for parameter in others:
             parameter.requires_grad_(False)
-        net.set_lr(self._phase_lr())
-        i = len(self._hidden_widths())
-        go_on = self._train_phase(net, i, "code", train, valid, tasks)
-        net.set_lr(self._lr())
+        set_lr(net, self._phase_lr())
+        i = len(hidden_widths(self))
+        plan = self._planned(len(train), module=module)
+        go_on = self._train_phase(net, plan, i, "code", train, valid, tasks)
+        set_lr(net, self._lr())
         for parameter in others:
             parameter.requires_grad_(True)
         net.forget_optimizer_state()
@@ -358,29 +359,29 @@ class StackedAEPretrainer(BasePCAAutoencoder):
     def _train_phase(
         self,
         net: AutoencoderNet,
+        plan: Plan,
         i: int,
         name: str,
         train: Rows,
         valid: Rows | None,
         tasks: FitTasks,
     ) -> bool:
-        """Train a phase and keep its record; tell whether to go on."""
+        """Train a phase and keep its record; return whether to go on."""
         n_epochs = self._phase_epochs(net, i, len(train))
         rows = train if valid is None else valid
         before = net.mean_loss(rows)
         start = time.perf_counter()
-        result = run(
+        result = self._run(
             net,
+            plan,
             train,
             valid,
             n_epochs=n_epochs,
-            patience=None if valid is None else self._patience(n_epochs),
-            tol=self.tol,
-            callbacks=self._run_callbacks(net, len(train), n_epochs, f", {name}"),
-            # What encodes and decodes is only there when all layers are trained.
+            part=f", {name}",
+            # A module encodes and decodes rows only when all layers are trained.
             watcher=tasks.epochs(n_epochs, None, name),
         )
-        widths = [*self._hidden_widths(), self.n_components_]
+        widths = [*hidden_widths(self), self.n_components_]
         self.phases_.append(
             {
                 "name": name,
@@ -398,4 +399,4 @@ class StackedAEPretrainer(BasePCAAutoencoder):
 
 
 def _activations(layer: Callable[[Tensor], Tensor], rows: Rows) -> Rows:
-    return Rows(mapped(layer, rows.X, recipe.EVALUATION_ROWS), rows.y)
+    return Rows(mapped(layer, rows.X, recipe.EVALUATION_ROWS), rows.weight)

@@ -8,36 +8,35 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
-from skorch.callbacks import Callback, GradientNormClipping
 from torch import Tensor
 
 from skae import _checks as checks
 from skae._base import BaseAutoencoder
+from skae._dense import LAYER_CONSTRAINTS, hidden_widths
 from skae._docs import shared_docs
-from skae._fitting import FittedByTraining
 from skae._frames import frame_like, frame_type
+from skae._plan import Plan
+from skae._shapes import FlatRows
 from skae._sklearn_compat import Interval, StrOptions
+from skae.losses import as_loss
 from skae.modules import VariationalDenseAutoencoder
-from skae.modules._layers import ACTIVATIONS, INITIALIZERS
+from skae.objectives import EvidenceLowerBound, fixed_draws, log_mean_weight
 from skae.training import (
+    AsBuilt,
     AutoencoderNet,
-    Rows,
+    FactorAnalysisStart,
+    ProbabilisticPCA,
+    Start,
     Table,
-    VariationalNet,
-    dense_rows,
-    factor_analysis_start,
-    fixed_draws,
-    log_mean_weight,
     min_variance,
     own_modes,
     private_generator,
-    probabilistic_pca_start,
-    standardize,
+    recipe,
 )
 
 # Codes drawn for the mean over them, in pairs z and -z.
 _N_ELBO_DRAWS = 32
-# A component that tells so little of a row, in nats, does not tell anything.
+# A component with less information about a row, in nats, is inactive.
 _ACTIVE = 0.01
 
 
@@ -60,13 +59,13 @@ class VariationalAutoencoder(BaseAutoencoder):
         Size of the code. It may exceed the number of columns.
 
     beta : float, default=1.0
-        Weight of the divergence of codes from their prior. Above 1, codes tell less of
+        Weight of the divergence of codes from their prior. Above 1, codes hold less of
         the rows.
 
     variance : {"scalar", "column"}, default="scalar"
         The variance of a row given its code, which is learned: one number for all
         columns, or one for each. "scalar" is for codes and reconstructions, "column"
-        for densities: it gives columns that are hard to tell up, where that pays.
+        for densities: it gives up columns that are hard to model, where that pays.
 
     loss : {"squared_error", "binary_cross_entropy"}, default="squared_error"
         The distribution of a row given its code: normal, or, for values in [0, 1],
@@ -80,7 +79,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         change meanwhile.
 
     free_bits : float, default=0.0
-        Nats that each component may tell of a row at no cost: in training steps, its
+        Nats that each component may hold of a row at no cost: in training steps, its
         divergence, averaged over the batch, counts as so much where it is less [5]_.
 
     hidden_layer_sizes : int or sequence of int, default=(100, 100)
@@ -121,7 +120,7 @@ class VariationalAutoencoder(BaseAutoencoder):
     kl_per_component_ : ndarray of shape (n_components,)
         Mean divergence of each component from its prior over the training rows (over a
         sample, if the table is too large for memory; over the rows of the last call of
-        `partial_fit`), in nats: how much the component tells of a row.
+        `partial_fit`), in nats: how much information of a row the component holds.
 
     active_components_ : ndarray of int
         Components with a divergence of more than 0.01 nats.
@@ -188,8 +187,7 @@ class VariationalAutoencoder(BaseAutoencoder):
     (3, 64)
     """
 
-    _net_class = VariationalNet
-    _module_class = VariationalDenseAutoencoder
+    _recipe = recipe.Recipe(clip_norm=1.0)
 
     def __init__(
         self,
@@ -251,104 +249,70 @@ class VariationalAutoencoder(BaseAutoencoder):
         self.verbose = verbose
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **FittedByTraining._parameter_constraints,
+        **BaseAutoencoder._parameter_constraints,
+        **LAYER_CONSTRAINTS,
         "loss": [StrOptions({"squared_error", "binary_cross_entropy"})],
         "kl_warmup_epochs": [Interval(Integral, 0, None, closed="left")],
         # Larger ones overflow float32.
         "free_bits": [Interval(Real, 0, 1e18, closed="both")],
         "beta": [Interval(Real, 0, 1e18, closed="both")],
         "variance": [StrOptions({"scalar", "column"})],
-        "hidden_layer_sizes": [
-            "array-like",
-            Interval(Integral, 1, None, closed="left"),
-        ],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "kernel_initializer": [StrOptions({"auto", *INITIALIZERS})],
         "init": [StrOptions({"auto", "pca", "random"})],
     }
 
-    # Fitting
+    # The plan
 
     _frame: dict[str, Any] | None  # what `sample` is to be like
 
-    def _as_table(self, X: Any, *, reset: bool) -> Any:
-        if reset:
-            self._frame = frame_type(X)
-        return X
+    def _begin_fit(self, X: Any) -> FlatRows:
+        self._frame = frame_type(X)
+        return super()._begin_fit(X)
 
     def _is_binary(self) -> bool:
-        return self.loss == "binary_cross_entropy"
+        return as_loss(self.loss).has_link
 
-    @property
-    def _closed_form_name(self) -> str:  # type: ignore[override]
-        factors = self.variance == "column"
-        return "factor analysis" if factors else "probabilistic PCA"
-
-    def _start_is_floor(self) -> bool:
-        return self.init != "random" and not self._is_binary()
-
-    def _net_options(self) -> dict[str, Any]:
-        if self._uses_lbfgs():
-            raise ValueError(
-                "optimizer='lbfgs' needs the same loss each time it asks for it, and "
-                "codes are drawn anew each time. Use another optimizer."
-            )
-        return {
-            "beta": self.beta,
-            "free_bits": self.free_bits,
-            "kl_warmup_epochs": self.kl_warmup_epochs,
-        }
-
-    def _module_factory(
-        self, X: Table, stream: bool = False
-    ) -> tuple[Any, dict[str, Any]]:
+    def _plan(self, table: Table, *, stream: bool = False) -> Plan:
         if self.init == "pca" and self._is_binary():
             raise ValueError(
                 "init='pca' is not possible here: loss='binary_cross_entropy' ends the "
                 "decoder in a sigmoid. Use init='auto' or init='random'."
             )
-        column = self.variance == "column"
-        return self._module_class, {
-            "n_features": X.shape[1],
-            "n_components": int(self.n_components),
-            "hidden_layer_sizes": checks.layer_widths(
-                self.hidden_layer_sizes,
-                "hidden_layer_sizes",
-                "the encoder's widths from input to code",
-            ),
-            "activation": self.activation,
-            "kernel_initializer": self.kernel_initializer,
-            "linear_path": self._start_is_floor(),
-            "column_variance": column,
-            "min_variance": min_variance(column),
-            "binary_output": self._is_binary(),
-        }
-
-    def _start(
-        self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
-    ) -> None:
-        if self._is_binary():
-            return
-        module = net.plain_module_
-        columns = standardize(module, X, sample_weight)
-        if self._start_is_floor():
-            find = (
-                factor_analysis_start
-                if self.variance == "column"
-                else probabilistic_pca_start
+        if recipe.is_lbfgs(self.optimizer):
+            raise ValueError(
+                "optimizer='lbfgs' needs the same loss each time it asks for it, and "
+                "codes are drawn anew each time. Use another optimizer."
             )
-            start = find(X, columns, self.n_components, sample_weight, self._rng)
-            module.start_linear(*map(torch.as_tensor, start))
+        n_components, has_columns = int(self.n_components), self.variance == "column"
+        is_linear = self.init != "random" and not self._is_binary()
+        start: Start = AsBuilt() if self._is_binary() else Start()
+        if is_linear:
+            kind = FactorAnalysisStart if has_columns else ProbabilisticPCA
+            start = kind(n_components)
+        return self._planned(
+            len(table),
+            module=VariationalDenseAutoencoder,
+            arguments={
+                "n_features": table.n_features,
+                "n_components": n_components,
+                "hidden_layer_sizes": hidden_widths(self),
+                "activation": self.activation,
+                "kernel_initializer": self.kernel_initializer,
+                "linear_path": is_linear,
+                "column_variance": has_columns,
+                "min_variance": min_variance(has_columns),
+                "binary_output": self._is_binary(),
+            },
+            objective=EvidenceLowerBound(
+                self.beta, self.kl_warmup_epochs, self.free_bits
+            ),
+            start=start,
+            floor=start if is_linear else None,
+        )
 
-    def _step_callbacks(self) -> list[Callback]:
-        return [GradientNormClipping(1.0)]
-
-    def _describe(
-        self, net: AutoencoderNet, X: Table, sample_weight: np.ndarray | None
-    ) -> None:
-        rows: Rows = self._rows(net, *dense_rows(X, sample_weight))
+    def _describe(self, net: AutoencoderNet, table: Table) -> None:
+        rows = table.sample().on(net.device)
         module = net.plain_module_
-        weight = None if sample_weight is None else rows.y.cpu().numpy()
+        weight = None if rows.weight is None else rows.weight.cpu().numpy()
         with torch.inference_mode():
             parts = [
                 module.divergence(*module.encode_distribution(x))
@@ -361,7 +325,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
     # Using what was fitted
 
-    # To scikit-learn's metadata routing, they are none.
+    # They are no metadata that scikit-learn routes.
     __metadata_request__transform: ClassVar = {"out": UNUSED, "return_std": UNUSED}
     __metadata_request__score_samples: ClassVar = {"n_draws": UNUSED}
 
@@ -372,7 +336,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         out: np.ndarray | None = None,
         return_std: bool = False,
     ) -> Any:
-        """Give the means of the codes of rows, or what `output` asks for.
+        """Return the means of the codes of rows, or what `output` asks for.
 
         Parameters
         ----------
@@ -413,7 +377,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         return Z, std
 
     def score_samples(self, X: ArrayLike, n_draws: int = 1) -> np.ndarray:
-        """Give a lower bound on the log-density of each row.
+        """Compute a lower bound on the log-density of each row.
 
         It compares with ``PCA(...).score_samples`` and
         ``FactorAnalysis(...).score_samples``.
@@ -435,7 +399,7 @@ class VariationalAutoencoder(BaseAutoencoder):
             ``loss="binary_cross_entropy"``, of the probability.
         """
         checks.check_count(n_draws, "n_draws")
-        rows = self._check_new_rows(X, self._is_binary())
+        rows = self._check_new_rows(X, is_target=True)
         n_draws = int(n_draws)
         size = _N_ELBO_DRAWS if n_draws == 1 else n_draws
         noise = fixed_draws(size, 1, self.n_components_).to(self.net_.device)

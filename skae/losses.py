@@ -1,16 +1,79 @@
 """Reconstruction losses, and penalties on codes."""
 
 import copy
+import math
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-LOSSES: dict[str, type[nn.Module]] = {
-    "absolute_error": nn.L1Loss,
-    "binary_cross_entropy": nn.BCELoss,
-    "huber": nn.HuberLoss,
-    "squared_error": nn.MSELoss,
+
+@dataclass(frozen=True)
+class Loss:
+    """A reconstruction loss, and what it asks of decoders and of rows.
+
+    Parameters
+    ----------
+    criterion : torch.nn.Module class, or functools.partial of one
+        Called with reconstructions and rows. Users may pass an instance, too.
+
+    link : str, default="identity"
+        Name of the function that the decoder of a built-in module ends in, an entry of
+        `LINKS` in `skae.modules._links`. Only with "identity" are rows centred and
+        scaled, and is there a start in closed form.
+
+    logits_criterion : torch.nn.Module class, or functools.partial of one, default=None
+        The same loss in a form that is numerically stable: it is called with what the
+        decoder computes before the link, and its unit is 1. None: `criterion` is called
+        after the link, and its unit is the loss of the mean row.
+
+    low, high : float, default=-inf, inf
+        Values that rows and reconstructions have to lie between.
+
+    advice : str, default=""
+        What to do about rows with other values, as a sentence.
+    """
+
+    criterion: Any
+    link: str = "identity"
+    logits_criterion: Any = None
+    low: float = -math.inf
+    high: float = math.inf
+    advice: str = ""
+
+    @property
+    def has_link(self) -> bool:
+        """Whether the decoder ends in a function, so that it cannot be linear."""
+        return self.link != "identity"
+
+    @property
+    def domain(self) -> str:
+        """The values that rows may have, in words."""
+        if math.isinf(self.high):
+            return f"of {self.low:g} or more"
+        return f"in [{self.low:g}, {self.high:g}]"
+
+
+LOSSES = {
+    "absolute_error": Loss(nn.L1Loss),
+    "binary_cross_entropy": Loss(
+        nn.BCELoss,
+        "sigmoid",
+        nn.BCEWithLogitsLoss,
+        low=0.0,
+        high=1.0,
+        advice="Scale the columns with MinMaxScaler(clip=True), or use "
+        "loss='squared_error'.",
+    ),
+    "huber": Loss(nn.HuberLoss),
+    "squared_error": Loss(nn.MSELoss),
 }
+
+
+def as_loss(loss: Any) -> Loss:
+    """Return the loss of a name, or of a torch loss, an instance or a class."""
+    return LOSSES[loss] if isinstance(loss, str) else Loss(loss)
 
 
 def apply_criterion(criterion: nn.Module, x_hat: Tensor, x: Tensor) -> Tensor:
@@ -23,7 +86,7 @@ def apply_criterion(criterion: nn.Module, x_hat: Tensor, x: Tensor) -> Tensor:
 def row_losses(
     criterion: nn.Module, x_hat: Tensor, x: Tensor, entry_weight: Tensor | None = None
 ) -> Tensor:
-    """Give the loss of each row, averaged over the columns.
+    """Compute the loss of each row, averaged over the columns.
 
     Parameters
     ----------
@@ -64,7 +127,7 @@ def row_losses(
 def mean_loss_with_gradient(
     criterion: nn.Module, x_hat: Tensor, x: Tensor, unit: float
 ) -> tuple[Tensor, Tensor] | None:
-    """Give a mean loss and the gradient of this loss over `unit`, without autograd.
+    """Compute a mean loss and the gradient of this loss over `unit`, without autograd.
 
     Parameters
     ----------
@@ -94,7 +157,7 @@ def mean_loss_with_gradient(
 
 
 def l1_penalty(activity: Tensor) -> Tensor:
-    """Give the L1 norm of each row of activities.
+    """Compute the L1 norm of each row of activities.
 
     Parameters
     ----------
@@ -109,7 +172,7 @@ def l1_penalty(activity: Tensor) -> Tensor:
 
 
 def kl_penalty(activity: Tensor, target: float, weight: Tensor | None = None) -> Tensor:
-    """Give the divergence of the units' mean activities from a target.
+    """Compute the divergence of the units' mean activities from a target.
 
     That is the mean over the units of the Kullback-Leibler divergence, in nats, between
     two coins: one with the probability `target`, the other with the unit's mean

@@ -41,7 +41,7 @@ from skae import (
     SparseAutoencoder,
     VariationalAutoencoder,
 )
-from skae.training import AutoencoderNet
+from skae.training import AutoencoderNet, PCAStart
 
 pytestmark = [
     pytest.mark.filterwarnings(BECOMES_PCA),
@@ -243,7 +243,7 @@ def test_the_callers_threads_are_back_after_an_error(
 
     where, name = {
         "in an epoch": (AutoencoderNet, "run_single_epoch"),
-        "in the start": (AutoencoderTransformer, "_start"),
+        "in the start": (PCAStart, "set_weights"),
     }[when]
     monkeypatch.setattr(where, name, fail)
     model = quick(AutoencoderTransformer)
@@ -425,7 +425,7 @@ def test_methods_agree(estimator, curved):
     error = model.reconstruction_error(curved, per_feature=True)
     assert_allclose(error, (curved - rows) ** 2)
     assert_allclose(model.reconstruction_error(curved), error.mean(axis=1))
-    if not model.net_.logarithmic_loss:  # densities have tests of their own
+    if not model.net_.objective.logarithmic:  # densities have tests of their own
         assert_allclose(model.score_samples(curved), -error.mean(axis=1), rtol=1e-4)
     total = ((curved - curved.mean(axis=0)) ** 2).sum()
     assert_allclose(model.score(curved), 1 - error.sum() / total)

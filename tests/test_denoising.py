@@ -164,7 +164,7 @@ def test_tied_start_is_symmetric_and_about_as_good(noise, n_components, digits):
 def test_few_rows_shrink_the_start(noise, n_rows, wide, digits, monkeypatch):
     # More columns than rows: the covariance as it is would be learned by heart.
     if wide:
-        monkeypatch.setattr("skae.training._denoising.WIDE", 50)
+        monkeypatch.setattr("skae.training._linear_denoiser.WIDE", 50)
     X_train, X_test = digits[0][:n_rows], digits[1]
     instance = NOISES[noise](0.5)
     noisy = corrupt(instance, X_test, X_train)

@@ -30,6 +30,7 @@ from skae import (
     StackedAEPretrainer,
     VariationalAutoencoder,
 )
+from skae.training import Table
 
 WITH_LOSSES = [
     AutoencoderTransformer,
@@ -296,7 +297,7 @@ def test_best_loss_is_that_of_the_state_kept(estimator, curved):
     model = quick(estimator, max_epochs=1, **params)
     with pytest.warns(ConvergenceWarning, match="not finite in epoch 1 of 1"):
         model.fit(curved)
-    rows = model._rows(model.net_, curved, None)
+    rows = Table(curved).on("cpu")
     assert model.best_loss_ == pytest.approx(model.net_.mean_loss(rows))
     assert np.isfinite(model.best_loss_)
     with pytest.warns(ConvergenceWarning, match="not finite in epoch 1 of 1"):
@@ -793,3 +794,13 @@ def test_compiled_scripts_are_no_modules(curved):
         ValueError, match=r"a torch\.jit\.ScriptModule, which cannot be"
     ):
         AutoencoderTransformer(2, module=module).fit(curved)
+
+
+def test_options_of_a_loss_that_is_an_instance(curved):
+    # skorch would make another instance with this argument alone.
+    params = {"net_params": {"criterion__reduction": "mean"}, "max_epochs": 1}
+    AutoencoderTransformer(loss=nn.HuberLoss, **params).fit(curved)
+    with pytest.raises(
+        ValueError, match=r"'criterion__reduction'.*Pass loss=HuberLoss"
+    ):
+        AutoencoderTransformer(loss=nn.HuberLoss(delta=3.0), **params).fit(curved)

@@ -16,6 +16,7 @@ ALLOWED = {
     "modules/": {"torch", "skae.modules"},
     "noise.py": {"torch"},
     "losses.py": {"torch"},
+    "objectives.py": {"torch", "skae.losses", "skae.modules"},
     "training/": {
         "torch",
         "numpy",
@@ -26,9 +27,10 @@ ALLOWED = {
         "skae.modules",
         "skae.noise",
         "skae.losses",
+        "skae.objectives",
         "skae.training",
     },
-    "plotting/": {"numpy", "sklearn", "matplotlib", "skae.plotting"},
+    "plotting/": {"numpy", "sklearn", "matplotlib", "skae._fitted", "skae.plotting"},
     # Optional packages are imported where they are needed.
     "_frames.py": {"numpy", "pandas", "polars"},
     "_files.py": {"torch", "numpy", "sklearn", "skorch", "safetensors", "skae"},

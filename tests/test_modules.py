@@ -209,14 +209,13 @@ def test_a_half_works_without_the_parts_that_it_does_not_use(module, half):
     ],
 )
 def test_decoder_ends_in_its_link(make):
-    assert set(LINKS) == {"identity", "sigmoid"}
     z = torch.randn(5, 3)
     assert make().link == "identity"
     assert make(binary_output=True).link == "sigmoid"
-    for link, function in {"identity": torch.clone, "sigmoid": torch.sigmoid}.items():
+    for link, function in LINKS.items():
         module = make(link=link)
         assert torch.equal(module.decode(z), function(module.decode_logits(z)))
-    with pytest.raises(ValueError, match=r"link may be 'identity', 'sigmoid'\. Got"):
+    with pytest.raises(ValueError, match=r"link may be 'identity', .*\. Got 'no'"):
         make(link="no")
 
 

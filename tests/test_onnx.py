@@ -35,7 +35,7 @@ def run(model, X):
 def test_autoencoders(estimator, method, curved, tmp_path):
     X = curved.astype(np.float32)
     model = quick(estimator).fit(X)
-    if method == "score_samples" and model.net_.logarithmic_loss:
+    if method == "score_samples" and model.net_.objective.logarithmic:
         with pytest.raises(ValueError, match="averages over random draws"):
             skae.to_onnx(model, method=method)
         return

@@ -140,7 +140,7 @@ def test_few_wide_pairs_work_in_the_space_of_both(monkeypatch):
     z = rng.normal(size=(300, 3))
     noisy, clean = (z @ rng.normal(size=(3, 200)) for _ in range(2))
     noisy += 0.1 * rng.normal(size=noisy.shape)
-    monkeypatch.setattr("skae.training._denoising.WIDE", 100)
+    monkeypatch.setattr("skae.training._linear_denoiser.WIDE", 100)
     model = linear(noisy[:40], clean[:40])
     assert model.n_components_ == 40
     assert model.score(noisy[40:], clean[40:]) > 0.98

@@ -780,3 +780,14 @@ def test_a_fit_that_fails_leaves_the_earlier_one(digits):
     with pytest.raises(ValueError, match="freeze=7"):
         model.fit(X, truth % 2)
     assert_array_equal(model.predict(X), before)
+
+
+def test_weight_decay_is_that_of_the_optimizer(digits):
+    X, y = digits[0][:100], np.arange(100) % 2
+    pretrainer = AutoencoderTransformer(2, max_epochs=1)
+    for weight_decay in (0.0, 0.01, 0.5):
+        model = PretrainedClassifier(
+            pretrainer, weight_decay=weight_decay, max_epochs=1, random_state=0
+        ).fit(X, y)
+        groups = model.net_.optimizer_.param_groups
+        assert {group["weight_decay"] for group in groups} == {weight_decay}

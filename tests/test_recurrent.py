@@ -17,7 +17,8 @@ from torch import nn
 import skae
 from skae import RecurrentAutoencoder
 from skae.modules import SeriesAutoencoder
-from skae.training import SeriesNet, fill_ends
+from skae.objectives import Reconstruction
+from skae.training import fill_missing
 from skae.training._recipe import EVALUATION_ROWS
 
 QUICK = {"max_epochs": 2, "batch_size": 64, "hidden_size": 16, "random_state": 0}
@@ -234,23 +235,24 @@ def test_what_comes_after_the_end_changes_no_bit(params):
     assert_allclose(module.encode(shifted), codes, atol=1e-5)
     module.mean[4:] -= 5
     # To the loss, it does not matter what is reconstructed there.
-    net = SeriesNet(module).initialize()
+    objective, criterion = Reconstruction(missing=True), torch.nn.MSELoss()
     x_hat = torch.randn(6, 18)
     other = torch.where(ended, 1e6 * torch.randn(6, 18), x_hat)
     with torch.enable_grad():
         grads = []
         for each in (x_hat, other):
             each.requires_grad_()
-            loss = net.get_loss(each, None, X=(x, x))
+            loss = objective.mean(criterion, each, x, x, None, 1.0)
             grads.append(torch.autograd.grad(loss, each)[0])
     assert_array_equal(*grads)
     assert not grads[0][ended].any()
-    assert_array_equal(net._row_losses(x_hat, x, x), net._row_losses(other, x, x))
+    losses = objective.losses(criterion, x_hat, x, x)
+    assert_array_equal(losses, objective.losses(criterion, other, x, x))
     expected = [
         float((row - row_hat)[~end].square().mean())
         for row, row_hat, end in zip(x, x_hat, ended, strict=True)
     ]
-    assert_allclose(net._row_losses(x_hat, x, x), expected, rtol=1e-5)
+    assert_allclose(losses, expected, rtol=1e-5)
     assert_allclose(loss, np.mean(expected), rtol=1e-5)
 
 
@@ -361,12 +363,12 @@ def test_the_start_is_pca_of_what_there_is_of_unequal_series(decoder, weighted):
     weight = np.arange(90) % 3 if weighted else np.ones(90)
     kept = [s for s, w in zip(series, weight, strict=True) for _ in range(int(w))]
     X = padded(kept, 12).reshape(-1, 24)
-    pca = PCA(4).fit(fill_ends(X))
-    assert not np.isnan(fill_ends(X)).any()
+    pca = PCA(4).fit(fill_missing(X))
+    assert not np.isnan(fill_missing(X)).any()
     model = RecurrentAutoencoder(4, decoder=decoder)
     model.fit(series, sample_weight=weight if weighted else None)
     assert model.best_epoch_ == 0
-    expected = pca.inverse_transform(pca.transform(fill_ends(X))).reshape(-1, 12, 2)
+    expected = pca.inverse_transform(pca.transform(fill_missing(X))).reshape(-1, 12, 2)
     assert_allclose(model.inverse_transform(model.transform(kept)), expected, atol=1e-4)
 
 

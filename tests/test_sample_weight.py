@@ -195,3 +195,11 @@ def test_weights_compare_with_those_of_fit(curved):
     one = np.ones(len(curved))
     assert step(None, 1e-6 * one) < 1e-3 * step(None, one)
     assert step(1e6 * one, 1e6 * one) == step(one, one) == step(None, None)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.filterwarnings(BECOMES_PCA)
+def test_weights_of_any_spread(estimator, curved):
+    weight = 10.0 ** np.linspace(-200, 200, len(curved))
+    model = quick(estimator, max_epochs=1).fit(curved, sample_weight=weight)
+    assert np.isfinite(model.transform(curved)).all()

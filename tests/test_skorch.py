@@ -22,6 +22,7 @@ from skorch.callbacks import (
 )
 from torch.utils.data import DataLoader
 
+import skae
 from skae import (
     AutoencoderTransformer,
     PretrainedClassifier,
@@ -374,3 +375,31 @@ def test_mixed_precision(digits):
     assert mixed.score(X) == pytest.approx(fit().score(X), abs=0.01)
     with pytest.raises(ValueError, match=r"autocast must be None or torch\.bfloat16"):
         fit(autocast=torch.float16)
+
+
+class Predictions(Callback):
+    """Note the shapes and the range of what callbacks see."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_batch_end(self, net, batch, training, y_pred, **kwargs):
+        self.seen.append((training, y_pred.shape[1], y_pred.min(), y_pred.max()))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        AutoencoderTransformer(loss="binary_cross_entropy"),
+        skae.ConvAutoencoder(loss="binary_cross_entropy"),
+        skae.SparseAutoencoder(20, penalty="l1"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.* What is kept is signed PCA")
+def test_callbacks_see_reconstructions(model, digits):
+    watch = Predictions()
+    model.set_params(callbacks=[watch], max_epochs=1, random_state=0).fit(digits[0])
+    assert {training for training, *_ in watch.seen} == {True, False}
+    assert {width for _, width, *_ in watch.seen} == {64}
+    if model.loss == "binary_cross_entropy":
+        assert all(0 <= low <= high <= 1 for *_, low, high in watch.seen)

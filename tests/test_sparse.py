@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skae import SparseAutoencoder
 from skae.losses import kl_penalty, l1_penalty
 from skae.modules import SparseLinearAutoencoder
+from skae.training import Table
 
 QUICK = {"max_epochs": 20, "batch_size": 64, "random_state": 0}
 
@@ -178,7 +179,7 @@ def test_dead_units_are_counted(digits):
         with torch.no_grad():
             bias = model.module_.encoder[0].bias
             bias[np.argsort(model.code_activity_)[-3:].copy()] -= 1e3
-        model._describe(model.net_, X, None)
+        model._describe(model.net_, Table(X))
         assert model.n_dead_units_ >= before + 3
         assert (model.code_activity_ == 0).sum() >= 3
 

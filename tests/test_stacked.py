@@ -15,7 +15,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 
-import skae._stacked
+import skae._fitting
 from skae import AutoencoderTransformer, StackedAEPretrainer
 from skae.noise import SwapNoise
 
@@ -260,14 +260,13 @@ def test_going_on_is_with_all_layers(digits):
 
 def test_rates_of_the_phases(digits, monkeypatch):
     rates = []
-    run = skae._stacked.run
+    run = skae._fitting.run
 
     def spy(net, *args, **kwargs):
         rates.append((net.lr, net.optimizer_.param_groups[0]["lr"]))
         return run(net, *args, **kwargs)
 
-    monkeypatch.setattr(skae._stacked, "run", spy)
-    monkeypatch.setattr("skae._fitting.run", spy)
+    monkeypatch.setattr(skae._fitting, "run", spy)
     model = fit(digits[0], lr=0.01, fine_tune_lr=0.002)
     assert rates == [(0.01, 0.01)] * 3 + [(0.002, 0.002)]
     assert model.net_.lr == 0.002

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
-from estimators import ESTIMATORS, quick
+from estimators import BECOMES_PCA, ESTIMATORS, quick
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
@@ -437,3 +437,12 @@ def test_memory_stays_small_beside_the_table(tmp_path):
         check=True,
     )
     assert int(run.stdout) < X.nbytes / 2
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.filterwarnings(BECOMES_PCA)
+def test_too_few_distinct_rows_of_a_large_table(estimator, all_is_large):
+    number = np.random.RandomState(0).randint(20, size=600)
+    model = quick(estimator).fit(sp.csr_matrix(np.eye(20)[number]))
+    assert model.n_iter_ == 0 and model.best_epoch_ == 0
+    assert np.isfinite(model.best_loss_)

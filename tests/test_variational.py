@@ -12,7 +12,8 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 import skae
 from skae import VariationalAutoencoder
 from skae.modules import VariationalDenseAutoencoder
-from skae.training import VariationalNet, fixed_draws, is_better
+from skae.objectives import EvidenceLowerBound, fixed_draws
+from skae.training import AutoencoderNet, is_better
 
 
 @pytest.fixture(scope="module")
@@ -266,7 +267,8 @@ def test_the_bernoulli_bound_is_that_of_torch_distributions():
     found = module.expected_log_likelihood(x, mean, log_variance, noise)
     assert_allclose(found, likelihood.mean(0), rtol=1e-4)
     # And the loss of the net is minus the bound over the columns.
-    net = VariationalNet(module, beta=2.0).initialize()
+    objective = EvidenceLowerBound(beta=2.0)
+    net = AutoencoderNet(module, objective=objective).initialize()
     posterior = Normal(mean, (log_variance / 2).exp())
     divergence = kl_divergence(posterior, Normal(0.0, 1.0)).sum(1)
     draws = fixed_draws(8, 4, 3)
@@ -333,19 +335,18 @@ def test_files_of_bernoulli_columns(binary, tmp_path):
 
 def training_losses(x, epoch, **options):
     """Losses of rows in a training step of an epoch, and parts of them to compare."""
-    net = VariationalNet(random_module(), **options).initialize()
+    objective = EvidenceLowerBound(**options)
+    net = AutoencoderNet(random_module(), objective=objective).initialize()
     for _ in range(epoch + 1):
         net.history.new_epoch()
     net.generator_.manual_seed(0)
     net.module_.train()
     with torch.no_grad():
-        losses = net._reconstruct_for_loss(x)
+        losses = net._outputs(x)
         divergence = net.module_.divergence(*net.module_.encode_distribution(x))
     net.module_.eval()
     with torch.no_grad():
-        assert_array_equal(
-            net._reconstruct_for_loss(x), net.row_losses_with(net.module_, x)
-        )
+        assert_array_equal(net._outputs(x), net.row_losses_with(net.module_, x))
     return losses, divergence, net.row_losses_with(net.module_, x).detach()
 
 

@@ -46,22 +46,6 @@ def check_shows(estimator: Any, display: str, *attributes: str) -> None:
     )
 
 
-def table(estimator: Any, X: Any) -> np.ndarray:
-    """Convert rows of any form to a dense table.
-
-    Series of unequal length are padded with NaN.
-    """
-    if hasattr(estimator, "_check_new_rows"):  # it accepts more than tables and images
-        return np.asarray(estimator._check_new_rows(X)[:])
-    return flat(X)
-
-
-def flat(X: Any) -> np.ndarray:
-    """Convert a table or images to a dense table of floats."""
-    X = np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=float)
-    return X.reshape(len(X), -1)
-
-
 def with_output(estimator: Any, output: str) -> Any:
     """Copy a fitted estimator and set its parameter `output`.
 
@@ -148,7 +132,7 @@ def image_shape_of(
 
 
 def grey(images: np.ndarray, with_channels: bool) -> np.ndarray:
-    """Leave out the channel of images that have one: they have no colours."""
+    """Drop the channel axis of images with a single channel."""
     if with_channels and images.shape[-1] not in (1, 3, 4):
         raise ValueError(
             f"Images of {images.shape[-1]} channels have no colours; those of one "

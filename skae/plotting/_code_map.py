@@ -8,13 +8,13 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.utils.multiclass import type_of_target
 
+from skae._fitted import dense_rows
 from skae.plotting._axes import (
     COLOURS,
     as_images,
     check_shows,
     grey,
     new_axes,
-    table,
     with_output,
 )
 
@@ -158,7 +158,7 @@ class CodeMapDisplay:
             target, target_name = estimator.reconstruction_error(X), "squared error"
         images = None
         if image_shape is not None:
-            images = as_images(table(estimator, X), image_shape)
+            images = as_images(dense_rows(estimator, X), image_shape)
         return cls(
             codes, target, images=images, name=name, target_name=target_name
         ).plot(ax=ax)

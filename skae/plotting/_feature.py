@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skae._fitted import dense_rows
 from skae.plotting._axes import (
     COLOURS,
     as_images,
@@ -15,7 +16,6 @@ from skae.plotting._axes import (
     mean_there,
     new_axes,
     show_images,
-    table,
     with_output,
 )
 
@@ -182,7 +182,7 @@ class FeatureDisplay:
             )
         features = features[list(units)]
         if kind == "inputs" and X is not None:
-            rows = table(estimator, X)
+            rows = dense_rows(estimator, X)
             top = np.argsort(-features, axis=1, kind="stable")[:, :n_inputs]
             features = rows[top]  # (units, inputs, columns)
             if image_shape is None:

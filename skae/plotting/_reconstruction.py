@@ -6,17 +6,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skae._fitted import dense_rows, flat
 from skae.plotting._axes import (
     COLOURS,
     as_images,
     check_shows,
-    flat,
     image_shape_of,
     mean_there,
     mosaic,
     new_axes,
     show_images,
-    table,
 )
 
 
@@ -148,9 +147,9 @@ class ReconstructionDisplay:
             image_shape = image_shape_of(estimator, None)
             if series_shape is None and image_shape is None and np.ndim(X) > 2:
                 image_shape = np.shape(X)[1:]
-        noisy = None if X_noisy is None else table(estimator, X_noisy)
+        noisy = None if X_noisy is None else dense_rows(estimator, X_noisy)
         return cls(
-            table(estimator, X),
+            dense_rows(estimator, X),
             flat(estimator.reconstruct(X if X_noisy is None else X_noisy)),
             X_noisy=noisy,
             image_shape=image_shape,

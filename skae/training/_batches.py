@@ -23,20 +23,43 @@ class Rows(Dataset):
     decoder is to give), or :class:`StreamedRows` of one or of two tables.
     """
 
+    @property
+    def weight(self) -> Tensor | None:
+        """Weights of the rows: skorch calls them `y`."""
+        return self.y
+
+    @property
+    def inputs(self) -> Any:
+        """Rows that the encoder is given."""
+        return self.X[0] if isinstance(self.X, tuple) else self.X
+
+    @property
+    def targets(self) -> Any:
+        """Rows that the decoder has to return."""
+        return self.X[1] if isinstance(self.X, tuple) else self.X
+
+    def batches(self, n_rows: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield pairs of inputs and targets in order, so many at a time."""
+        if isinstance(self.X, tuple):
+            yield from zip(*(part.split(n_rows) for part in self.X), strict=True)
+            return
+        for batch in self.X.split(n_rows):
+            yield batch if isinstance(batch, tuple) else (batch, batch)
+
     def transform(self, X: Any, y: Any) -> tuple[Any, Any]:
         return X, torch.ones((), dtype=torch.float32) if y is None else y
 
     def average(self, losses: np.ndarray) -> float:
         """Weighted mean of the losses of the rows."""
-        weight = None if self.y is None else self.y.cpu().numpy()
+        weight = None if self.weight is None else self.weight.cpu().numpy()
         return float(np.average(losses, weights=weight))
 
     def in_memory(self) -> "Rows":
-        """Give the rows; of those that are streamed, a sample."""
+        """Return the rows; a sample of them if they are streamed."""
         if not isinstance(self.X, StreamedRows):
             return self
-        index = self.X.table.sample
-        return Rows(self.X[index], None if self.y is None else self.y[index])
+        index = self.X.sample
+        return Rows(self.X[index], None if self.weight is None else self.weight[index])
 
 
 def _batch_ends(n_rows: int, batch_size: int, join_last: bool) -> list[int]:
@@ -96,7 +119,9 @@ class TensorBatches:
             else torch.as_tensor(X)
         )
         self.n_rows = len(dataset)
-        self.weight = None if dataset.y is None else torch.as_tensor(dataset.y)
+        self.weight = (
+            None if dataset.weight is None else torch.as_tensor(dataset.weight)
+        )
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.generator = generator
@@ -148,7 +173,7 @@ class StreamedBatches:
         generator: torch.Generator | None = None,
     ) -> None:
         self.X: StreamedRows = dataset.X
-        self.weight = dataset.y
+        self.weight = dataset.weight
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.generator = generator
@@ -157,7 +182,7 @@ class StreamedBatches:
         return math.ceil(len(self.X) / self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Any, Tensor | None]]:
-        n_rows, n_features = self.X.table.shape
+        n_rows, n_features = self.X.shape
         order = self._order(n_rows, n_features)
         ends = _batch_ends(n_rows, self.batch_size, join_last=self.shuffle)
         # A buffer holds whole batches.
@@ -192,7 +217,7 @@ class StreamedBatches:
     def _order(self, n_rows: int, n_features: int) -> np.ndarray:
         if not self.shuffle:
             return np.arange(n_rows)
-        if self.X.table.sparse:
+        if self.X.sparse:
             return self._permutation(n_rows).numpy(force=True)
         size = n_rows_in(_CHUNK_BYTES, n_features)
         chunks = self._permutation(math.ceil(n_rows / size)).numpy(force=True)
@@ -220,7 +245,7 @@ def make_batches(
     # Its workers and its sampler want rows and generator on the CPU.
     seed = options["generator"].initial_seed()
     options["generator"] = torch.Generator().manual_seed(seed)
-    weight = None if dataset.y is None else dataset.y.cpu()
+    weight = None if dataset.weight is None else dataset.weight.cpu()
     X = dataset.X
     X = tuple(part.cpu() for part in X) if isinstance(X, tuple) else X.cpu()
     return DataLoader(Rows(X, weight), batch_size=batch_size, **options)

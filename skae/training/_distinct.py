@@ -3,13 +3,13 @@
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skae.training._streaming import LargeTable, Pairs, Table
+from skae.training._streaming import LargeTable, Matrix
 
 # Number of values in a block of rows, so that blocks stay in the processor's cache.
 _BLOCK_VALUES = 2**16
 
 
-def row_hashes(X: Table | Pairs) -> np.ndarray:
+def row_hashes(X: Matrix) -> np.ndarray:
     """Compute hashes that are the same for rows that are equal in float32.
 
     A net computes in float32, so it cannot distinguish such rows. 0.0 equals -0.0, and
@@ -17,8 +17,8 @@ def row_hashes(X: Table | Pairs) -> np.ndarray:
 
     Parameters
     ----------
-    X : ndarray, LargeTable or Pairs of shape (n_samples, n_features)
-        Rows or pairs of rows. Two pairs are equal if both of their rows are.
+    X : ndarray or LargeTable of shape (n_samples, n_features)
+        Rows.
 
     Returns
     -------
@@ -26,8 +26,6 @@ def row_hashes(X: Table | Pairs) -> np.ndarray:
         Unsigned 64-bit integers. They do not depend on the dtype of `X`, nor on the
         position of a row. Sparse and dense rows have different hashes.
     """
-    if isinstance(X, Pairs):
-        return row_hashes(X.inputs) * np.uint64(3) + row_hashes(X.targets)
     n_rows, n_features = X.shape
     random = np.random.RandomState(0)
     keys = np.asarray(random.randint(2**63 - 1, size=n_features), np.uint64) | 1
@@ -57,14 +55,19 @@ def row_hashes(X: Table | Pairs) -> np.ndarray:
     return hashes
 
 
-def count_distinct(X: Table | Pairs, enough: int | None = None) -> int:
+def count_distinct(X: Matrix, enough: int | None = None) -> int:
     """Count the distinct rows, up to `enough` of them."""
     n_distinct = 0
     for rows in [X] if enough is None else [X[: 4 * enough], X]:
-        n_distinct = 1 + int((np.diff(np.sort(row_hashes(rows))) > 0).sum())
+        n_distinct = count_different(row_hashes(rows))
         if enough is not None and n_distinct >= enough:
             return enough
     return n_distinct
+
+
+def count_different(hashes: np.ndarray) -> int:
+    """Count the different values among hashes."""
+    return 1 + int((np.diff(np.sort(hashes)) > 0).sum())
 
 
 def distinct_rows(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -104,3 +107,45 @@ def ordered_distinct_rows(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     return index[order], rank[number]
+
+
+def distinct_pairs(
+    X: np.ndarray, weight: np.ndarray | None, y: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find the distinct rows, or pairs of a row with a target, and sum their weights.
+
+    They are in an order of their own: training on them, a row with weight 2 and the row
+    twice are the same bit by bit.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Rows.
+
+    weight : ndarray of shape (n_samples,) or None
+        Weights; None: all one.
+
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs), default=None
+        Targets.
+
+    Returns
+    -------
+    index : ndarray of shape (n_distinct,)
+        Where each of the distinct rows or pairs comes first.
+
+    total : ndarray of shape (n_distinct,)
+        Summed weights.
+
+    number : ndarray of shape (n_distinct,)
+        Numbers of the rows: they are equal for pairs that differ in the target alone.
+    """
+    index, number = ordered_distinct_rows(X)
+    row = np.arange(len(index))
+    if y is not None:
+        pairs = np.column_stack([number, y]) + 0.0  # -0.0 becomes 0.0
+        _, index, number = np.unique(
+            pairs, axis=0, return_index=True, return_inverse=True
+        )
+        row = pairs[index, 0].astype(int)
+    total = np.bincount(number.ravel(), weights=weight).astype(np.float64)
+    return index, total, row

@@ -1,25 +1,22 @@
 """Which rows train, and which are held out to validate on."""
 
+import math
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.model_selection import train_test_split
 from sklearn.utils.random import sample_without_replacement
 
 from skae.training._distinct import distinct_rows, row_hashes
-from skae.training._recurrent import fill_ends
 from skae.training._selection import spread_sample
-from skae.training._streaming import (
-    LargeTable,
-    Pairs,
-    Table,
-    inputs_of,
-    n_rows_in,
-    take_rows,
-)
+from skae.training._statistics import fill_missing
+from skae.training._streaming import n_rows_in
+from skae.training._table import Table
 
-# Fewer rows cannot tell an improvement on the start from luck.
+# With fewer rows, an improvement on the start may be chance.
 MIN_VALIDATION_ROWS = 10
-# Validation rows are kept in memory: of a larger table, a smaller share of the rows.
+# Validation rows are kept in memory: a smaller share of a larger table is held out.
 _VALIDATION_BYTES = 2**27
 
 
@@ -28,51 +25,30 @@ class Split(NamedTuple):
 
     Attributes
     ----------
-    X : ndarray or LargeTable of shape (n_train, n_features)
+    train : Table
         Training rows.
 
-    weight : ndarray of shape (n_train,) or None
-        Their weights; None: all one.
-
-    X_val : ndarray of shape (n_val, n_features) or None
-        Validation rows, each distinct row once; None: there are none.
-
-    weight_val : ndarray of shape (n_val,) or None
-        Summed weights of the copies of each of them; None: all one.
-
-    groups_val : ndarray of shape (n_val,) or None
-        Groups of the validation rows, if there are enough to compare groups.
+    valid : Table or None
+        Validation rows in memory, each distinct row once, with the summed weights of
+        its copies; with groups if there are enough of them to compare. None: there are
+        none.
     """
 
-    X: Any
-    weight: np.ndarray | None
-    X_val: Any = None
-    weight_val: np.ndarray | None = None
-    groups_val: np.ndarray | None = None
+    train: Table
+    valid: Table | None = None
 
 
-def hold_out(
-    X: Table | Pairs,
-    sample_weight: np.ndarray | None,
-    groups: np.ndarray | None,
-    *,
-    fraction: float,
-    needed: int,
-    seed: int,
-) -> Split:
+def hold_out(table: Table, *, fraction: float, needed: int, seed: int) -> Split:
     """Hold out distinct rows with all of their copies; the same ones for the same rows.
+
+    Rows of one group stay together, but those with a copy in another group train. Pairs
+    with the same target, such as noisy copies of a row, are a group if there are no
+    others.
 
     Parameters
     ----------
-    X : ndarray, LargeTable or Pairs of shape (n_samples, n_features)
-        Rows. Pairs with one target, such as noisy copies of a row, are a group.
-
-    sample_weight : ndarray of shape (n_samples,) or None
-        Positive weights of the rows.
-
-    groups : ndarray of shape (n_samples,) or None
-        Numbers of the groups of the rows, from 0. Rows of one group stay together, but
-        those with a copy in another group train.
+    table : Table of shape (n_samples, n_features)
+        Rows.
 
     fraction : float
         Share of the distinct rows to hold out.
@@ -90,40 +66,39 @@ def hold_out(
     Raises
     ------
     ValueError
-        If the fraction leaves too few rows of a table that has enough.
+        If the fraction leaves too few rows of a table that has enough, or if all rows
+        are in one group.
     """
-    first, number = distinct_rows(row_hashes(X))
+    groups = table.groups
+    if groups is not None and groups.max() == 0:
+        raise ValueError(
+            "groups has one group alone, and rows are held out by whole groups. "
+            "Give two groups or more, or pass X_val, or set "
+            "validation_fraction=None to train on all rows."
+        )
+    first, number = distinct_rows(table.hashes())
     n_distinct = len(first)
-    large = isinstance(inputs_of(X), LargeTable)
-    if isinstance(X, Pairs) and groups is None:
-        distinct_targets, target = distinct_rows(row_hashes(X.targets))
+    if table.targets is not None and groups is None:
+        distinct_targets, target = distinct_rows(row_hashes(table.targets))
         groups = target if len(distinct_targets) < n_distinct else None
     n_val = int(fraction * n_distinct)
     # A tenth of the rows is enough of a larger table: there the fraction is wrong.
     if n_val < needed <= n_distinct // 10:
-        rows = "rows" if n_distinct == len(X) else "distinct rows"
+        rows = "rows" if n_distinct == len(table) else "distinct rows"
         raise ValueError(
             f"validation_fraction={fraction} leaves {n_val} of the {n_distinct} {rows} "
             f"of X to validate on, and at least {needed} are needed: set it to "
             f"{needed / n_distinct:.2g} or more, or to None to train on all rows."
         )
     most = n_distinct
-    if large:
-        most = max(needed, n_rows_in(_VALIDATION_BYTES, X.shape[1]))
+    if table.large:
+        most = max(needed, n_rows_in(_VALIDATION_BYTES, table.n_features))
     n_val = min(n_val, most)
     chosen = np.empty(0, dtype=int)
     if n_val >= needed:
-        if groups is not None:
-            chosen = _rows_of_some_groups(first, number, groups, n_val, seed)
-        elif large:
-            chosen = sample_without_replacement(n_distinct, n_val, random_state=seed)
-        else:
-            table: Any = X.targets if isinstance(X, Pairs) else X
-            distinct = table if n_distinct == len(X) else table[first]
-            # Distances of rows from the mean need numbers.
-            chosen = spread_sample(fill_ends(distinct), n_val, seed)
+        chosen = _choose(table, groups, first, number, n_val, seed)
     if len(chosen) < max(needed, 1):
-        return Split(X, sample_weight)
+        return Split(replace(table, groups=None))
     held_out = np.zeros(n_distinct, dtype=bool)
     held_out[chosen] = True
     trains = ~held_out[number]
@@ -131,22 +106,94 @@ def hold_out(
     if len(chosen) > most:
         some = sample_without_replacement(len(chosen), most, random_state=seed)
         chosen = chosen[some]
-    weight = weight_val = groups_val = None
-    if sample_weight is not None:
-        weight = _mean_one(sample_weight[trains])
-    if sample_weight is not None or n_distinct < len(X):
-        weight_val = np.bincount(number, weights=sample_weight)[chosen]
+    train = table.take(trains)
+    valid = table.read(first[chosen])
+    weight_val = groups_val = None
+    if table.weight is not None or n_distinct < len(table):
+        weight_val = np.bincount(number, weights=table.weight)[chosen]
     if groups is not None:
         groups_val = groups[first[chosen]]
         if len(np.unique(groups_val)) < MIN_VALIDATION_ROWS:
             groups_val = None
     return Split(
-        take_rows(X, trains),
-        weight,
-        X[first[chosen]],
-        _mean_one(weight_val),
-        groups_val,
+        replace(train, weight=mean_one(train.weight), groups=None),
+        replace(valid, weight=mean_one(weight_val), groups=groups_val),
     )
+
+
+def hold_out_strata(
+    table: Table, strata: np.ndarray, *, fraction: float, seed: int
+) -> Split:
+    """Hold out labelled rows so that all classes are on both sides.
+
+    Parameters
+    ----------
+    table : Table of shape (n_rows, n_features)
+        Distinct labelled rows. Rows of one group, which differ in the target alone, are
+        on one side.
+
+    strata : ndarray of shape (n_rows,)
+        Numbers of the classes.
+
+    fraction : float
+        Share of the groups to hold out.
+
+    seed : int
+        Determines the draw.
+
+    Returns
+    -------
+    split : Split
+
+    Raises
+    ------
+    ValueError
+        If there are too few rows for it.
+    """
+    groups = np.asarray(table.groups)
+    _, first, group_of_row = np.unique(groups, return_index=True, return_inverse=True)
+    n_rows = len(first)
+    strata = strata[first]
+    n_strata, rarest = len(np.unique(strata)), np.bincount(strata).min()
+    n_val = math.ceil(fraction * n_rows)
+    if rarest < 2 or min(n_val, n_rows - n_val) < n_strata:
+        needed = "a row"
+        if n_strata > 1:
+            needed = f"a row of each of the {n_strata} classes"
+        raise ValueError(
+            f"early_stopping=True needs {needed} to train on and {needed} to hold "
+            f"out. validation_fraction={fraction} holds out "
+            f"{n_val} of {n_rows} distinct labelled rows"
+            + (f"; the rarest class has {rarest}" if n_strata > 1 else "")
+            + ". Label more rows, change validation_fraction, or set "
+            "early_stopping=False."
+        )
+    train, valid = train_test_split(
+        np.arange(n_rows), test_size=n_val, stratify=strata, random_state=seed
+    )
+    starts = np.cumsum(np.bincount(group_of_row))[:-1]
+    rows = np.split(np.argsort(group_of_row, kind="stable"), starts)
+    train, valid = (np.concatenate([rows[i] for i in s]) for s in (train, valid))
+    return Split(table.read(train), table.read(valid))
+
+
+def _choose(
+    table: Table,
+    groups: np.ndarray | None,
+    first: np.ndarray,
+    number: np.ndarray,
+    n_rows: int,
+    seed: int,
+) -> np.ndarray:
+    """Choose which of the distinct rows are held out."""
+    if groups is not None:
+        return _rows_of_some_groups(first, number, groups, n_rows, seed)
+    if table.large:
+        return sample_without_replacement(len(first), n_rows, random_state=seed)
+    rows: Any = table.reconstructed
+    distinct = rows if len(first) == len(table) else rows[first]
+    # Distances of rows from the mean need numbers.
+    return spread_sample(fill_missing(distinct), n_rows, seed)
 
 
 def _rows_of_some_groups(
@@ -163,25 +210,27 @@ def _rows_of_some_groups(
     n_groups = groups.max() + 1
     sizes = np.bincount(group[is_in_one], minlength=n_groups)
     order = np.random.RandomState(seed).permutation(n_groups)
-    # What is most of the rows has to train.
+    # A group with most of the rows has to train.
     order = order[(sizes[order] > 0) & (sizes[order] <= len(first) / 2)]
     n_chosen = 1 + np.searchsorted(np.cumsum(sizes[order]), n_rows)
     chosen = order[: min(n_chosen, n_groups - 1)]
     return np.flatnonzero(is_in_one & np.isin(group, chosen))
 
 
-def distinct_with_weights(X: Any) -> tuple[Any, np.ndarray | None]:
-    """Take each distinct row once, and weights of mean one that count its copies."""
-    first, number = distinct_rows(row_hashes(X))
-    if len(first) == len(X):
-        return X, None
-    return X[first], _mean_one(np.bincount(number))
+def distinct_with_weights(table: Table) -> Table:
+    """Return each distinct row once, in memory, with weights that count its copies."""
+    table = replace(table.sample(), weight=None)
+    first, number = distinct_rows(table.hashes())
+    if len(first) == len(table):
+        return table
+    return replace(table.read(first), weight=mean_one(np.bincount(number)))
 
 
-def share_in(X: Table | Pairs, rows: Any) -> float:
-    """Give the share of rows that a table has, too."""
-    return float(np.isin(row_hashes(rows), row_hashes(X)).mean())
+def share_in(table: Table, rows: Table) -> float:
+    """Compute the share of rows that a table has, too."""
+    return float(np.isin(rows.hashes(), table.hashes()).mean())
 
 
-def _mean_one(weight: np.ndarray | None) -> np.ndarray | None:
+def mean_one(weight: np.ndarray | None) -> np.ndarray | None:
+    """Scale weights to a mean of one; None if all are the same."""
     return None if weight is None or np.ptp(weight) == 0 else weight / weight.mean()

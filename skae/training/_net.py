@@ -14,18 +14,20 @@ from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
 from torch import Tensor, nn
 
-from skae.losses import apply_criterion, mean_loss_with_gradient, row_losses
 from skae.noise import Noise
+from skae.objectives import Objective, Reconstruction
 from skae.training._batches import Rows, take
 from skae.training._processes import Share, begin_together, own_generator
+from skae.training._statistics import fill_missing
 from skae.training._tensor_net import TensorNet
 
 
 class AutoencoderNet(TensorNet):
     """skorch net that trains a module to reconstruct its input.
 
-    A training step is ``x_hat = module(noise(x)); loss = criterion(x_hat, x)``. Of
-    pairs of rows, the module is given the first, and the loss is against the second.
+    A training step is ``x_hat = module(noise(x)); loss = criterion(x_hat, x)``, or what
+    the objective makes of it. The module is given the first of pairs of rows, and the
+    loss is against the second.
 
     Parameters
     ----------
@@ -40,17 +42,13 @@ class AutoencoderNet(TensorNet):
         Corrupts the rows that the encoder is given in training; the loss is against
         the clean rows. It is copied, and the copy, `noise_`, is at work.
 
-    emphasis : (float, float), default=None
-        Weights in the loss of the entries that are corrupted and of those that are
-        not. None: all one.
+    objective : skae.objectives.Objective, default=Reconstruction()
+        How the loss of rows comes from the module and the criterion.
 
     loss_unit : float, default=1.0
         Gradients are those of the loss divided by this number; the losses reported
         are not divided. With the loss of a trivial reconstruction, the optimisers'
         constants (epsilon, clipping) do not depend on the units of the data.
-
-    from_logits : bool, default=False
-        Whether the criterion takes the output of `decode_logits`, not of `decode`.
 
     autocast : torch.dtype, default=None
         ``torch.bfloat16`` for mixed precision: in training steps, the layers compute
@@ -73,19 +71,17 @@ class AutoencoderNet(TensorNet):
         module: Any,
         criterion: Any = nn.MSELoss,
         *,
+        objective: Objective = Reconstruction(),  # noqa: B008
         noise: Noise | None = None,
-        emphasis: tuple[float, float] | None = None,
         loss_unit: float = 1.0,
-        from_logits: bool = False,
         autocast: torch.dtype | None = None,
         copy_rows: bool = False,
         share_batches: bool = False,
         **kwargs: Any,
     ) -> None:
+        self.objective = objective
         self.noise = noise
-        self.emphasis = emphasis
         self.loss_unit = loss_unit
-        self.from_logits = from_logits
         self.autocast = autocast
         self.copy_rows = copy_rows
         self.share_batches = share_batches
@@ -94,10 +90,8 @@ class AutoencoderNet(TensorNet):
     noise_: Any
     # For draws that processes that share batches make each by itself.
     _own_generator: Any = None
-    # `_forward`, compiled, while a net with ``compile=True`` trains.
+    # The objective's `outputs`, compiled, while a net with ``compile=True`` trains.
     _compiled: Any = None
-    # Whether losses are logarithms (of densities), so that their differences compare.
-    logarithmic_loss = False
 
     def initialize_module(self) -> "AutoencoderNet":
         if self.autocast not in (None, torch.bfloat16):
@@ -110,6 +104,11 @@ class AutoencoderNet(TensorNet):
         if self.noise_ is not None:
             # Trained with the rest, noise would learn to be easy.
             self.noise_.requires_grad_(False)
+        return self
+
+    def initialize_criterion(self) -> "AutoencoderNet":
+        super().initialize_criterion()
+        self.objective.check_criterion(self.criterion_)
         return self
 
     def _trained_modules(self) -> list[nn.Module]:
@@ -135,8 +134,8 @@ class AutoencoderNet(TensorNet):
             begin_together([self.plain_module_, self.noise_], X, y, settings)
             self._own_generator = own_generator(self.generator_)
         if self.compile:
-            forward = partial(self._forward, self.plain_module_)
-            self._compiled = torch.compile(forward, **self.get_params_for("compile"))
+            outputs = partial(self.objective.outputs, self.plain_module_)
+            self._compiled = torch.compile(outputs, **self.get_params_for("compile"))
 
     def on_train_end(
         self, net: NeuralNet, X: Any = None, y: Any = None, **kwargs: Any
@@ -151,48 +150,36 @@ class AutoencoderNet(TensorNet):
         X: Any = None,
         training: bool = False,
     ) -> Tensor:
-        """Mean loss of reconstructions, with weights `y_true` of the rows.
+        """Mean loss of the objective's outputs, with weights `y_true` of the rows.
 
-        `X` is what the encoder was given, and what it is to be reconstructed to.
+        `X` is a pair: what the encoder was given, and what the decoder has to return.
         """
-        _, x = X
-        if y_true is None and self.emphasis is None:
-            return apply_criterion(self.criterion_, y_pred, x)
-        losses = self._row_losses(y_pred, *X)
-        return losses.mean() if y_true is None else (losses * y_true).mean()
-
-    def _row_losses(self, x_hat: Tensor, x_in: Tensor, x: Tensor) -> Tensor:
-        if self.emphasis is None:
-            return row_losses(self.criterion_, x_hat, x)
-        corrupted, untouched = self.emphasis
-        weight = torch.where(
-            x_in != x, x.new_tensor(corrupted), x.new_tensor(untouched)
+        x_in, x = X
+        return self.objective.mean(
+            self.criterion_, y_pred, x_in, x, y_true, self.loss_unit
         )
-        return row_losses(self.criterion_, x_hat, x, weight)
 
-    def _forward(self, module: Any, x: Tensor, *args: Any) -> Tensor:
-        """Compute what the loss of a batch is taken from."""
-        z = module.encode(x)
-        return module.decode_logits(z) if self.from_logits else module.decode(z)
-
-    def _maybe_compiled(self, *args: Any) -> Tensor:
-        if self._compiled is not None:
-            return self._compiled(*args)
-        return self._forward(self.plain_module_, *args)
-
-    def _reconstruct_for_loss(self, x: Tensor) -> Tensor:
-        x_hat = self._maybe_compiled(x.clone() if self.copy_rows else x)
-        # A module of the user's may do other things in training mode.
-        if getattr(x_hat, "shape", None) != x.shape:
-            got = tuple(x_hat.shape) if isinstance(x_hat, Tensor) else type(x_hat)
-            raise ValueError(
-                f"{type(self.plain_module_).__name__} must give a reconstruction of "
-                f"shape {tuple(x.shape)} of a batch in training. It gave {got}."
+    def _outputs(self, x: Tensor) -> Tensor:
+        """Compute the objective's outputs, in the mode that the module is in."""
+        module = self.plain_module_
+        arguments: tuple[Any, ...] = ()
+        if module.training:
+            arguments = self.objective.step_arguments(
+                module, x, len(self.history) - 1, self.generator_
             )
-        return x_hat
+        compute = self._compiled or partial(self.objective.outputs, module)
+        outputs = compute(x.clone() if self.copy_rows else x, *arguments)
+        # A module of the user's may do other things in training mode.
+        if self.copy_rows and getattr(outputs, "shape", None) != x.shape:
+            got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs)
+            raise ValueError(
+                f"{type(module).__name__} must give a reconstruction of shape "
+                f"{tuple(x.shape)} of a batch in training. It gave {got}."
+            )
+        return outputs
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
-        # Of validation rows with noise, the encoder is given those.
+        # The encoder is given the noisy rows of pairs.
         x = x[0] if isinstance(x, tuple | list) else x
         return super().infer(x, **fit_params)
 
@@ -202,29 +189,13 @@ class AutoencoderNet(TensorNet):
         A subclass may have changed what it is the gradient of.
         """
         own = "logits_with_gradient" in vars(type(self.module_))
-        return own and self.autocast is None
+        return own and self.objective.of_reconstructions and self.autocast is None
 
     def _in_precision(self) -> AbstractContextManager[Any]:
         """Context of the forward pass in training."""
         if self.autocast is None:
             return nullcontext()
         return torch.autocast(torch.device(self.device).type, self.autocast)
-
-    def _loss_with_gradient(
-        self, x_hat: Tensor, weight: Tensor | None, x_in: Tensor, x: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Loss, and its gradient at the reconstruction in units of the loss."""
-        if weight is None and self.emphasis is None:
-            with torch.no_grad():
-                found = mean_loss_with_gradient(
-                    self.criterion_, x_hat, x, self.loss_unit
-                )
-            if found is not None:
-                return found
-        x_hat.requires_grad_()
-        loss = self.get_loss(x_hat, weight, X=(x_in, x), training=True)
-        (grad,) = torch.autograd.grad(loss / self.loss_unit, x_hat)
-        return loss, grad
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         self._set_training(True)
@@ -243,13 +214,15 @@ class AutoencoderNet(TensorNet):
     ) -> dict[str, Tensor]:
         """Loss and reconstructions of rows, which leaves the gradients in place."""
         if self._module_has_gradient():
-            x_hat, backward = self.module_.logits_with_gradient(x_in)
-            loss, grad = self._loss_with_gradient(x_hat, weight, x_in, x)
+            outputs, backward = self.module_.logits_with_gradient(x_in)
+            loss, grad = self.objective.mean_with_gradient(
+                self.criterion_, outputs, x_in, x, weight, self.loss_unit
+            )
             backward(grad)
         else:
             with self._in_precision():
-                x_hat = self._reconstruct_for_loss(x_in)
-                loss = self.get_loss(x_hat, weight, X=(x_in, x), training=True)
+                outputs = self._outputs(x_in)
+                loss = self.get_loss(outputs, weight, X=(x_in, x), training=True)
             if not loss.requires_grad:
                 raise ValueError(
                     f"The loss of {type(self.plain_module_).__name__} has no gradient "
@@ -257,7 +230,9 @@ class AutoencoderNet(TensorNet):
                     "and take detach() and torch.no_grad() out of it and of the loss."
                 )
             (loss / self.loss_unit).backward()
-        return {"loss": loss, "y_pred": x_hat}
+        if "on_batch_end" not in self._silent:  # only callbacks look at it
+            outputs = self.objective.predictions(outputs.detach(), x)
+        return {"loss": loss, "y_pred": outputs}
 
     def _step_on_share(
         self, x_in: Tensor, x: Tensor, weight: Tensor | None
@@ -278,9 +253,9 @@ class AutoencoderNet(TensorNet):
         x, weight = unpack_data(batch)
         x_in, x = self._input_and_target(to_tensor(x, device=self.device))
         with torch.no_grad():
-            x_hat = self._reconstruct_for_loss(x_in)
-            loss = self.get_loss(x_hat, weight, X=(x_in, x), training=False)
-            y_pred = torch.sigmoid(x_hat) if self.from_logits else x_hat
+            outputs = self._outputs(x_in)
+            loss = self.get_loss(outputs, weight, X=(x_in, x), training=False)
+            y_pred = self.objective.predictions(outputs, x)
         return {"loss": loss, "y_pred": y_pred}
 
     @staticmethod
@@ -291,72 +266,70 @@ class AutoencoderNet(TensorNet):
         # The optimiser sees the loss that its gradients are of: line searches need it.
         super()._step_optimizer(lambda: step_fn().detach() / self.loss_unit)
 
-    def row_losses_with(
-        self, module: Any, x_in: Tensor, x: Tensor | None = None
-    ) -> Tensor:
-        """Loss of each row of `x`, reconstructed by a module in evaluation mode.
-
-        The module is given `x_in`; without `x`, that is also what it is to give.
-        """
-        z = module.encode(x_in.clone() if self.copy_rows else x_in)
-        x_hat = module.decode_logits(z) if self.from_logits else module.decode(z)
-        if x is None:
-            return row_losses(self.criterion_, x_hat, x_in)
-        return self._row_losses(x_hat, x_in, x)
+    def row_losses_with(self, module: Any, x: Tensor) -> Tensor:
+        """Loss of each row, reconstructed by a module in evaluation mode."""
+        module = _GivenCopies(module) if self.copy_rows else module
+        return self.objective.row_losses(self.criterion_, module, x, x)
 
     def row_losses(self, rows: Rows) -> np.ndarray:
         """Loss of each row, in float64."""
         self._set_training(False)
-        size = self.evaluation_rows
-        batches = (
-            zip(*(part.split(size) for part in rows.X), strict=True)
-            if isinstance(rows.X, tuple)
-            else rows.X.split(size)
-        )
+        module = _GivenCopies(self.module_) if self.copy_rows else self.module_
+        batches = rows.batches(self.evaluation_rows)
         with torch.no_grad():
-            losses = [
-                self.row_losses_with(
-                    self.module_, *(batch if isinstance(batch, tuple) else (batch,))
-                )
-                for batch in batches
-            ]
-        return torch.cat(losses).cpu().double().numpy()
+            losses = self.objective.validation_losses(
+                self.criterion_, module, batches, rows.weight, self.loss_unit
+            )
+        return losses.numpy()
 
     # Noise
 
     def corrupt(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Give noisy rows, as the encoder sees them in training."""
+        """Return noisy rows, as the encoder sees them in training."""
         self._set_training(True)
         with torch.no_grad(), self.guarded():
             return self.noise_(x, generator)
 
     @contextmanager
-    def lending(self, rows: Rows) -> Iterator[None]:
-        """Lend the training rows to noise that draws from them."""
+    def with_rows(self, rows: Rows) -> Iterator[None]:
+        """Run a block in which noise may draw from the training rows."""
         modules = [] if self.noise_ is None else self.noise_.modules()
-        swaps: list[Any] = [
+        drawing: list[Any] = [
             each for each in modules if getattr(each, "needs_rows", False)
         ]
-        if swaps:
+        if drawing:
             rows = rows.in_memory()
-        for noise in swaps:
-            noise.lend(self._input_and_target(rows.X)[0], rows.y)
+        for noise in drawing:
+            noise.lend(rows.inputs, rows.weight)
         try:
             yield
         finally:
             # The net is kept and pickled: without the data.
-            for noise in swaps:
+            for noise in drawing:
                 noise.lend(None)
 
     def set_loss_unit(self, rows: Rows) -> None:
         """Take for unit the loss of the mean row as every row's reconstruction."""
-        if self.from_logits:
-            return
-        few = slice(None, None, max(1, len(rows) // 1000))  # tell it well enough
+        if getattr(self.objective, "missing", False):
+            x = rows.in_memory().targets
+            filled = torch.as_tensor(fill_missing(x.cpu().numpy()), device=x.device)
+            rows = Rows(filled, rows.in_memory().weight)
+        few = slice(None, None, max(1, len(rows) // 1000))  # enough for a mean
         _, x = self._input_and_target(take(rows.X, few))
-        weight = x.new_ones(len(x)) if rows.y is None else rows.y[few]
-        weight = weight / weight.sum()
+        weight = x.new_ones(len(x)) if rows.weight is None else rows.weight[few]
         with torch.no_grad():
-            mean = (weight @ x).expand_as(x)
-            loss = float(weight @ row_losses(self.criterion_, mean, x))
-        self.loss_unit = loss if math.isfinite(loss) and loss > 0 else 1.0
+            unit = self.objective.unit(self.criterion_, x, weight / weight.sum())
+        self.loss_unit = unit if math.isfinite(unit) and unit > 0 else 1.0
+
+
+class _GivenCopies:
+    """A module that encodes copies of rows, as it may change what it is given."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module: Any = module
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self._module.encode(x.clone())
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self._module.decode(z)

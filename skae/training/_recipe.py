@@ -4,6 +4,7 @@ The values were chosen by the error on held-out rows of about forty tables.
 """
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,15 +38,50 @@ _ACTIVATION_BYTES = 2**27
 # Batches are padded to multiples of this many rows. Matrix products round the remaining
 # rows differently, so the code of a row would depend on the other rows.
 BLOCK_ROWS = 16
-_N_STEPS = 2000
 _N_LBFGS_EPOCHS = 100
 # Share of the epochs for a phase that trains a single layer.
 _PHASE = 0.25
 
 
-def learning_rate(optimizer: Any) -> float:
-    """Return the default learning rate of an optimizer; it is 3e-3 for a class."""
-    return _LEARNING_RATES.get(optimizer, 3e-3) if isinstance(optimizer, str) else 3e-3
+@dataclass(frozen=True)
+class Recipe:
+    """What "auto" stands for in a family of estimators.
+
+    Parameters
+    ----------
+    adam_lr : float, default=3e-3
+        Learning rate of "adam" and "adamw".
+
+    batch_size : int, default=None
+        Rows in a step. None: a part of the rows, see `batch_size`.
+
+    n_steps : int, default=2000
+        Steps of a training.
+
+    clip_norm : float, default=None
+        Bound of the norm of gradients; None: there is none.
+    """
+
+    adam_lr: float = 3e-3
+    batch_size: int | None = None
+    n_steps: int = 2000
+    clip_norm: float | None = None
+
+
+def learning_rate(optimizer: Any, adam_lr: float = 3e-3) -> float:
+    """Return the learning rate of an optimizer named; 3e-3 for a class."""
+    if not isinstance(optimizer, str):
+        return 3e-3
+    rates = {"adam": adam_lr, "adamw": adam_lr, **_LEARNING_RATES}
+    return rates.get(optimizer, 3e-3)
+
+
+def is_lbfgs(optimizer: Any) -> bool:
+    """Whether an optimizer, a name or a class, is L-BFGS.
+
+    It needs the same loss each time it asks for it, without noise.
+    """
+    return OPTIMIZERS.get(optimizer, optimizer) is torch.optim.LBFGS
 
 
 def optimizer_options(
@@ -105,11 +141,13 @@ def weight_decay(
     return min(most, (factor * n_features / n_samples) ** 2)
 
 
-def n_epochs(optimizer: Any, n_samples: int, batch_size: int) -> int:
-    """Return the number of epochs that make about 2,000 steps, or 100 for L-BFGS."""
+def n_epochs(
+    optimizer: Any, n_samples: int, batch_size: int, n_steps: int = Recipe.n_steps
+) -> int:
+    """Return as many epochs as make about `n_steps` steps; 100 for L-BFGS."""
     if optimizer == "lbfgs":
         return _N_LBFGS_EPOCHS
-    return max(1, round(_N_STEPS / math.ceil(n_samples / batch_size)))
+    return max(1, round(n_steps / math.ceil(n_samples / batch_size)))
 
 
 def n_phase_epochs(optimizer: Any, n_samples: int, batch_size: int) -> int:

@@ -1,7 +1,9 @@
 """One run of training, from an initialised net to the state that is kept."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 from skorch.callbacks import Callback
 from skorch.helper import predefined_split
@@ -120,81 +122,120 @@ def run(
     """
     start_loss = None if valid is None else net.mean_loss(valid)
     keep = KeepState(start_loss, patience, tol)
-    record_clean = [] if clean is None else [RecordLoss("clean_valid_loss", clean)]
+    record_clean = None if clean is None else RecordLoss("clean_valid_loss", clean)
     n_before = len(net.history)
+
+    def result(best_epoch: int, best_loss: float) -> Run:
+        return _result(net, n_before, keep, record_clean, best_epoch, best_loss)
+
+    own_callbacks = net.callbacks_
+
+    def so_far() -> tuple[TensorNet, Run]:
+        snapshot = _snapshot(net, own_callbacks)
+        row = net.history[-1]
+        loss = row["train_loss"] if valid is None else row["valid_loss"]
+        return snapshot, result(keep.epoch_, loss)
+
     net.max_epochs = n_epochs
     net.interrupted_ = False
-    net.train_split = None if valid is None else predefined_split(valid)
+    first = [keep] if record_clean is None else [keep, record_clean]
+    with _for_this_run(net, valid):
+        net.callbacks_ = [
+            *_named("run", *first, *callbacks),
+            *own_callbacks,
+            *_named("end_run", EndRun(keep, watcher, so_far)),
+        ]
+        _train(net, train)
+    kept = result(keep.best_epoch_, keep.best_loss_)
+    if kept.best_epoch == 0 and valid is None:
+        # Nothing has computed a loss of the start.
+        kept = kept._replace(best_loss=net.mean_loss(train))
+    return kept
+
+
+def _train(net: TensorNet, train: Rows) -> None:
+    try:
+        with threads_for(net):
+            net.partial_fit(train.X, train.weight)
+    except KeyError as error:
+        if "not found in history" not in str(error):
+            raise
+        raise ValueError(
+            f"A callback failed: {error.args[0]} There is a valid_loss where there are "
+            "validation rows: those of validation_fraction, of X_val or of "
+            "early_stopping=True; partial_fit has none."
+        ) from error
+
+
+@contextmanager
+def _for_this_run(net: TensorNet, valid: Rows | None) -> Iterator[None]:
+    """Lend a net the validation rows and callbacks of a run.
+
+    The net is kept and pickled: without the data and what served this run. A schedule
+    leaves a rate of zero, at which nobody could train on.
+    """
     own_callbacks = net.callbacks_
     groups = [
         group for optimizer in net.optimizers() for group in optimizer.param_groups
     ]
     rates = [group["lr"] for group in groups]
     for group, rate in zip(groups, rates, strict=True):
-        group["initial_lr"] = rate  # schedules start from it
-
-    def result(best_epoch: int, best_loss: float) -> Run:
-        # The last row of the history may be of an interrupted epoch.
-        epochs = net.history[n_before : n_before + keep.epoch_]
-        return Run(
-            loss_curve=[row["train_loss"] for row in epochs],
-            validation_loss_curve=(
-                []
-                if start_loss is None
-                else [
-                    start_loss,
-                    *(row["valid_loss"] for row in epochs),
-                ]
-            ),
-            best_epoch=best_epoch,
-            best_loss=best_loss,
-            clean_validation_loss_curve=(
-                list(record_clean[0].losses_) if record_clean else []
-            ),
-            diverged_at=keep.diverged_at_,
-            interrupted=net.interrupted_,
-            stopped_early=keep.stopped_early_,
-        )
-
-    def so_far() -> tuple[TensorNet, Run]:
-        snapshot = net.snapshot()
-        snapshot.train_split = None
-        snapshot.callbacks_ = own_callbacks
-        snapshot._set_training(False)
-        row = net.history[-1]
-        loss = row["train_loss"] if valid is None else row["valid_loss"]
-        return snapshot, result(keep.epoch_, loss)
-
-    net.callbacks_ = [
-        *_named("run", keep, *record_clean, *callbacks),
-        *own_callbacks,
-        *_named("end_run", EndRun(keep, watcher, so_far)),
-    ]
+        group["initial_lr"] = rate  # schedules begin with it
+    net.train_split = None if valid is None else predefined_split(valid)
     try:
-        with threads_for(net):
-            net.partial_fit(train.X, train.y)
-    except KeyError as error:
-        if "not found in history" not in str(error):
-            raise
-        raise ValueError(
-            f"A callback failed: {error.args[0]} The history has a valid_loss only if "
-            "there are validation rows. Set validation_fraction, pass X_val, or set "
-            "early_stopping=True; partial_fit has none."
-        ) from error
+        yield
     finally:
-        # The net is kept and may be pickled, so it must not hold data and objects of
-        # this run. A schedule leaves a learning rate of zero, which would prevent
-        # further training.
         for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate
         net.train_split = None
         net.callbacks_ = own_callbacks
         net._set_training(False)
-    kept = result(keep.best_epoch_, keep.best_loss_)
-    if kept.best_epoch == 0 and valid is None:
-        # The loss of the start has not been computed yet.
-        kept = kept._replace(best_loss=net.mean_loss(train))
-    return kept
+
+
+def _result(
+    net: TensorNet,
+    n_before: int,
+    keep: KeepState,
+    record_clean: RecordLoss | None,
+    best_epoch: int,
+    best_loss: float,
+) -> Run:
+    # An epoch that was interrupted does not count.
+    epochs = net.history[n_before : n_before + keep.epoch_]
+    validation = []
+    if keep.start_loss is not None:
+        validation = [keep.start_loss, *(row["valid_loss"] for row in epochs)]
+    return Run(
+        loss_curve=[row["train_loss"] for row in epochs],
+        validation_loss_curve=validation,
+        best_epoch=best_epoch,
+        best_loss=best_loss,
+        clean_validation_loss_curve=(
+            [] if record_clean is None else list(record_clean.losses_)
+        ),
+        diverged_at=keep.diverged_at_,
+        interrupted=net.interrupted_,
+        stopped_early=keep.stopped_early_,
+    )
+
+
+def _snapshot(net: TensorNet, callbacks: Any) -> TensorNet:
+    """Return a copy of a net in training, which is another net to train.
+
+    It has the weights as they are now, the callbacks given, and no optimizer state.
+    """
+    # copy.copy would let skorch pickle the module, which not every one can be.
+    snapshot: Any = object.__new__(type(net))
+    snapshot.__dict__.update(vars(net), module_=net.plain_module_)
+    for name in (*net._modules, *net._criteria):
+        snapshot.__dict__[f"{name}_"] = copy.deepcopy(snapshot.__dict__[f"{name}_"])
+    snapshot.history_ = copy.copy(net.history)
+    snapshot.reseed(net.seed)
+    snapshot.initialize_optimizer()
+    snapshot.train_split = None
+    snapshot.callbacks_ = callbacks
+    snapshot._set_training(False)
+    return snapshot
 
 
 def _named(name: str, *callbacks: Callback) -> list[tuple[str, Callback]]:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from numbers import Integral
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +14,12 @@ from scipy.sparse import issparse
 from sklearn.utils.random import sample_without_replacement
 from torch import Tensor
 
-# Of tables that are larger, as dense float32, no copy is made.
+# No dense copy is made of tables that are larger in float32.
 DENSE_BYTES = 2**29
 SPARSE_BYTES = 2**26
-# What is read at once.
+# Bytes that are read at once.
 BLOCK_BYTES = 2**26
-# Enough rows to tell the columns' statistics and the axes of PCA by.
+# Enough rows for the statistics of columns and the axes of PCA.
 SAMPLE_BYTES = 2**27
 
 
@@ -105,14 +105,14 @@ class LargeTable:
             )
 
     def take(self, mask: np.ndarray) -> "LargeTable":
-        """Give the table of some of the rows."""
+        """Return the table of some of the rows."""
         if self.sparse:
             return LargeTable(self.array[mask])
         index = np.arange(len(self)) if self.index is None else self.index
         return LargeTable(self.array, index[mask])
 
     def values(self) -> Iterator[np.ndarray]:
-        """Give all values, block by block; of a sparse matrix, those it stores."""
+        """Yield all values, block by block; a sparse matrix yields those it stores."""
         if self.sparse:
             yield self.array.data
             return
@@ -129,65 +129,12 @@ class LargeTable:
         return np.sort(sample_without_replacement(len(self), size, random_state=0))
 
 
-# Rows to train on or to apply a module to.
-Table = np.ndarray | LargeTable
-
-
-class Pairs:
-    """Two tables, row by row: what the encoder is given, what the decoder is to give.
-
-    Indexing gives pairs of dense rows. If one table is large, both are read block by
-    block.
-
-    Parameters
-    ----------
-    inputs, targets : ndarray or LargeTable of shape (n_samples, n_features)
-        The tables.
-    """
-
-    def __init__(self, inputs: Table, targets: Table) -> None:
-        tables = (inputs, targets)
-        if any(isinstance(table, LargeTable) for table in tables):
-            inputs, targets = (
-                table if isinstance(table, LargeTable) else LargeTable(table)
-                for table in tables
-            )
-        self.inputs: Any = inputs
-        self.targets: Any = targets
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Numbers of rows and columns of each table."""
-        return len(self), self.inputs.shape[1]
-
-    def __len__(self) -> int:
-        return len(self.inputs)
-
-    def __getitem__(self, rows: Any) -> "Pairs":
-        return Pairs(self.inputs[rows], self.targets[rows])
-
-    def take(self, mask: np.ndarray) -> "Pairs":
-        """Give the pairs of some of the rows."""
-        return Pairs(take_rows(self.inputs, mask), take_rows(self.targets, mask))
-
-    @property
-    def sparse(self) -> bool:
-        """Whether both tables are sparse matrices."""
-        return self.inputs.sparse and self.targets.sparse
-
-    @property
-    def sample(self) -> np.ndarray:
-        """Numbers of rows that stand for all where all would be too many."""
-        return self.inputs.sample
-
-
-def inputs_of(X: Any) -> Any:
-    """Return what the encoder is given, of pairs or of rows alone."""
-    return X.inputs if isinstance(X, Pairs) else X
+# Rows as NumPy has them: in memory, or read block by block.
+Matrix = np.ndarray | LargeTable
 
 
 def _mapping(array: Any) -> Any:
-    """Give the map of a file that an array is a part of; None if it is in memory."""
+    """Return the map of a file that an array is a part of; None if it is in memory."""
     found = None
     while isinstance(array, np.ndarray):
         if isinstance(array, np.memmap) and array.filename is not None:
@@ -202,11 +149,11 @@ def _mapped_file(array: Any) -> Any:
     return None if mapping is None else mapping.filename
 
 
-# What NumPy may try to find out whether arrays overlap. Those of two axes take less.
+# Bound of the work of NumPy to find whether arrays overlap. Two axes need less.
 _MAX_WORK = 100_000
 
 
-def share_memory(X: Table, out: Any) -> bool:
+def share_memory(X: Matrix, out: Any) -> bool:
     """Whether writing results into an array row by row would change rows to come.
 
     The same rows in the same place are no trouble: they are read before.
@@ -230,7 +177,7 @@ def _place(array: np.ndarray) -> tuple[Any, ...]:
 
 
 def _span(array: np.ndarray) -> tuple[int, int]:
-    """Give the addresses that the entries of an array lie between."""
+    """Return the addresses that the entries of an array lie between."""
     start = array.ctypes.data
     steps = [s * (n - 1) for s, n in zip(array.strides, array.shape, strict=True)]
     low, high = (sum(f(0, step) for step in steps) for f in (min, max))
@@ -251,66 +198,56 @@ def _same_bytes_of_file(array: np.ndarray, other: np.ndarray) -> bool:
     return same_file and start < other_stop and other_start < stop
 
 
-def take_rows(X: Any, mask: np.ndarray) -> Any:
-    """Give some rows of an array, a table or pairs."""
-    return X[mask] if isinstance(X, np.ndarray) else X.take(mask)
-
-
-@overload
-def dense_rows(
-    X: Table, sample_weight: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray | None]: ...
-
-
-@overload
-def dense_rows(
-    X: "Pairs", sample_weight: np.ndarray | None
-) -> tuple["Pairs", np.ndarray | None]: ...
-
-
-def dense_rows(
-    X: Any, sample_weight: np.ndarray | None
-) -> tuple[Any, np.ndarray | None]:
-    """Give rows and their weights as they are, and a sample of a large table."""
-    if isinstance(X, Pairs):
-        targets, _ = dense_rows(X.targets, None)  # the same rows
-        inputs, sample_weight = dense_rows(X.inputs, sample_weight)
-        return Pairs(inputs, targets), sample_weight
-    if not isinstance(X, LargeTable):
-        return X, sample_weight
-    index = X.sample
-    return X[index], None if sample_weight is None else sample_weight[index]
-
-
 class StreamedRows:
-    """A large table as tensors, of which there are only those that are asked for.
+    """A large table as tensors, of which only those exist that are asked for.
 
     Parameters
     ----------
-    table : LargeTable or Pairs
-        The table; of pairs of them, there are pairs of tensors.
+    table : LargeTable
+        The table.
 
     device : torch.device or str
         Where the tensors go.
+
+    targets : LargeTable, default=None
+        A second table. Indexing then returns pairs of tensors.
     """
 
-    def __init__(self, table: LargeTable | Pairs, device: torch.device | str) -> None:
-        self.table = table
+    def __init__(
+        self,
+        table: LargeTable,
+        device: torch.device | str,
+        targets: LargeTable | None = None,
+    ) -> None:
+        self.tables = (table,) if targets is None else (table, targets)
         self.device = torch.device(device)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of rows and columns."""
+        return self.tables[0].shape
+
+    @property
+    def sparse(self) -> bool:
+        """Whether the tables are sparse matrices."""
+        return all(table.sparse for table in self.tables)
+
+    @property
+    def sample(self) -> np.ndarray:
+        """Numbers of rows that stand for all where all would be too many."""
+        return self.tables[0].sample
+
     def __len__(self) -> int:
-        return len(self.table)
+        return len(self.tables[0])
 
     def __getitem__(self, rows: Any) -> Any:
-        if isinstance(rows, Integral):  # of which csr_matrix makes a table
+        if isinstance(rows, Integral):  # a csr_matrix would return a table
             part = self[[rows]]
             return tuple(e[0] for e in part) if isinstance(part, tuple) else part[0]
-        # What a slice gives may be the user's own memory, which a module may write to.
+        # A slice may be a view of the user's own memory, which a module may write to.
         copy = isinstance(rows, slice)
-        part = self.table[rows]
-        if isinstance(part, Pairs):
-            return self._tensor(part.inputs, copy), self._tensor(part.targets, copy)
-        return self._tensor(part, copy)
+        parts = tuple(self._tensor(table[rows], copy) for table in self.tables)
+        return parts if len(parts) > 1 else parts[0]
 
     def _tensor(self, X: np.ndarray, copy: bool) -> Tensor:
         x = float_tensor(X, copy=copy)
@@ -319,18 +256,18 @@ class StreamedRows:
         return x.to(self.device)
 
     def split(self, n_rows: int) -> Iterator[Any]:
-        """Give all rows, so many at a time, or fewer where they are wide."""
-        n_rows = min(n_rows, n_rows_in(BLOCK_BYTES, self.table.shape[1]))
+        """Yield all rows, `n_rows` at a time, or fewer where they are wide."""
+        n_rows = min(n_rows, n_rows_in(BLOCK_BYTES, self.shape[1]))
         for start in range(0, len(self), n_rows):
             yield self[start : start + n_rows]
 
     def cpu(self) -> "StreamedRows":
-        """Give the same rows as tensors on the CPU."""
-        return StreamedRows(self.table, "cpu")
+        """Return the same rows as tensors on the CPU."""
+        return StreamedRows(self.tables[0], "cpu", *self.tables[1:])
 
 
 def device_rows(table: LargeTable, device: torch.device) -> Tensor | StreamedRows:
-    """Give the tensor of a table if a GPU has room for it; else stream its rows."""
+    """Return the tensor of a table if a GPU has room for it; else stream its rows."""
     rows = StreamedRows(table, device)
     if device.type != "cuda":
         return rows

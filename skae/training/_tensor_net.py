@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -120,11 +120,7 @@ class TensorNet(NeuralNet):
             # A copy that was opened in inference mode could not train on.
             with own_modes():
                 self.__dict__.update(copy.deepcopy(self.__dict__))
-        self._remake_optimizers()
-
-    def _remake_optimizers(self) -> None:
-        """Make the optimizers anew, with the settings and the state that they have."""
-        # torch pickles these alone, and L-BFGS keeps more than them.
+        # torch pickles settings and state alone, and L-BFGS keeps more than these.
         states = [optimizer.state_dict() for optimizer in self.optimizers()]
         self.initialize_optimizer()
         for optimizer, state in zip(self.optimizers(), states, strict=True):
@@ -208,28 +204,6 @@ class TensorNet(NeuralNet):
         """All optimizers: more than one with Muon."""
         return [getattr(self, f"{name}_") for name in self._optimizers]
 
-    def snapshot(self) -> Self:
-        """Give a copy with the weights as they are now, which is another net to train.
-
-        It has the callbacks that this one has, and no optimizer state.
-        """
-        # Not by copy.copy: skorch would pickle the module, which not every one can be.
-        net = object.__new__(type(self))
-        net.__dict__.update(vars(self), module_=self.plain_module_)
-        for name in (*self._modules, *self._criteria):
-            net.__dict__[f"{name}_"] = copy.deepcopy(net.__dict__[f"{name}_"])
-        net.history_ = copy.copy(self.history)
-        net.reseed(self.seed)
-        return net.initialize_optimizer()
-
-    def set_lr(self, lr: float) -> None:
-        """Set the learning rate; rates of groups keep their ratio to it."""
-        factor = lr / self.lr
-        self.lr = lr
-        for optimizer in self.optimizers():
-            for group in optimizer.param_groups:
-                group["lr"] *= factor
-
     def forget_optimizer_state(self) -> None:
         """Let the optimizers begin anew, for other weights than they worked on."""
         for optimizer in self.optimizers():
@@ -289,25 +263,10 @@ class TensorNet(NeuralNet):
         """Modules whose mode matters in a step."""
         return [self.module_]
 
-    _unheard: frozenset[str] = frozenset()
-
-    def _unheard_events(self, record_batches: bool) -> frozenset[str]:
-        """Events of a step that no callback listens to.
-
-        For a small net, telling all callbacks takes a good part of a step.
-        """
-        events = {"on_batch_begin", "on_batch_end", "on_grad_computed"}
-        for name in tuple(events):
-            own = getattr(Callback, name)
-            for _, callback in self.callbacks_:
-                if getattr(getattr(callback, name), "__func__", None) is not own:
-                    events.discard(name)
-        if record_batches:
-            events.discard("on_batch_begin")  # when the net opens the batch's record
-        return frozenset(events)
+    _silent: frozenset[str] = frozenset()
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
-        if method_name not in self._unheard:
+        if method_name not in self._silent:
             super().notify(method_name, **kwargs)
 
     def fit_loop(self, *args: Any, **kwargs: Any) -> NeuralNet:
@@ -328,12 +287,12 @@ class TensorNet(NeuralNet):
         if iterator is None:
             return
         record_batches = bool(self.callbacks)
-        self._unheard = self._unheard_events(record_batches)
+        self._silent = _silent_events(self.callbacks_, record_batches)
         losses, sizes = [], []
         try:
             for batch in iterator:
                 self.notify("on_batch_begin", batch=batch, training=training)
-                step = self._step(step_fn, batch, training, fit_params)
+                step = _step(step_fn, batch, training, fit_params)
                 losses.append(step["loss"].detach())
                 sizes.append(_n_rows(batch))
                 if record_batches:
@@ -341,7 +300,7 @@ class TensorNet(NeuralNet):
                     self.history.record_batch(f"{prefix}_batch_size", sizes[-1])
                 self.notify("on_batch_end", batch=batch, training=training, **step)
         finally:
-            self._unheard = frozenset()
+            self._silent = frozenset()
         if not losses:
             raise ValueError(
                 f"There is no batch of the {prefix} rows: with drop_last, batch_size="
@@ -353,19 +312,6 @@ class TensorNet(NeuralNet):
         self.history.record(f"{prefix}_batch_count", len(losses))
         self.history.record(f"{prefix}_loss", loss)
         self.history.record(f"{prefix}_loss_best", loss < lowest)
-
-    @staticmethod
-    def _step(step_fn: Any, batch: Any, training: bool, fit_params: Any) -> Any:
-        try:
-            return step_fn(batch, **fit_params)
-        except ValueError as error:
-            if training and _n_rows(batch) == 1:
-                raise ValueError(
-                    f"A training batch of one row failed: {error}. Layers such as "
-                    "BatchNorm need two rows or more: set batch_size so that no single "
-                    "row is left over, and give partial_fit more rows."
-                ) from error
-            raise
 
 
 class EndOfTraining(KeyboardInterrupt):
@@ -414,3 +360,41 @@ def check_made(module: Any) -> None:
 def _n_rows(batch: Any) -> int:
     X = batch[0]
     return len(X[0] if isinstance(X, tuple | list) else X)
+
+
+def _step(step_fn: Any, batch: Any, training: bool, fit_params: Any) -> Any:
+    try:
+        return step_fn(batch, **fit_params)
+    except ValueError as error:
+        if training and _n_rows(batch) == 1:
+            raise ValueError(
+                f"A training batch of one row failed: {error}. Layers such as "
+                "BatchNorm need two rows or more: set batch_size so that no single "
+                "row is left over, and give partial_fit more rows."
+            ) from error
+        raise
+
+
+def _silent_events(callbacks: Any, record_batches: bool) -> frozenset[str]:
+    """Events of a step that no callback listens to.
+
+    For a small net, telling all callbacks takes a good part of a step.
+    """
+    events = {"on_batch_begin", "on_batch_end", "on_grad_computed"}
+    for name in tuple(events):
+        own = getattr(Callback, name)
+        for _, callback in callbacks:
+            if getattr(getattr(callback, name), "__func__", None) is not own:
+                events.discard(name)
+    if record_batches:
+        events.discard("on_batch_begin")  # when the net opens the batch's record
+    return frozenset(events)
+
+
+def set_lr(net: TensorNet, lr: float) -> None:
+    """Set the learning rate of a net; rates of groups keep their ratio to it."""
+    factor = lr / net.lr
+    net.lr = lr
+    for optimizer in net.optimizers():
+        for group in optimizer.param_groups:
+            group["lr"] *= factor

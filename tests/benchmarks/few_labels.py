@@ -22,7 +22,7 @@ from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 from sklearn.svm import SVC
 
 from skae import PretrainedClassifier, StackedAEPretrainer
-from skae._pretrained import default_pretrainer
+from skae._pretrainer import default_pretrainer
 from tests.benchmarks import common
 
 NAMES = ("digits", "satellite", "leaf", "fashion_mnist")

@@ -1,4 +1,4 @@
-"""The best linear denoiser in closed form, as a start."""
+"""Linear autoencoders in closed form: the best linear denoiser."""
 
 import copy
 import itertools
@@ -12,45 +12,48 @@ from scipy import linalg
 
 from skae.noise import Moments, Noise
 from skae.training._distinct import count_distinct, ordered_distinct_rows
-from skae.training._start import Columns, LinearStart, column_statistics, spread
-from skae.training._streaming import Pairs, Table, dense_rows
+from skae.training._pca import LinearMap, spread
+from skae.training._statistics import Columns, column_statistics
+from skae.training._table import Table
 
 # Shares of the covariance that may be replaced by a diagonal.
 _SHRINKAGES = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 0.9)
 _PAIRED_SHRINKAGES = (1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 0.9)
 _N_FOLDS = 3
-# Pairs tell a good shrinkage less well than noise whose moments are known: they are
+# A good shrinkage is harder to find from pairs than from known moments: pairs are
 # split more often, unless there are so many columns that it would take long.
 _N_PAIRED_FOLDS = 10
 _MANY_COLUMNS = 256
 # With more rows than this for each column, there is nothing to gain by shrinking.
 _ROWS_PER_COLUMN = 10
-# Noise that only samples tell of is drawn for so many rows at least.
+# Noise whose moments are not known is drawn for this many rows at least.
 _SAMPLED_ROWS = 10_000
 _BLOCK_BYTES = 2**26
 # With more columns, matrices of all columns by all columns take too much.
 WIDE = 1000
 
 
-def full_width(X: Table) -> int:
-    """Give the size of a code that holds all there is: columns, or distinct rows."""
-    X, _ = dense_rows(X, None)
+def full_width(table: Table) -> int:
+    """Return the size of a code that holds all there is: columns, or distinct rows."""
+    return _full_width(table.sample().inputs)
+
+
+def _full_width(X: Any) -> int:
     n_features = X.shape[1]
     return n_features if n_features <= WIDE else count_distinct(X, n_features)
 
 
-def denoising_start(
-    X: Table,
+def fit_denoiser(
+    table: Table,
     columns: Columns,
     n_components: int,
     noise: Noise,
     corrupt: Callable[[np.ndarray], np.ndarray],
-    sample_weight: np.ndarray | None,
     random_state: np.random.RandomState,
     *,
     tied: bool = False,
-) -> LinearStart:
-    r"""Start at the best linear denoiser of the rows.
+) -> LinearMap:
+    r"""Fit the best linear denoiser of the rows.
 
     With :math:`S` the covariance of the rows, :math:`a` the slope of the expected noisy
     entry in the clean one and :math:`v` the variances of the noisy columns, the
@@ -72,8 +75,8 @@ def denoising_start(
 
     Parameters
     ----------
-    X : ndarray or LargeTable of shape (n_samples, n_features)
-        Rows. Of a large table, a sample is taken.
+    table : Table of shape (n_samples, n_features)
+        Rows; a sample is taken of a large table.
 
     columns : Columns
         Their statistics.
@@ -85,10 +88,7 @@ def denoising_start(
         The noise, fitted.
 
     corrupt : callable
-        Gives noisy rows; used if the moments of `noise` are not known.
-
-    sample_weight : ndarray of shape (n_samples,) or None
-        Positive weights of the rows.
+        Returns noisy rows; used if the moments of `noise` are not known.
 
     random_state : RandomState
         For the folds, and for spreading the code over more components than there are
@@ -100,37 +100,39 @@ def denoising_start(
 
     Returns
     -------
-    start : LinearStart
+    linear : LinearMap
 
     References
     ----------
     .. [1] M. Chen, Z. Xu, K. Weinberger and F. Sha, "Marginalized denoising
        autoencoders for domain adaptation", ICML 2012.
     """
-    X, sample_weight = dense_rows(X, sample_weight)
-    weight = np.ones(len(X)) if sample_weight is None else sample_weight
+    X, weight = _rows_and_weights(table)
     known = noise.moments(*_tensors(columns)) is not None
-    table = (
+    noisy = (
         _Known(X, weight, columns.mean, noise)
         if known
         else _Sampled(X, weight, columns.mean, _draws(X, corrupt))
     )
-    return _linear_start(
-        table, columns, columns.mean, n_components, random_state, tied=tied
-    )
+    return _fit(noisy, columns, columns.mean, n_components, random_state, tied=tied)
 
 
-def paired_start(
-    pairs: Pairs,
+def _rows_and_weights(table: Table) -> tuple[Any, np.ndarray]:
+    sample = table.sample()
+    weight = np.ones(len(sample)) if sample.weight is None else sample.weight
+    return sample.inputs, weight
+
+
+def fit_paired_denoiser(
+    table: Table,
     centre: np.ndarray,
     unit: float,
     n_components: int,
-    sample_weight: np.ndarray | None,
     random_state: np.random.RandomState,
     *,
     tied: bool = False,
-) -> LinearStart:
-    """Start at the best linear map from given rows to those that belong to them.
+) -> LinearMap:
+    """Fit the best linear map from inputs to the targets that belong to them.
 
     Second moments are those of the pairs. Where there are few of them for their
     columns, the moments are shrunk towards multiples of the identity, and the map
@@ -139,29 +141,29 @@ def paired_start(
 
     Parameters
     ----------
-    pairs : Pairs of shape (n_samples, n_features)
-        Rows. Of large tables, a sample is taken.
+    table : Table of shape (n_samples, n_features)
+        Rows with targets; a sample is taken of a large table.
 
     centre : ndarray of shape (n_features,)
-        What the inputs are centred by.
+        Centre of the inputs.
 
     unit : float
-        What the targets are divided by to have the units of the inputs.
+        Divisor of the targets, which brings them to the units of the inputs.
 
-    n_components, sample_weight, random_state, tied
-        As of :func:`denoising_start`.
+    n_components, random_state, tied
+        See :func:`fit_denoiser`.
 
     Returns
     -------
-    start : LinearStart
-        It gives targets without their mean, in the units of the inputs.
+    linear : LinearMap
+        It returns targets without their mean, in the units of the inputs.
     """
-    pairs, sample_weight = dense_rows(pairs, sample_weight)
-    weight = np.ones(len(pairs)) if sample_weight is None else sample_weight
-    targets = pairs.targets / unit
+    inputs, weight = _rows_and_weights(table)
+    targets: Any = table.sample().targets
+    targets = targets / unit
     columns = column_statistics(targets, weight)
-    table = _Paired(targets, weight, columns.mean, pairs.inputs)
-    return _linear_start(table, columns, centre, n_components, random_state, tied=tied)
+    noisy = _Paired(targets, weight, columns.mean, inputs)
+    return _fit(noisy, columns, centre, n_components, random_state, tied=tied)
 
 
 def _draws(
@@ -170,15 +172,15 @@ def _draws(
     return [corrupt(X) for _ in range(math.ceil(_SAMPLED_ROWS / len(X)))]
 
 
-def _linear_start(
-    table: "_Table",
+def _fit(
+    table: "_NoisyRows",
     columns: Columns,
     centre: np.ndarray,
     n_components: int,
     random_state: np.random.RandomState,
     *,
     tied: bool,
-) -> LinearStart:
+) -> LinearMap:
     shrinkage = table.shrinkages[0]
     enough = _ROWS_PER_COLUMN * table.X.shape[1]
     if count_distinct(table.X, enough) < enough:
@@ -206,7 +208,7 @@ def _linear_start(
         encoder, decoder = encoder @ table.basis.T, table.basis @ decoder
     bias = decoder @ (encoder @ (centre - table.noisy_mean(columns)))
     encoder, decoder = spread(encoder, decoder, n_components, random_state)
-    return LinearStart(encoder, decoder, bias)
+    return LinearMap(encoder, decoder, bias)
 
 
 def _tensors(columns: Columns) -> tuple[torch.Tensor, torch.Tensor]:
@@ -219,7 +221,7 @@ def _denoiser(cross: np.ndarray, noisy: np.ndarray) -> np.ndarray:
 
 
 def _symmetric_root(cross: np.ndarray, noisy: np.ndarray) -> np.ndarray:
-    """Give the symmetric W such that ``W @ W`` is the best symmetric denoiser.
+    """Return the symmetric W such that ``W @ W`` is the best symmetric denoiser.
 
     That solves ``M noisy + noisy M = cross + cross.T``.
     """
@@ -240,7 +242,7 @@ def _regular(noisy: np.ndarray) -> np.ndarray:
 _Shrink = Callable[[Any], tuple[np.ndarray, np.ndarray]]
 
 
-class _Table:
+class _NoisyRows:
     """Rows, and what is known about them when they are noisy.
 
     Attributes
@@ -250,7 +252,7 @@ class _Table:
         matrices are in this basis then.
     """
 
-    # What `best_shrinkage` chooses from; the first one is none.
+    # `best_shrinkage` chooses one of them; the first one is none.
     shrinkages: Sequence[Any] = _SHRINKAGES
     n_folds = _N_FOLDS
 
@@ -258,11 +260,11 @@ class _Table:
         self.X = X
         self.weight = weight
         self.basis: np.ndarray | None = None
-        if full_width(X) < X.shape[1]:
+        if _full_width(X) < X.shape[1]:
             self.basis = _basis(X - mean)
 
     def moments(self, index: np.ndarray | slice, columns: Columns) -> _Shrink:
-        """Give the moments of some rows around a mean.
+        """Compute the moments of some rows around a mean.
 
         Parameters
         ----------
@@ -281,11 +283,11 @@ class _Table:
         raise NotImplementedError
 
     def noisy_mean(self, columns: Columns) -> np.ndarray:
-        """Give the mean of the noisy rows."""
+        """Compute the mean of the noisy rows."""
         raise NotImplementedError
 
     def best_shrinkage(self, random_state: np.random.RandomState) -> Any:
-        """Give the shrinkage with the least expected error in cross-validation."""
+        """Find the shrinkage with the least expected error in cross-validation."""
         # Rows that are the same go into the same fold: weight 2 is the row twice.
         index, number = ordered_distinct_rows(self.X)
         n_folds = min(self.n_folds, max(_N_FOLDS, len(index) // 2))
@@ -310,7 +312,7 @@ class _Table:
                 errors[i] += weight.sum() * error
         return self.shrinkages[int(errors.argmin())]
 
-    def centred_at(self, index: np.ndarray) -> "_Table":
+    def centred_at(self, index: np.ndarray) -> "_NoisyRows":
         """Return a table that takes the mean of the noisy rows from some of them."""
         return self
 
@@ -319,7 +321,7 @@ class _Table:
         return centred if self.basis is None else centred @ self.basis
 
 
-class _Known(_Table):
+class _Known(_NoisyRows):
     """Rows with noise whose moments are known."""
 
     def __init__(
@@ -330,7 +332,7 @@ class _Known(_Table):
 
     def moments(self, index: np.ndarray | slice, columns: Columns) -> _Shrink:
         covariance = self._covariance(index, columns.mean)
-        # What was constant is taken to stay so.
+        # Constant columns are taken to stay constant.
         common = columns.variance.mean() * (columns.variance > 0)
         if self.basis is None:
             target = np.diag(common)
@@ -360,7 +362,7 @@ class _Known(_Table):
         mean = self.noisy_mean(columns)
         factor = sum(level.weight * level.factor for level in levels)
         square = sum(level.weight * level.factor**2 for level in levels)
-        # What the levels' means differ by is common to the entries of a row; the rest
+        # Differences of the levels' means are common to the entries of a row. The rest
         # of a column's variance is its own.
         common = np.array(
             [math.sqrt(each.weight) * (each.mean.numpy() - mean) for each in levels]
@@ -386,8 +388,8 @@ class _Known(_Table):
         return np.asarray(total / weight.sum())
 
 
-class _Sampled(_Table):
-    """Rows with noise that only samples tell of."""
+class _Sampled(_NoisyRows):
+    """Rows with noise whose moments are estimated from samples."""
 
     def __init__(
         self,
@@ -457,7 +459,7 @@ class _Paired(_Sampled):
 
         return shrink
 
-    def centred_at(self, index: np.ndarray) -> _Table:
+    def centred_at(self, index: np.ndarray) -> _NoisyRows:
         table = copy.copy(self)
         (inputs,) = self.draws
         table.mean = np.average(inputs[index], axis=0, weights=self.weight[index])

@@ -1,0 +1,390 @@
+"""What a fitted autoencoder makes of rows."""
+
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.base import TransformerMixin
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.utils import check_array
+from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from skae import _checks as checks
+from skae import _pairs as pairs
+from skae._inference import apply_in_batches, in_evaluation
+from skae._inputs import check_is_table, plain
+from skae._report import warn
+from skae._sklearn_compat import check_feature_names_in, get_output_config
+from skae.training import Columns, Matrix, Table, column_statistics, own_modes
+
+
+class FittedAutoencoderMixin(TransformerMixin):
+    """The methods of a fitted autoencoder: codes, reconstructions and scores."""
+
+    net_: Any
+    loss: Any
+    output: str
+    n_components_: int
+    n_features_in_: int
+
+    def _apply(
+        self,
+        function: Callable[[Any, Tensor], Tensor],
+        X: Matrix,
+        then: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+        *,
+        targets: Matrix | None = None,
+        out: np.ndarray | None = None,
+    ) -> np.ndarray:
+        return apply_in_batches(
+            self.net_.plain_module_,
+            function,
+            X,
+            self.net_.device,
+            copy_rows=self._has_user_module,
+            then=then,
+            targets=targets,
+            out=out,
+        )
+
+    def _check_new_rows(self, X: Any, *, is_target: bool = False) -> Matrix:
+        """Check rows that the fitted estimator is given."""
+        check_is_fitted(self)
+        return self._check_X(X, reset=False, is_target=is_target)
+
+    # `out` is no metadata that scikit-learn routes.
+    __metadata_request__transform: ClassVar = {"out": UNUSED}
+
+    def transform(self, X: ArrayLike, *, out: np.ndarray | None = None) -> np.ndarray:
+        """Return the codes of rows, or what `output` asks for.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        out : ndarray of shape (n_samples, n_features_out), default=None
+            Where to write the result, for instance a :class:`numpy.memmap` for more
+            rows than memory holds. It may be `X` itself, but not overlap it otherwise.
+            Reconstructions of images or series may have their shape. None makes a new
+            array.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components), (n_samples, n_features) or \
+                (n_samples, n_hidden)
+            Codes, reconstructions or hidden activations; `out` if it is given.
+        """
+        rows = self._check_new_rows(X)
+        if self.output not in ("code", "reconstruction"):
+            self._validate_params()  # it may have been changed to something unknown
+            self._hidden_sizes()
+        if out is not None:
+            self._check_out(out, rows)
+        result = self._apply(OUTPUTS[self.output], rows, out=out)
+        return (
+            self._form.restore(result) if out is None and self._gives_rows() else result
+        )
+
+    def _gives_rows(self) -> bool:
+        """Whether `transform` gives rows in the shape of those of `fit`."""
+        frames = get_output_config("transform", self)["dense"] != "default"
+        return self.output == "reconstruction" and not frames  # frames are tables
+
+    def _check_out(self, out: Any, rows: Matrix) -> None:
+        shapes: list[tuple[int, ...]] = [(len(rows), self._n_features_out)]
+        if self._gives_rows():
+            shapes.insert(0, (len(rows), *self._form.shape(self.n_features_in_)))
+        checks.check_out(out, rows, *shapes)
+
+    def inverse_transform(self, X: ArrayLike) -> np.ndarray:
+        """Decode codes to rows.
+
+        With ``output="reconstruction"``, the rows given are such rows already, and are
+        given back.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+            Rows, in the units of the training rows.
+        """
+        check_is_fitted(self)
+        if self.output == "hidden":
+            raise ValueError(
+                "inverse_transform needs codes, and with output='hidden' transform "
+                "gives hidden activations, which cannot be decoded. Set output='code'."
+            )
+        may_end = False
+        if self.output == "reconstruction":
+            X = self._form.to_table(X)
+            may_end = self._form.n_channels is not None
+        check_is_table(X, "codes")
+        Z = check_array(
+            plain(X, "codes"),
+            dtype=[np.float64, np.float32],
+            order="C",
+            ensure_all_finite="allow-nan" if may_end else True,
+            input_name="codes" if self.output == "code" else "X",
+        )
+        if Z.shape[1] != self._n_features_out:
+            what = "codes" if self.output == "code" else "rows"
+            raise ValueError(
+                f"inverse_transform needs {what} with {self._n_features_out} columns, "
+                f"as transform gives them. Got an array with {Z.shape[1]} columns."
+            )
+        if self.output == "reconstruction":
+            return self._form.restore(Z)
+        checks.check_codes(Z)
+        return self._form.restore(self._apply(lambda module, z: module.decode(z), Z))
+
+    def reconstruct(self, X: ArrayLike) -> np.ndarray:
+        """Encode rows and decode them again.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        X_hat : ndarray of shape (n_samples, n_features)
+            Reconstructions, ``inverse_transform(transform(X))``.
+        """
+        return self._form.restore(self._apply(_reconstruct, self._check_new_rows(X)))
+
+    def reconstruction_error(
+        self, X: ArrayLike, per_feature: bool = False
+    ) -> np.ndarray:
+        """Return the squared error of the reconstructions, whatever the loss.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        per_feature : bool, default=False
+            Whether to give the squared error of each entry, not the mean of each row.
+
+        Returns
+        -------
+        error : ndarray of shape (n_samples,) or (n_samples, n_features)
+            Squared errors, in the squared units of `X`.
+        """
+        rows = self._check_new_rows(X)
+        if per_feature:
+            return self._apply(_reconstruct, rows, _squared_error)
+        return self._row_errors(rows)
+
+    def score_samples(self, X: ArrayLike) -> np.ndarray:
+        """Return minus the loss of each row: the higher, the more normal a row is.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Minus the loss, averaged over the columns.
+        """
+        rows = self._check_new_rows(X, is_target=True)
+        return -self._apply(self.net_.row_losses_with, rows)
+
+    def score(
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return the R² of the reconstruction, weighted by the variance of the columns.
+
+        One minus the squared error over the total variance of `X`: comparable with
+        ``PCA(...).explained_variance_ratio_.sum()``, and what
+        :class:`~sklearn.model_selection.GridSearchCV` maximises.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        y : None
+            Ignored.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            At most 1; 0 for the reconstruction of every row by the mean row. NaN of
+            fewer than two rows, with a warning. Of rows that are all the same, 1 if
+            they are reconstructed exactly, else 0.
+        """
+        pairs.warn_of_targets(self, X, y)
+        return self._r2(self._check_new_rows(X), sample_weight)
+
+    def _r2(
+        self, rows: Matrix, sample_weight: Any, targets: Matrix | None = None
+    ) -> float:
+        """R² of the reconstructions, against targets or the rows themselves."""
+        weight = None
+        if sample_weight is not None:
+            weight = checks.check_weights(sample_weight, rows)
+        if (len(rows) if weight is None else np.count_nonzero(weight)) < 2:
+            warn(
+                "R² is not defined for fewer than two rows, and is NaN. To "
+                "cross-validate, leave out more rows at a time than LeaveOneOut does.",
+                UndefinedMetricWarning,
+            )
+            return math.nan
+        may_end = self._form.n_channels is not None
+        error, columns = self._error_and_statistics(
+            Table(rows, targets, weight, missing=may_end)
+        )
+        # Means are rounded, so that columns that do not vary seem to.
+        rounding = np.finfo(rows.dtype).eps * columns.mean
+        if not (columns.variance > np.square(rounding)).any():
+            # r2_score does so for constant targets; the net computes in float32.
+            single = np.finfo(np.float32)
+            exact = np.square(single.eps * np.abs(columns.mean) + single.tiny).mean()
+            return float(error <= exact)
+        return 1 - float(error / columns.variance.mean())
+
+    def _error_and_statistics(self, table: Table) -> tuple[float, Columns]:
+        """Mean squared error of rows, and mean and variance of the target columns."""
+        if not table.has_missing():
+            error = np.average(
+                self._row_errors(table.inputs, table.targets), weights=table.weight
+            )
+            return float(error), column_statistics(table.reconstructed, table.weight)
+        table = table.sample()
+        share = (~np.isnan(table.inputs)).mean(axis=1)  # type: ignore[arg-type]
+        errors = self._row_errors(table.inputs) * share
+        # Values that are filled in do not vary.
+        return float(np.average(errors, weights=table.weight)), table.statistics()
+
+    def _row_errors(self, X: Matrix, targets: Matrix | None = None) -> np.ndarray:
+        return self._apply(_reconstruct, X, _row_error, targets=targets)
+
+    def _training_in_words(self) -> str:
+        kept = f"that of epoch {self.best_epoch_}"
+        if self.best_epoch_ == 0:
+            kept = getattr(self, "_epoch_0", "the start")
+        start = getattr(self, "_start_name", None) or "the start"
+        # There may be no validation rows, or too few.
+        curve = self.validation_loss_curve_
+        text = (
+            f"Epochs trained: {self.n_iter_}. State kept: {kept}, with "
+            f"{'validation' if curve else 'training'} loss {self.best_loss_:.4g}"
+        )
+        if curve and self.best_epoch_ > 0:
+            text += f" ({start}: {curve[0]:.4g})"
+        return text + "."
+
+    # Interface of scikit-learn
+
+    @property
+    def module_(self) -> nn.Module:
+        """The trained torch module."""
+        return self.net_.plain_module_
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the columns that `transform` gives.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of the columns of `X`; those seen in `fit` by default. They matter
+            for reconstructions only.
+
+        Returns
+        -------
+        names : ndarray of str
+            ``denoisingautoencoder0`` and so on for codes, the names of the columns for
+            reconstructions, ``denoisingautoencoder_layer1_unit0`` for activations.
+        """
+        check_is_fitted(self)
+        names = super().get_feature_names_out(input_features)
+        if self.output == "reconstruction":
+            return check_feature_names_in(self, input_features)
+        if self.output == "hidden":
+            prefix = type(self).__name__.lower()
+            names = [
+                f"{prefix}_layer{layer}_unit{unit}"
+                for layer, size in enumerate(self._hidden_sizes(), start=1)
+                for unit in range(size)
+            ]
+        return np.asarray(names, dtype=object)
+
+    def _hidden_sizes(self) -> list[int]:
+        """Widths of the hidden layers whose activations the module gives."""
+        with own_modes(gradients=False):
+            x = torch.zeros(2, self.n_features_in_, device=self.net_.device)
+            return checks.check_hidden(in_evaluation(self.net_.plain_module_), x)
+
+    @property
+    def _n_features_out(self) -> int:
+        if self.output == "reconstruction":
+            return self.n_features_in_
+        if self.output == "hidden":
+            return sum(self._hidden_sizes())
+        return self.n_components_
+
+
+def dense_rows(estimator: Any, X: Any) -> np.ndarray:
+    """Return rows, in any form that an estimator takes, as a dense table of floats.
+
+    Series of unequal length end in NaN. Transformers that are no autoencoders take
+    tables alone, and images flattened.
+    """
+    if isinstance(estimator, FittedAutoencoderMixin):
+        return np.asarray(estimator._check_new_rows(X)[:])
+    return flat(X)
+
+
+def flat(X: Any) -> np.ndarray:
+    """Convert a table or images to a dense table of floats."""
+    X = np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=float)
+    return X.reshape(len(X), -1)
+
+
+def _encode(module: Any, x: Tensor) -> Tensor:
+    return module.encode(x)
+
+
+def _reconstruct(module: Any, x: Tensor) -> Tensor:
+    x_hat = module.decode(module.encode(x))
+    # Where a series has ended, there is nothing to reconstruct.
+    return module.end_as(x, x_hat) if hasattr(module, "end_as") else x_hat
+
+
+def _hidden(module: Any, x: Tensor) -> Tensor:
+    return torch.cat(module.hidden(x), dim=1)
+
+
+# Result of `transform`, by the parameter `output`.
+OUTPUTS: dict[str, Callable[[Any, Tensor], Tensor]] = {
+    "code": _encode,
+    "hidden": _hidden,
+    "reconstruction": _reconstruct,
+}
+
+
+def _squared_error(X: np.ndarray, X_hat: np.ndarray) -> np.ndarray:
+    return np.square(X - X_hat)
+
+
+def _row_error(X: np.ndarray, X_hat: np.ndarray) -> np.ndarray:
+    error = _squared_error(X, X_hat)
+    mean = error.mean(axis=1)
+    if np.isnan(mean).any():  # of series, over the steps that there are
+        mean = error.mean(axis=1, where=~np.isnan(X))
+    return mean

@@ -1,0 +1,167 @@
+"""The paragraphs that the docstrings of the classifier and the regressor share."""
+
+from collections.abc import Callable
+
+from skae._docs import _Estimator, filled_docs
+
+_PRETRAINED_PARAMETERS = """
+pretrainer : autoencoder or None, default=None
+    An autoencoder of skae. It is cloned and fitted on all rows, labelled or not; if
+    its `random_state` is None, it is given a seed. One that is fitted already is used
+    as it is inside a :class:`sklearn.frozen.FrozenEstimator`. None is a
+    :class:`DenoisingAutoencoder` with swap noise [2]_, hidden layers of 100 and half as
+    many components as there are columns, between 4 and 32.
+
+pretrain : bool, default=True
+    Whether the encoder is pretrained. False begins with random weights in a net of
+    the same architecture, which shows what pretraining is worth. The centring and
+    the scaling of the columns are kept.
+
+head_input : {"hidden", "code"}, default="hidden"
+    What the head is given, standardised: the activations of all hidden layers of the
+    encoder side by side, or the codes.
+
+head_hidden_layer_sizes : int or sequence of int, default=()
+    Widths of the head's hidden layers. ``()`` is a linear head.
+
+dropout : float, default=0.3
+    Probability that an input of the head is set to zero in training.
+
+lr : float, default=3e-3
+    Learning rate of AdamW, the highest one of a schedule that rises for a tenth of
+    the steps and falls to zero.
+
+encoder_lr : float or None, default=None
+    Learning rate of the encoder. None is `lr`.
+
+weight_decay : float, default=0.01
+    Decoupled weight decay of AdamW.
+
+max_epochs : int or "auto", default="auto"
+    Passes over the labelled rows. "auto" makes about 300 steps, and at least one
+    pass.
+
+batch_size : int or "auto", default="auto"
+    Labelled rows in a step. "auto" is all of them, at most 128.
+
+freeze : {"none", "all"} or int, default="none"
+    What of the encoder is kept as it is: nothing, all, or so many hidden layers, from
+    the input on. The linear path is no layer of these.
+
+freeze_epochs : int, default=0
+    Epochs in the beginning that train only the head.
+
+reconstruction_weight : float, default=0.0
+    Weight of the autoencoder's squared error in the loss, relative to the variance of
+    the columns. It is that of the labelled rows. Of no use with ``freeze="all"``.
+
+early_stopping : bool, default=False
+    Whether to hold out labelled rows, to stop when their loss has not improved for
+    `n_iter_no_change` epochs, and to keep the state in which it was lowest.
+
+validation_fraction : float, default=0.1
+    Share of the labelled rows held out{stratified}. Only used with
+    ``early_stopping=True``.
+
+n_iter_no_change : int or "auto", default="auto"
+    Epochs to wait for an improvement. "auto" is a third of `max_epochs`. Only used
+    with ``early_stopping=True``.
+
+callbacks : list of skorch callbacks, default=None
+    Callbacks for the net that is trained on the labelled rows. A
+    :class:`skorch.callbacks.LRScheduler` takes the place of the schedule.
+
+net_params : dict, default=None
+    Any further arguments of that net, a :class:`skorch.NeuralNet`.
+
+device : str or torch.device, default="auto"
+    Where to compute: "cpu", "cuda", "cuda:1", "mps". "auto" is "cuda" where there is
+    one, else "cpu". A `pretrainer` has its own.
+
+random_state : int, RandomState instance or None, default=None
+    Determines the pretraining, the initial weights, the dropout, the order of the rows
+    and the rows held out. The same int gives the same result bit by bit on the same
+    machine. No global generator is drawn from.
+
+verbose : int, default=0
+    1 shows a progress bar with the losses and the time left; 2 prints a line for each
+    epoch. A `pretrainer` has its own.
+"""
+
+_PRETRAINED_ATTRIBUTES = """
+pretrainer_ : autoencoder or None
+    The fitted autoencoder that training began with; a frozen one itself. None with
+    ``pretrain=False``.
+
+net_ : skorch.NeuralNet
+    The net trained on the labelled rows. The module is ``net_.module_``.
+
+encoder_module_, decoder_module_ : torch.nn.Module
+    Copies of the encoder as it was trained last, rows to codes, and of the decoder,
+    codes to rows, for a network of your own; see :mod:`skae.modules`.
+
+n_components_ : int
+    Size of the code.
+
+n_labelled_ : int
+    Number of labelled rows with a positive weight.
+
+n_iter_ : int
+    Epochs trained on them.
+
+loss_curve_ : list of float
+    Mean training loss in each epoch{loss}.
+
+validation_loss_curve_ : list of float
+    Loss of the rows held out before the first step (entry 0) and after each epoch.
+    Empty without ``early_stopping=True``.
+
+n_features_in_ : int
+    Number of columns of `X` in `fit`.
+
+feature_names_in_ : ndarray of shape (n_features,)
+    Names of the columns, if they all are strings.
+"""
+
+_PRETRAINED_NOTES = """
+Rows that are the same count as one row with the sum of their weights, and are trained
+on in an order of their own. So a weight of 2 is exactly the row twice, and the order of
+the rows does not matter.
+
+With ``head_input="hidden"``, labels change the codes that `transform` gives through the
+hidden layers alone: the layer that makes codes of them, and the linear path beside it,
+are as the pretrainer left them. Where the pretrainer kept its start in closed form, the
+codes are linear, and the hidden layers are what training made of them.
+
+To cross-validate with unlabelled rows, score labelled rows alone, as in
+``cv=[(train, test[labelled[test]]) for train, test in KFold(5).split(X)]`` with a mask
+``labelled``: `score` takes the mark of an unlabelled row for its label.
+
+Expect little of pretraining. Compare with ``pretrain=False``, and try
+:class:`sklearn.svm.{svm}`{spreading} first.
+"""
+
+_PRETRAINED_REFERENCES = """
+.. [1] G. E. Hinton and R. R. Salakhutdinov, "Reducing the dimensionality of data with
+   neural networks", Science 313, 2006.
+
+.. [2] M. Jahrer, "1st place solution: representation learning", Porto Seguro's Safe
+   Driver Prediction, Kaggle, 2017.
+
+.. [3] D. Erhan, Y. Bengio, A. Courville, P.-A. Manzagol, P. Vincent and S. Bengio,
+   "Why does unsupervised pre-training help deep learning?", Journal of Machine
+   Learning Research 11, 2010.
+"""
+
+
+def pretrained_docs(**words: str) -> Callable[[_Estimator], _Estimator]:
+    """Fill the shared paragraphs into a class docstring, with words of its own."""
+    texts = {
+        "parameters": _PRETRAINED_PARAMETERS,
+        "attributes": _PRETRAINED_ATTRIBUTES,
+        "notes": _PRETRAINED_NOTES,
+        "references": _PRETRAINED_REFERENCES,
+    }
+    for name, word in words.items():
+        texts = {k: text.replace(f"{{{name}}}", word) for k, text in texts.items()}
+    return filled_docs(texts)

@@ -1,0 +1,111 @@
+"""The autoencoder that a classifier or a regressor starts from."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
+
+from skae import _checks as checks
+from skae._base import BaseAutoencoder
+from skae._denoising import DenoisingAutoencoder
+from skae.training import Table, check_made, making_module, private_draws
+
+
+def default_pretrainer(
+    n_features: int, seed: int, device: Any, verbose: int
+) -> BaseAutoencoder:
+    """Make the autoencoder that `pretrainer=None` stands for."""
+    return DenoisingAutoencoder(
+        n_components=int(np.clip(n_features // 2, 4, 32)),
+        noise="swap",
+        noise_level=0.15,
+        hidden_layer_sizes=(100, 100),
+        device=device,
+        verbose=verbose,
+        random_state=seed,
+    )
+
+
+def made_pretrainer(
+    estimator: Any, X: Any, n_features: int, seed: int
+) -> BaseAutoencoder:
+    """Return the pretrainer of an estimator, fitted if it is a frozen one.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Has the parameter `pretrainer`.
+
+    X : array-like of shape (n_samples, n_features)
+        Training rows, for the names of the columns.
+
+    n_features : int
+        Number of columns.
+
+    seed : int
+        Random state, where the pretrainer has none.
+    """
+    if estimator.pretrainer is None:
+        device = checks.check_device(estimator.device)
+        return default_pretrainer(n_features, seed, device, estimator.verbose)
+    frozen = isinstance(estimator.pretrainer, FrozenEstimator)
+    given = estimator.pretrainer
+    pretrainer = given.estimator if frozen else clone(given)
+    if not isinstance(pretrainer, BaseAutoencoder):
+        raise ValueError(
+            "pretrainer must be an autoencoder of skae, such as "
+            "AutoencoderTransformer(10), or a fitted one inside "
+            f"sklearn.frozen.FrozenEstimator. Got {estimator.pretrainer!r}."
+        )
+    if frozen:
+        check_is_fitted(pretrainer)
+        # With scikit-learn's messages about other columns.
+        validate_data(pretrainer, X, reset=False, skip_check_array=True)
+    elif pretrainer.random_state is None:
+        pretrainer.set_params(random_state=seed)
+    return pretrainer
+
+
+def random_module(
+    pretrainer: BaseAutoencoder, table: Table, seed: int
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Build the module that a pretrainer trains, untrained, with the input's scale.
+
+    Its arguments are returned, too.
+    """
+    fitted = hasattr(pretrainer, "net_")
+    scaled_by_rows = False
+    if fitted:
+        net = pretrainer.net_
+        factory, arguments = net.module, net.get_params_for("module")
+    else:
+        pretrainer._validate_params()
+        plan = pretrainer._plan(pretrainer._table(table.inputs, reset=True))
+        factory, arguments = plan.module, plan.arguments
+        scaled_by_rows = plan.is_user_module or plan.start.standardizes
+        if plan.is_user_module:
+            checks.check_module_arguments(factory, arguments)
+    if isinstance(factory, nn.Module):
+        raise ValueError(
+            "pretrain=False builds the pretrainer's module anew, and the module is an "
+            f"instance of {type(factory).__name__}: pass its class, or a function "
+            "that makes it."
+        )
+    with making_module(factory), private_draws(seed, pretrainer._has_user_module):
+        module = factory(**arguments)
+    check_made(module)
+    module = module.float()
+    if hasattr(module, "standardize") and fitted:
+        trained = net.plain_module_
+        module.standardize(trained.mean.cpu(), trained.scale.cpu())
+    elif hasattr(module, "standardize") and scaled_by_rows:
+        columns = table.statistics()
+        module.standardize(
+            torch.as_tensor(columns.mean),
+            torch.tensor(columns.scale, dtype=torch.float64),
+        )
+    return module, arguments

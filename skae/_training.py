@@ -1,0 +1,286 @@
+"""From a built net to the state that is kept: hold out, start, train, floor."""
+
+import math
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from sklearn.exceptions import ConvergenceWarning
+
+from skae import _checks as checks
+from skae._fitting import TrainedEstimator, clipping
+from skae._plan import Plan
+from skae._report import warn
+from skae._tasks import FitTasks
+from skae.noise import draws_globally
+from skae.training import (
+    MIN_VALIDATION_ROWS,
+    AutoencoderNet,
+    Floor,
+    Rows,
+    Run,
+    Split,
+    Table,
+    TensorNet,
+    distinct_with_weights,
+    float_tensor,
+    run,
+    share_in,
+)
+
+# With fewer noisy rows, the draw of the noise would decide.
+_MIN_NOISY_ROWS = 512
+
+
+def on_device(estimator: TrainedEstimator, net: TensorNet, table: Table) -> Rows:
+    """Return rows on the device of a net."""
+    # Callbacks and iterators of the user's may write to them.
+    copied = bool(estimator.callbacks or estimator.net_params)
+    return table.on(net.device, copy=copied)
+
+
+def fit_net(
+    estimator: Any,
+    net: AutoencoderNet,
+    plan: Plan,
+    table: Table,
+    table_val: Table | None,
+    tasks: FitTasks,
+) -> tuple[Run, int]:
+    """Hold out rows, start, train, and keep the floor unless training beats it.
+
+    Returns
+    -------
+    result : Run
+        What happened.
+
+    n_epochs : int
+        Epochs asked for.
+    """
+    split = _split(estimator, plan, table, table_val)
+    train = on_device(estimator, net, split.train)
+    net.set_loss_unit(train)
+    with net.with_rows(train):
+        set_start(estimator, net, plan, split.train)
+        too_few = split.valid is None and estimator.validation_fraction is not None
+        if plan.floor is not None and too_few:
+            return _keep_floor_of_few(estimator, net, plan, table), 0
+        rows = _with_validation_rows(estimator, net, plan, train, split.valid)
+        floor = None
+        if plan.floor is not None and rows.valid is not None:
+            floor = Floor(
+                plan.floor,
+                net,
+                is_start=plan.starts_at_floor,
+                table=table,
+                split=split,
+                valid=rows.valid,
+                random_state=estimator._rng,
+            )
+        result, n_epochs = _train(estimator, net, plan, table, rows, tasks)
+        if floor is not None and not floor.is_beaten():
+            result = _with_floor(estimator, plan, result, floor)
+    return result, n_epochs
+
+
+def pass_over(
+    estimator: Any,
+    net: AutoencoderNet,
+    plan: Plan,
+    table: Table,
+    tasks: FitTasks,
+    *,
+    first: bool,
+) -> Run:
+    """Train for one pass over a table; before the first one, start from it."""
+    rows = on_device(estimator, net, table)
+    go_on = True
+    with net.with_rows(rows):
+        if first:
+            net.set_loss_unit(rows)
+            set_start(estimator, net, plan, table)
+            go_on = not plan.is_solved
+            if plan.pretrain is not None:
+                go_on = plan.pretrain(net, rows, None, tasks)
+        n_epochs = int(go_on)
+        return run(
+            net,
+            rows,
+            None,
+            n_epochs=n_epochs,
+            callbacks=clipping(plan),
+            # The estimator after the epoch is the one after the whole call.
+            watcher=tasks.epochs(n_epochs, None, "all layers"),
+        )._replace(start=plan.start_name or "the start")
+
+
+class _DeviceRows(NamedTuple):
+    """Rows on the device: to train on, to validate on, and these without noise."""
+
+    train: Rows
+    valid: Rows | None
+    clean: Rows | None
+
+
+def set_start(estimator: Any, net: AutoencoderNet, plan: Plan, table: Table) -> None:
+    """Fit the noise to training rows, and set the state before the first step."""
+    if plan.fits_noise and net.noise_ is not None:
+        columns = table.statistics()
+        sample: Any = table.sample().inputs
+        with net.guarded():
+            rows = float_tensor(sample, copy=draws_globally(net.noise_))
+            net.noise_.fit(rows, *map(torch.as_tensor, columns))
+        checks.check_noise(net, float_tensor(sample[:2], net.device, copy=True))
+    emphasis = getattr(plan.objective, "emphasis", None)
+    if emphasis is not None:
+        checks.check_emphasis(emphasis, net.criterion_, net.noise_)
+    plan.start.set(net, table, estimator._rng)
+    if plan.start.standardizes:
+        module = net.plain_module_
+        checks.check_offset(module.mean, module.scale)
+        if hasattr(module, "output_mean"):
+            checks.check_offset(module.output_mean, module.output_scale, "y")
+
+
+def _train(
+    estimator: Any,
+    net: AutoencoderNet,
+    plan: Plan,
+    table: Table,
+    rows: _DeviceRows,
+    tasks: FitTasks,
+) -> tuple[Run, int]:
+    """Train parts of the module if the plan says so, then all of it."""
+    go_on = not plan.is_solved
+    if plan.pretrain is not None:
+        go_on = plan.pretrain(net, rows.train, rows.valid, tasks)
+    n_epochs = plan.n_epochs(len(rows.train), net.batch_size) if go_on else 0
+    fitted_so_far = partial(estimator._fitted_so_far, table=table)
+    result = estimator._run(
+        net,
+        plan,
+        rows.train,
+        rows.valid,
+        clean=rows.clean,
+        n_epochs=n_epochs,
+        watcher=tasks.epochs(n_epochs, fitted_so_far, "all layers"),
+    )
+    return result._replace(start=plan.start_name or "the start"), n_epochs
+
+
+def _split(estimator: Any, plan: Plan, table: Table, table_val: Table | None) -> Split:
+    """Choose the rows to train on, and the rows to validate on if there are any."""
+    has_floor = plan.floor is not None
+    fraction = estimator.validation_fraction
+    if table_val is not None:
+        table_val = table_val.sample()
+        _check_validation_rows(table, table_val, has_floor)
+        return Split(table, distinct_with_weights(table_val))
+    split = Split(table)
+    if fraction is not None:
+        split = plan.hold_out(
+            table,
+            fraction=fraction,
+            needed=MIN_VALIDATION_ROWS if has_floor else 1,
+            seed=estimator._split_seed,
+        )
+    keeps_floor = has_floor and fraction is not None
+    if estimator.early_stopping and split.valid is None and not keeps_floor:
+        raise ValueError(
+            "early_stopping=True needs validation rows, and there are none: pass "
+            "X_val to fit, or set validation_fraction so that it leaves some of "
+            f"the {_count(table)} of X."
+        )
+    return split
+
+
+def _check_validation_rows(table: Table, table_val: Table, has_floor: bool) -> None:
+    """Refuse validation rows that are too few, and warn of those that train."""
+    if has_floor and table_val.n_distinct() < MIN_VALIDATION_ROWS:
+        raise ValueError(
+            f"X_val has {_count(table_val)}; at least {MIN_VALIDATION_ROWS} are "
+            "needed to tell an improvement on the start from luck. Pass more, or "
+            "set init='random'."
+        )
+    # A table in a file would have to be read for this alone.
+    share = 0.0 if table.large else share_in(table, table_val)
+    if share > 0.5:
+        warn(
+            f"{share:.0%} of the rows of X_val are rows of X, too. "
+            "What was learned by heart passes for an improvement on them: "
+            "leave them out of X, or let fit hold out rows itself."
+        )
+
+
+def _count(table: Table) -> str:
+    """Return in words how many rows there are, or how many of them differ."""
+    n_distinct = table.n_distinct()
+    if n_distinct == len(table):
+        return f"{len(table)} rows"
+    return f"{n_distinct} distinct row{'s' if n_distinct > 1 else ''}"
+
+
+def _with_validation_rows(
+    estimator: Any, net: AutoencoderNet, plan: Plan, train: Rows, table: Table | None
+) -> _DeviceRows:
+    """Return rows to validate on: for a denoiser, noisy copies with the clean ones."""
+    if table is None:
+        return _DeviceRows(train, None, None)
+    rows = on_device(estimator, net, table)
+    if not plan.validates_noisy:
+        return _DeviceRows(train, rows, None)
+    # Drawn once: the curve shows what is learned, not what is drawn.
+    generator = torch.Generator(net.device).manual_seed(estimator._split_seed)
+    n_copies = math.ceil(_MIN_NOISY_ROWS / len(table))
+    clean = rows.X.repeat(n_copies, 1)
+    weight = None if rows.weight is None else rows.weight.repeat(n_copies)
+    noisy = Rows((net.corrupt(clean, generator), clean), weight)
+    return _DeviceRows(train, noisy, on_device(estimator, net, table))
+
+
+def _keep_floor_of_few(
+    estimator: Any,
+    net: AutoencoderNet,
+    plan: Plan,
+    table: Table,
+) -> Run:
+    """Keep the floor where there are too few rows to hold out some of them."""
+    floor: Any = plan.floor
+    if not plan.starts_at_floor:
+        floor.set(net, table, estimator._rng)
+        _warn_of_floor(
+            estimator,
+            plan,
+            f"X has {_count(table)}, too few to hold out {MIN_VALIDATION_ROWS} of "
+            "them, which it takes to tell whether training is of use",
+        )
+    # Noisy copies of rows are made in memory.
+    table = table.sample() if plan.validates_noisy else table
+    train = on_device(estimator, net, table)
+    rows = _with_validation_rows(estimator, net, plan, train, table)
+    loss = net.mean_loss(rows.valid)  # type: ignore[arg-type]
+    return Run([], [], best_epoch=0, best_loss=loss, start=floor.name)
+
+
+def _with_floor(estimator: Any, plan: Plan, result: Run, floor: Floor) -> Run:
+    """Return what happened in a training that did not beat the floor."""
+    start: Any = plan.floor
+    if not plan.starts_at_floor:
+        _warn_of_floor(
+            estimator,
+            plan,
+            f"in {len(result.loss_curve)} epochs, training did not beat "
+            f"{start.name} with as many components on held-out rows",
+        )
+    return result._replace(best_epoch=0, best_loss=floor.loss, start=start.name)
+
+
+def _warn_of_floor(estimator: Any, plan: Plan, reason: str) -> None:
+    """Warn that the state kept is neither the start nor what was trained."""
+    floor: Any = plan.floor
+    warn(
+        f"{type(estimator).__name__}: {reason}. What is kept is {floor.name}, of "
+        "all rows. Try more rows, another n_components or a larger max_epochs; "
+        "init='random' keeps what is trained, better or not.",
+        ConvergenceWarning,
+    )

@@ -1,0 +1,429 @@
+"""Objectives: the loss of rows, given a module that encodes and decodes them.
+
+What a training step minimises, what validation compares, and what `score_samples`
+returns all come from one objective.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from skae.losses import (
+    apply_criterion,
+    kl_penalty,
+    l1_penalty,
+    mean_loss_with_gradient,
+    row_losses,
+)
+from skae.modules._links import LINKS
+
+# Codes drawn for each row where no gradient is computed, in pairs z and -z.
+_N_DRAWS = 8
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Base of the objectives.
+
+    A subclass overrides `outputs`, `losses` and `unit`; `step_arguments`, `row_losses`
+    and `validation_losses` where training, single rows or validation differ from these;
+    `predictions` where outputs are no reconstructions. Optimizers see the loss in units
+    of `unit`, so a penalty that has no units is multiplied by it.
+    """
+
+    # Whether losses are logarithms (of densities), so that their differences compare.
+    logarithmic: ClassVar[bool] = False
+    # Whether the loss depends on the module through its reconstructions alone. A module
+    # with a gradient of its own can then use it.
+    of_reconstructions: ClassVar[bool] = False
+
+    def check_criterion(self, criterion: nn.Module) -> None:
+        """Raise a ValueError if the objective cannot use a criterion."""
+
+    def step_arguments(
+        self, module: Any, x: Tensor, epoch: int, generator: torch.Generator
+    ) -> tuple[Any, ...]:
+        """Return the further arguments of `outputs` in a training step.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            The module.
+
+        x : tensor of shape (batch, n_features)
+            Rows that the encoder is given.
+
+        epoch : int
+            Number of the epoch, from 0.
+
+        generator : torch.Generator
+            Where random numbers are drawn from.
+        """
+        return ()
+
+    def outputs(self, module: Any, x: Tensor, *arguments: Any) -> Tensor:
+        """Compute what the loss is taken from; torch.compile compiles it."""
+        raise NotImplementedError
+
+    def predictions(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """Return what skorch's callbacks see of the outputs: reconstructions of `x`."""
+        return outputs
+
+    def losses(
+        self, criterion: nn.Module, outputs: Tensor, x_in: Tensor, x: Tensor
+    ) -> Tensor:
+        """Compute the loss (batch,) of each row.
+
+        Parameters
+        ----------
+        criterion : torch.nn.Module
+            Loss of reconstructions and rows.
+
+        outputs : tensor
+            What `outputs` has computed.
+
+        x_in, x : tensors of shape (batch, n_features)
+            Rows that the encoder was given, and rows that the decoder has to return.
+        """
+        raise NotImplementedError
+
+    def mean(
+        self,
+        criterion: nn.Module,
+        outputs: Tensor,
+        x_in: Tensor,
+        x: Tensor,
+        weight: Tensor | None,
+        unit: float,
+    ) -> Tensor:
+        """Compute the mean loss of a batch.
+
+        `weight` (batch,) holds weights of the rows, and `unit` is the loss of the mean
+        row; other arguments are those of `losses`.
+        """
+        return weighted_mean(self.losses(criterion, outputs, x_in, x), weight)
+
+    def row_losses(
+        self, criterion: nn.Module, module: Any, x_in: Tensor, x: Tensor
+    ) -> Tensor:
+        """Compute the loss (batch,) of each row by a module in evaluation mode."""
+        return self.losses(criterion, self.outputs(module, x_in), x_in, x)
+
+    def validation_losses(
+        self,
+        criterion: nn.Module,
+        module: Any,
+        batches: Iterable[tuple[Tensor, Tensor]],
+        weight: Tensor | None,
+        unit: float,
+    ) -> Tensor:
+        """Compute the losses (n_rows,) of all validation rows, in float64."""
+        losses = [self.row_losses(criterion, module, *batch) for batch in batches]
+        return torch.cat(losses).cpu().double()
+
+    def unit(self, criterion: nn.Module, x: Tensor, weight: Tensor) -> float:
+        """Compute the loss of the weighted mean row as every row's reconstruction."""
+        return 1.0
+
+    def mean_with_gradient(
+        self,
+        criterion: nn.Module,
+        x_hat: Tensor,
+        x_in: Tensor,
+        x: Tensor,
+        weight: Tensor | None,
+        unit: float,
+    ) -> tuple[Tensor, Tensor]:
+        """Compute the mean loss, and its gradient at reconstructions over `unit`."""
+        x_hat.requires_grad_()
+        with torch.enable_grad():
+            loss = self.mean(criterion, x_hat, x_in, x, weight, unit)
+            (grad,) = torch.autograd.grad(loss / unit, x_hat)
+        return loss, grad
+
+
+@dataclass(frozen=True)
+class Reconstruction(Objective):
+    """The loss of reconstructions.
+
+    Parameters
+    ----------
+    emphasis : (float, float), default=None
+        Weights in the loss of entries that noise has changed and of those that it has
+        not, where rows have noise. None: all one.
+
+    missing : bool, default=False
+        Whether entries of rows may be NaN. The loss of a row is then the mean over the
+        others, so that all rows count the same. The criterion needs a `reduction`.
+
+    link : str, default="identity"
+        Name of a function that belongs to the criterion, see `skae.modules._links`.
+        With another one than "identity", the criterion takes the output of
+        `decode_logits`, not of `decode`, and its unit is 1.
+    """
+
+    emphasis: tuple[float, float] | None = None
+    missing: bool = False
+    link: str = "identity"
+
+    of_reconstructions: ClassVar[bool] = True
+
+    def check_criterion(self, criterion: nn.Module) -> None:
+        if self.missing and not hasattr(criterion, "reduction"):
+            raise ValueError(
+                "What comes after the end of a series is left out of the loss: the "
+                "loss needs a `reduction` attribute, as those of torch have it. Got "
+                f"loss={criterion!r}."
+            )
+
+    def outputs(self, module: Any, x: Tensor, *arguments: Any) -> Tensor:
+        z = module.encode(x)
+        return module.decode(z) if self.link == "identity" else module.decode_logits(z)
+
+    def predictions(self, outputs: Tensor, x: Tensor) -> Tensor:
+        return LINKS[self.link](outputs)
+
+    def losses(
+        self, criterion: nn.Module, outputs: Tensor, x_in: Tensor, x: Tensor
+    ) -> Tensor:
+        weight = None
+        if self.emphasis is not None and x_in is not x:
+            corrupted, untouched = self.emphasis
+            weight = torch.where(
+                x_in != x, x.new_tensor(corrupted), x.new_tensor(untouched)
+            )
+        if self.missing:
+            missing = x.isnan()
+            there = (~missing).to(outputs.dtype)
+            share = x.shape[1] / there.sum(1, keepdim=True)
+            weight = there * share if weight is None else weight * there * share
+            # NaN has weight 0, but must be a number.
+            x = torch.where(missing, outputs.detach(), x)
+        return row_losses(criterion, outputs, x, weight)
+
+    def mean(
+        self,
+        criterion: nn.Module,
+        outputs: Tensor,
+        x_in: Tensor,
+        x: Tensor,
+        weight: Tensor | None,
+        unit: float,
+    ) -> Tensor:
+        if weight is None and self.emphasis is None and not self.missing:
+            return apply_criterion(criterion, outputs, x)
+        return super().mean(criterion, outputs, x_in, x, weight, unit)
+
+    def unit(self, criterion: nn.Module, x: Tensor, weight: Tensor) -> float:
+        if self.link != "identity":
+            return 1.0
+        mean = (weight @ x).expand_as(x)
+        return float(weight @ row_losses(criterion, mean, x))
+
+    def mean_with_gradient(
+        self,
+        criterion: nn.Module,
+        x_hat: Tensor,
+        x_in: Tensor,
+        x: Tensor,
+        weight: Tensor | None,
+        unit: float,
+    ) -> tuple[Tensor, Tensor]:
+        found = None
+        if weight is None and self.emphasis is None and not self.missing:
+            with torch.no_grad():
+                found = mean_loss_with_gradient(criterion, x_hat, x, unit)
+        arguments = (criterion, x_hat, x_in, x, weight, unit)
+        return super().mean_with_gradient(*arguments) if found is None else found
+
+
+@dataclass(frozen=True)
+class SparseReconstruction(Reconstruction):
+    """The loss of reconstructions, with a penalty on the activity of units.
+
+    Training and validation have the penalty; losses of single rows do not. The module
+    needs a method `activity`.
+
+    Parameters
+    ----------
+    penalty : {"l1", "kl"}, default="l1"
+        Penalty.
+
+    penalty_weight : float, default=0.0
+        Factor of the penalty, in units of the loss of the mean row.
+
+    sparsity : float, default=0.1
+        Mean activity that "kl" draws each unit to.
+    """
+
+    penalty: str = "l1"
+    penalty_weight: float = 0.0
+    sparsity: float = 0.1
+
+    of_reconstructions: ClassVar[bool] = False
+
+    def outputs(self, module: Any, x: Tensor, *arguments: Any) -> Tensor:
+        z = module.encode(x)
+        return torch.cat([module.decode(z), module.activity(z)], dim=1)
+
+    def predictions(self, outputs: Tensor, x: Tensor) -> Tensor:
+        return outputs[:, : x.shape[1]]
+
+    def _penalties(
+        self, activity: Tensor, weight: Tensor | None, unit: float
+    ) -> Tensor:
+        penalties = (
+            l1_penalty(activity)
+            if self.penalty == "l1"
+            else kl_penalty(activity, self.sparsity, weight)
+        )
+        return unit * self.penalty_weight * penalties
+
+    def mean(
+        self,
+        criterion: nn.Module,
+        outputs: Tensor,
+        x_in: Tensor,
+        x: Tensor,
+        weight: Tensor | None,
+        unit: float,
+    ) -> Tensor:
+        n_features = x.shape[1]
+        x_hat, activity = outputs[:, :n_features], outputs[:, n_features:]
+        penalties = self._penalties(activity, weight, unit)
+        loss = super().mean(criterion, x_hat, x_in, x, weight, unit)
+        return loss + weighted_mean(penalties, weight)
+
+    def row_losses(
+        self, criterion: nn.Module, module: Any, x_in: Tensor, x: Tensor
+    ) -> Tensor:
+        x_hat = super().outputs(module, x_in)
+        return self.losses(criterion, x_hat, x_in, x)
+
+    def validation_losses(
+        self,
+        criterion: nn.Module,
+        module: Any,
+        batches: Iterable[tuple[Tensor, Tensor]],
+        weight: Tensor | None,
+        unit: float,
+    ) -> Tensor:
+        losses, activities = [], []
+        for x_in, x in batches:
+            z = module.encode(x_in)
+            losses.append(self.losses(criterion, module.decode(z), x_in, x))
+            activities.append(module.activity(z))
+        penalties = self._penalties(torch.cat(activities), weight, unit)
+        return torch.cat(losses).cpu().double() + penalties.cpu().double()
+
+
+@dataclass(frozen=True)
+class EvidenceLowerBound(Objective):
+    """Minus the evidence lower bound (ELBO) over the number of columns.
+
+    The loss of a row is ``-(E log p(x | z) - beta * KL) / n_features``, in nats and in
+    the units of the rows. The divergence is exact. In a training step, the mean is over
+    one code drawn for each row; otherwise over a few that are always the same. There is
+    no criterion: the module, a :class:`~skae.modules.VariationalDenseAutoencoder`, has
+    the densities.
+
+    Parameters
+    ----------
+    beta : float, default=1.0
+        Weight of the divergence.
+
+    kl_warmup_epochs : int, default=0
+        In epoch i, from 0, training steps multiply the weight of the divergence by
+        ``min(1, i / kl_warmup_epochs)``.
+
+    free_bits : float, default=0.0
+        In training steps, the divergence of each component, averaged over the batch, is
+        this at least, in nats (Kingma et al. 2016, arXiv:1606.04934, equation 15).
+    """
+
+    beta: float = 1.0
+    kl_warmup_epochs: int = 0
+    free_bits: float = 0.0
+
+    logarithmic: ClassVar[bool] = True
+
+    def step_arguments(
+        self, module: Any, x: Tensor, epoch: int, generator: torch.Generator
+    ) -> tuple[Any, ...]:
+        shape = (1, len(x), module.decoder[0].in_features)
+        noise = torch.randn(shape, generator=generator, device=x.device)
+        weight = self.beta
+        if self.kl_warmup_epochs > 0:
+            weight = weight * min(1.0, epoch / self.kl_warmup_epochs)
+        return noise, weight, self.free_bits
+
+    def outputs(self, module: Any, x: Tensor, *arguments: Any) -> Tensor:
+        if arguments:
+            noise, weight, free_bits = arguments
+        else:
+            draws = fixed_draws(_N_DRAWS, len(x), module.decoder[0].in_features)
+            noise, weight, free_bits = draws.to(x.device), self.beta, 0.0
+        x = module.centre(x)
+        distribution = module.distribution_of_centred(x)
+        divergence = module.divergence(*distribution)
+        if free_bits > 0:
+            # A component below the bound has no gradient.
+            free = divergence.mean(0) > free_bits
+            divergence = torch.where(free, divergence, free_bits)
+        expected = module.expected_log_likelihood(x, *distribution, noise)
+        return (weight * divergence.sum(1) - expected) / x.shape[1]
+
+    def losses(
+        self, criterion: nn.Module, outputs: Tensor, x_in: Tensor, x: Tensor
+    ) -> Tensor:
+        return outputs
+
+
+def weighted_mean(losses: Tensor, weight: Tensor | None) -> Tensor:
+    """Compute the mean of losses (batch,), with weights of mean one."""
+    return losses.mean() if weight is None else (losses * weight).mean()
+
+
+def fixed_draws(n_draws: int, n_rows: int, n_components: int) -> Tensor:
+    """Return standard normal draws (n_draws, n_rows, n_components), in pairs z, -z."""
+    generator = torch.Generator().manual_seed(0)
+    half = (n_draws + 1) // 2
+    shape = (half, n_rows, n_components)
+    noise = torch.randn(
+        shape, generator=generator, dtype=torch.float32, device=generator.device
+    )
+    return torch.cat([noise, -noise])[:n_draws]
+
+
+def log_mean_weight(module: Any, x: Tensor, noise: Tensor) -> Tensor:
+    """Compute the importance-weighted bound on the log-density of rows, in nats.
+
+    Parameters
+    ----------
+    module : VariationalDenseAutoencoder
+        The module, in evaluation mode.
+
+    x : tensor of shape (batch, n_features)
+        Rows.
+
+    noise : tensor of shape (n_draws, batch or 1, n_components)
+        Standard normal draws.
+
+    Returns
+    -------
+    bound : tensor of shape (batch,)
+        Burda et al. 2016, Importance weighted autoencoders, equation 8.
+    """
+    x = module.centre(x)
+    mean, log_variance = module.distribution_of_centred(x)
+    log_weights = []
+    for draw in noise:
+        z = mean + (log_variance / 2).exp() * draw
+        # log p(z) - log q(z | x); the constants cancel.
+        ratio = (draw.square() + log_variance - z.square()).sum(1) / 2
+        log_weights.append(module.log_likelihood(x, z) + ratio)
+    return torch.stack(log_weights).logsumexp(0) - math.log(len(noise))

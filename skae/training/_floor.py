@@ -1,0 +1,103 @@
+"""The floor: a state that is kept unless training beats it."""
+
+import copy
+
+import numpy as np
+
+from skae.training._batches import Rows
+from skae.training._holding_out import Split
+from skae.training._net import AutoencoderNet
+from skae.training._selection import is_better
+from skae.training._starts import Start
+from skae.training._table import Table
+
+
+class Floor:
+    """The floor of a training, to be made before it and asked after it.
+
+    Parameters
+    ----------
+    start : Start
+        State of the floor.
+
+    net : AutoencoderNet
+        Net in the state to start from, which it is left in.
+
+    is_start : bool
+        Whether that state is the floor itself.
+
+    table : Table
+        All rows, which the floor that is kept is fitted to.
+
+    split : Split
+        Rows that train, and rows that validate.
+
+    valid : Rows
+        Validation rows on the net's device; for noisy rows several copies, one after
+        the other.
+
+    random_state : RandomState
+        Where starts draw from.
+    """
+
+    def __init__(
+        self,
+        start: Start,
+        net: AutoencoderNet,
+        *,
+        is_start: bool,
+        table: Table,
+        split: Split,
+        valid: Rows,
+        random_state: np.random.RandomState,
+    ) -> None:
+        assert split.valid is not None  # as `valid` is
+        self._start = start
+        self._net = net
+        self._table = table
+        self._held_out = split.valid
+        self._valid = valid
+        self._random_state = random_state
+        if is_start:
+            self._losses = net.row_losses(valid)
+            return
+        state = copy.deepcopy(net.plain_module_.state_dict())
+        start.set(net, split.train, random_state)
+        self._losses = net.row_losses(valid)
+        net.plain_module_.load_state_dict(state)
+
+    @property
+    def loss(self) -> float:
+        """Mean loss of the validation rows that training has to beat."""
+        return self._valid.average(self._losses)
+
+    def is_beaten(self) -> bool:
+        """Keep the state trained if it is better; return whether it is.
+
+        The floor of all rows is kept otherwise. It has seen the rows held out, but a
+        row like no other may be among them, and the state trained has not learned it:
+        it has to be better than this floor, too.
+        """
+        net, held_out = self._net, self._held_out
+        losses = net.row_losses(self._valid)
+        trained = copy.deepcopy(net.plain_module_.state_dict())
+        self._start.set(net, self._table, self._random_state)
+        losses, start_losses, floor_losses = (
+            each.reshape(-1, len(held_out)).mean(axis=0)
+            for each in (losses, self._losses, net.row_losses(self._valid))
+        )
+        gain = np.average(floor_losses - losses, weights=held_out.weight)
+        # Losses of the user's that are below zero have no logarithm.
+        negative = min(losses.min(), start_losses.min()) < 0
+        better = is_better(
+            losses,
+            start_losses,
+            held_out.weight,
+            held_out.groups,
+            logarithmic=net.objective.logarithmic or negative,
+        )
+        if gain > 0 and better:
+            net.plain_module_.load_state_dict(trained)
+            return True
+        net.forget_optimizer_state()
+        return False

@@ -1,0 +1,84 @@
+"""Statistics of columns."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils import gen_batches
+from sklearn.utils.sparsefuncs import mean_variance_axis
+
+from skae.training._streaming import LargeTable, Matrix
+
+
+class Columns(NamedTuple):
+    """Mean and variance of each column, of shape (n_features,), in float64."""
+
+    mean: np.ndarray
+    variance: np.ndarray
+
+    @property
+    def scale(self) -> float:
+        """Root of the mean variance over the columns; 1 where that is 0.
+
+        One scale for all columns conditions the optimisation and leaves the minimiser
+        of the squared error as it is; a scale for each column would not.
+        """
+        return math.sqrt(self.variance.mean()) or 1.0
+
+
+def column_statistics(X: Matrix, sample_weight: np.ndarray | None = None) -> Columns:
+    """Compute the mean and the variance of each column."""
+    if isinstance(X, LargeTable) and X.sparse:
+        weight = None if sample_weight is None else sample_weight.astype(X.dtype)
+        statistics = mean_variance_axis(X.array, axis=0, weights=weight)
+        return Columns(*(each.astype(np.float64) for each in statistics))
+    weight = np.ones(len(X)) if sample_weight is None else sample_weight
+    weight = weight / weight.sum()
+    # In blocks of about a megabyte, so that no copy of a large X is made; in float64,
+    # because sums of many float32 drift; relative to a row, so that columns that are
+    # constant have variance zero.
+    first = X[:1][0].astype(np.float64)
+    blocks = list(gen_batches(len(X), max(1, 2**17 // X.shape[1])))
+    mean = sum(weight[rows] @ (X[rows] - first) for rows in blocks)
+    variance = sum(weight[rows] @ np.square(X[rows] - first - mean) for rows in blocks)
+    mean = first + mean
+    return Columns(mean, variance)
+
+
+def fill_missing(X: np.ndarray, sample_weight: np.ndarray | None = None) -> np.ndarray:
+    """Replace NaN by the mean of the column.
+
+    Such values do not change what PCA finds: in centred rows, they are 0.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Rows.
+
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weights of the rows in the mean.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_features)
+        `X` itself if nothing is missing. Columns without any value are 0.
+    """
+    missing = np.isnan(X)
+    if not missing.any():
+        return X
+    weight = np.ones(len(X)) if sample_weight is None else sample_weight
+    total = weight @ np.where(missing, 0, X)
+    mean = total / np.maximum(weight @ ~missing, np.finfo(np.float64).tiny)
+    return np.where(missing, mean, X).astype(X.dtype)
+
+
+def standardization(
+    features: np.ndarray, sample_weight: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of columns; 1 for those that do not vary."""
+    columns = column_statistics(features, sample_weight)
+    scale = np.sqrt(columns.variance)
+    # Rounding leaves something of a constant, which must not be scaled up.
+    rounding = 10 * np.finfo(features.dtype).eps
+    varies = scale > rounding * (np.abs(columns.mean) + scale.max())
+    return columns.mean, np.where(varies, scale, 1.0)

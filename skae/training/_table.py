@@ -1,0 +1,169 @@
+"""Tables: rows, what the decoder has to return for them, and their weights."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from skae.training._batches import Rows
+from skae.training._distinct import count_different, row_hashes
+from skae.training._statistics import Columns, column_statistics, fill_missing
+from skae.training._streaming import (
+    LargeTable,
+    Matrix,
+    StreamedRows,
+    device_rows,
+    float_tensor,
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows to train on or to validate on, with everything that belongs to them.
+
+    Parameters
+    ----------
+    inputs : ndarray or LargeTable of shape (n_samples, n_features)
+        Rows that the encoder is given.
+
+    targets : ndarray or LargeTable of shape (n_samples, n_features), default=None
+        Rows that the decoder has to return. None: those of `inputs`. If one of both is
+        large, both are read block by block. For predictions, they are the targets, of
+        shape (n_samples,) or (n_samples, n_outputs).
+
+    weight : ndarray of shape (n_samples,), default=None
+        Positive weights of the rows; None: all one.
+
+    groups : ndarray of shape (n_samples,), default=None
+        Numbers of the groups that rows belong to, from 0.
+
+    missing : bool, default=False
+        Whether values may be missing, which is NaN.
+    """
+
+    inputs: Matrix
+    targets: Matrix | None = None
+    weight: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    missing: bool = False
+
+    def __post_init__(self) -> None:
+        if self.targets is not None and self.large != self._is_large(self.targets):
+            for name in ("inputs", "targets"):
+                part = getattr(self, name)
+                if not self._is_large(part):
+                    object.__setattr__(self, name, LargeTable(part))
+
+    @staticmethod
+    def _is_large(X: Any) -> bool:
+        return isinstance(X, LargeTable)
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns."""
+        return self.inputs.shape[1]
+
+    @property
+    def large(self) -> bool:
+        """Whether the rows are read block by block."""
+        return self._is_large(self.inputs)
+
+    @property
+    def sparse(self) -> bool:
+        """Whether the rows are those of a large sparse matrix."""
+        return self.large and self.inputs.sparse  # type: ignore[union-attr]
+
+    @property
+    def reconstructed(self) -> Matrix:
+        """Rows that the decoder has to return."""
+        return self.inputs if self.targets is None else self.targets
+
+    def has_missing(self) -> bool:
+        """Whether a value of the inputs is missing."""
+        if not self.missing or self.sparse:
+            return False
+        blocks: Any = self.inputs.values() if self.large else [self.inputs]  # type: ignore
+        return any(np.isnan(block).any() for block in blocks)
+
+    def take(self, mask: np.ndarray) -> "Table":
+        """Return the table of some of the rows; a large one stays large."""
+
+        def of(X: Any) -> Any:
+            return X.take(mask) if self._is_large(X) else X[mask]
+
+        return self._with_parts(of, mask)
+
+    def read(self, index: Any) -> "Table":
+        """Return the table of some of the rows, in memory."""
+        return self._with_parts(lambda X: X[index], index)
+
+    def _with_parts(self, of: Any, index: Any) -> "Table":
+        def part(values: Any) -> Any:
+            return None if values is None else values[index]
+
+        return replace(
+            self,
+            inputs=of(self.inputs),
+            targets=None if self.targets is None else of(self.targets),
+            weight=part(self.weight),
+            groups=part(self.groups),
+        )
+
+    def sample(self) -> "Table":
+        """Return the table itself; a sample in memory of a large one."""
+        return self.read(self.inputs.sample) if self.large else self  # type: ignore
+
+    def filled(self) -> "Table":
+        """Return a sample with the means of the columns in place of NaN.
+
+        A large sparse table, which has no NaN, is returned as it is.
+        """
+        if self.sparse:
+            return self
+        table = self.sample()
+        if not self.missing:
+            return table
+        inputs: Any = fill_missing(table.inputs, table.weight)  # type: ignore[arg-type]
+        return replace(table, inputs=inputs, missing=False)
+
+    def statistics(self) -> Columns:
+        """Compute the mean and the variance of the columns of the inputs."""
+        table = self.filled()
+        return column_statistics(table.inputs, table.weight)
+
+    def hashes(self) -> np.ndarray:
+        """Compute a hash of each row, or of each pair of rows."""
+        hashes = row_hashes(self.inputs)
+        if self.targets is None:
+            return hashes
+        return hashes * np.uint64(3) + row_hashes(self.targets)
+
+    def n_distinct(self) -> int:
+        """Count the rows that differ from all others, copies as one."""
+        return count_different(self.hashes())
+
+    def on(self, device: Any, copy: bool = False) -> Rows:
+        """Return the rows as tensors on a device; those of a large table are streamed.
+
+        `copy` is needed where something may write to the tensors.
+        """
+        device = torch.device(device)
+        inputs: Any = self.inputs
+        targets: Any = self.targets
+        rows: Any
+        if self.large and targets is not None:
+            rows = StreamedRows(inputs, device, targets)
+        elif self.large:
+            rows = device_rows(inputs, device)
+        else:
+            rows = float_tensor(inputs, device, copy=copy)
+            if targets is not None and targets.dtype.kind == "f":
+                rows = rows, float_tensor(targets, device, copy=copy)
+            elif targets is not None:
+                rows = rows, torch.as_tensor(targets).to(device)
+        weight = None if self.weight is None else float_tensor(self.weight, device)
+        return Rows(rows, weight)
