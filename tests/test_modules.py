@@ -26,6 +26,7 @@ from skae.modules._layers import ACTIVATIONS
 from skae.modules._layerwise import LayerAutoencoder
 from skae.modules._links import LINKS
 from skae.modules._protocol import AutoencoderModule
+from skae.training import AutoencoderNet
 
 LOSSES = [nn.MSELoss(), nn.L1Loss(), nn.HuberLoss(), nn.BCEWithLogitsLoss()]
 
@@ -89,11 +90,13 @@ def test_frozen_parameters_get_no_gradient():
 
 
 def test_hooks_on_layers_run_in_training():
-    module = DenseAutoencoder(n_features=4, n_components=2)
+    net = AutoencoderNet(DenseAutoencoder(4, 2), max_epochs=1, batch_size=7)
+    layer = net.initialize().module_.encoder[0]
     seen = []
-    module.encoder[0].register_forward_hook(lambda *args: seen.append(len(args[2])))
-    module.logits_with_gradient(torch.zeros(7, 4))
-    assert seen == [7]
+    layer.register_forward_hook(lambda *args: seen.append(len(args[2])))
+    layer.register_full_backward_hook(lambda *args: seen.append("backward"))
+    net.partial_fit(torch.rand(14, 4))
+    assert seen == [7, "backward", 7, "backward"]
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "selu"])

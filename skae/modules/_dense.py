@@ -6,15 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from skae.modules._gradient import (
-    add_linear_gradient,
-    backward,
-    forward,
-    input_gradient,
-)
 from skae.modules._layers import TiedLinear, dense_layers, tied_layers
 from skae.modules._layerwise import LayerAutoencoder
 from skae.modules._links import LINKS, link_name
+from skae.modules._prepared import PreparedDense
 from skae.modules._standardized import StandardizedModule
 
 
@@ -214,26 +209,20 @@ class DenseAutoencoder(StandardizedModule):
             adds the gradients of the parameters to their `grad`.
         """
         mean, scale = self._output_centre_and_scale()
-        x = self.centre(x)
-        z, encoder_tape = forward(self.encoder, x)
-        if self.linear_encoder is not None:
-            z = z + self.linear_encoder(x)
-        x_hat, decoder_tape = forward(self.decoder, z)
-        if self.linear_decoder is not None:
-            x_hat = x_hat + self.linear_decoder(z)
+        layers = self.prepared()
+        x_hat = layers.forward(self.centre(x))
 
         def to_parameters(grad: Tensor) -> None:
             with torch.no_grad():
-                grad = grad * scale
-                grad_z = backward(decoder_tape, grad, to_input=True)
-                if self.linear_decoder is not None:
-                    add_linear_gradient(self.linear_decoder, z, grad)
-                    grad_z = grad_z + input_gradient(self.linear_decoder, grad)
-                backward(encoder_tape, grad_z, to_input=False)
-                if self.linear_encoder is not None:
-                    add_linear_gradient(self.linear_encoder, x, grad_z)
+                layers.backward(grad * scale)
+                layers.add_gradients()
 
         return torch.addcmul(mean, x_hat, scale), to_parameters
+
+    def prepared(self) -> PreparedDense:
+        """Return the layers, prepared for steps on centred and scaled rows."""
+        paths = self.linear_encoder, self.linear_decoder
+        return PreparedDense(self.encoder, self.decoder, *paths)
 
     @torch.no_grad()
     def start_linear(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from skae.modules._gradient import backward, forward
+from skae.modules._prepared import PreparedDense
 from skae.modules._protocol import AutoencoderModule
 
 
@@ -58,17 +58,19 @@ class LayerAutoencoder(AutoencoderModule):
         self, x: Tensor
     ) -> tuple[Tensor, Callable[[Tensor], None]]:
         """Reconstruct, and return the backward pass, as `DenseAutoencoder` does."""
-        z, encoder_tape = forward(self.encoder, self._centre(x))
-        x_hat, decoder_tape = forward(self.decoder, z)
+        layers = self.prepared()
+        x_hat = layers.forward(self._centre(x))
 
         def to_parameters(grad: Tensor) -> None:
             with torch.no_grad():
-                if self.scale is not None:
-                    grad = grad * self.scale
-                grad = backward(decoder_tape, grad, to_input=True)
-                backward(encoder_tape, grad, to_input=False)
+                layers.backward(grad if self.scale is None else grad * self.scale)
+                layers.add_gradients()
 
         return self._uncentre(x_hat), to_parameters
+
+    def prepared(self) -> PreparedDense:
+        """Return the layers, prepared for steps on centred and scaled rows."""
+        return PreparedDense(self.encoder, self.decoder)
 
     def _centre(self, x: Tensor) -> Tensor:
         if self.mean is None or self.scale is None:

@@ -27,6 +27,27 @@ class _OneCall:
                 parameter.grad = None
         return None
 
+    def prepared(self) -> Callable[[], Any]:
+        """Return a function that takes steps by the gradients where they are now."""
+        hooks = (
+            getattr(self, f"_optimizer_step_{when}_hooks") for when in ("pre", "post")
+        )
+        scaled = getattr(self, "grad_scale", None) is not None
+        if scaled or any(hooks) or not all(map(_is_plain, self.param_groups)):
+            return self.step
+        groups = []
+        for group in self.param_groups:
+            tensors: list[list[Tensor]] = [[], [], [], [], [], []]
+            self._init_group(group, *tensors)
+            if tensors[0]:
+                groups.append((group, tensors))
+
+        def step() -> None:
+            for group, tensors in groups:
+                _update(group, tensors)
+
+        return step
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Perform an optimization step, as in torch."""
@@ -44,21 +65,26 @@ class _OneCall:
             self._init_group(group, *tensors)
             if not tensors[0]:
                 continue
-            torch._foreach_add_(tensors[-1], 1)
-            beta1, beta2 = group["betas"]
-            decoupled = group.get("decoupled_weight_decay", False)  # since torch 2.7
-            kernel = torch._fused_adamw_ if decoupled else torch._fused_adam_
-            kernel(
-                *tensors,
-                lr=group["lr"],
-                beta1=beta1,
-                beta2=beta2,
-                weight_decay=group["weight_decay"],
-                eps=group["eps"],
-                amsgrad=group["amsgrad"],
-                maximize=group["maximize"],
-            )
+            _update(group, tensors)
         return loss
+
+
+def _update(group: dict[str, Any], tensors: list[list[Tensor]]) -> None:
+    """Update the parameters of a group by the fused kernel of torch."""
+    torch._foreach_add_(tensors[-1], 1)
+    beta1, beta2 = group["betas"]
+    decoupled = group.get("decoupled_weight_decay", False)  # since torch 2.7
+    kernel = torch._fused_adamw_ if decoupled else torch._fused_adam_
+    kernel(
+        *tensors,
+        lr=group["lr"],
+        beta1=beta1,
+        beta2=beta2,
+        weight_decay=group["weight_decay"],
+        eps=group["eps"],
+        amsgrad=group["amsgrad"],
+        maximize=group["maximize"],
+    )
 
 
 def _is_plain(group: dict[str, Any]) -> bool:

@@ -62,7 +62,7 @@ class Rows(Dataset):
         return Rows(self.X[index], None if self.weight is None else self.weight[index])
 
 
-def _batch_ends(n_rows: int, batch_size: int, join_last: bool) -> list[int]:
+def batch_ends(n_rows: int, batch_size: int, join_last: bool) -> list[int]:
     """Where batches begin, and where the last one ends.
 
     A last batch of one row has no variance to normalise by: `join_last` lets it join
@@ -138,7 +138,7 @@ class TensorBatches:
             return
         device = X[0].device
         order = torch.randperm(n_rows, generator=self.generator, device=device)
-        ends = _batch_ends(n_rows, self.batch_size, join_last=True)
+        ends = batch_ends(n_rows, self.batch_size, join_last=True)
         for start, stop in itertools.pairwise(ends):
             index = order[start:stop]
             yield take(X, index), None if weight is None else weight[index]
@@ -184,7 +184,7 @@ class StreamedBatches:
     def __iter__(self) -> Iterator[tuple[Any, Tensor | None]]:
         n_rows, n_features = self.X.shape
         order = self._order(n_rows, n_features)
-        ends = _batch_ends(n_rows, self.batch_size, join_last=self.shuffle)
+        ends = batch_ends(n_rows, self.batch_size, join_last=self.shuffle)
         # A buffer holds whole batches.
         n_batches = max(
             1, n_rows_in(_streaming.BLOCK_BYTES, n_features) // self.batch_size

@@ -171,6 +171,45 @@ class EndRun(Callback):
             self.watcher.end_run()
 
 
+class Schedule(Callback):
+    """Multiply the learning rates by a function of the number of steps.
+
+    Parameters
+    ----------
+    factor : callable
+        Takes the number of steps done, and returns the factor.
+    """
+
+    def __init__(self, factor: Callable[[int], float]) -> None:
+        self.factor = factor
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        self.groups_ = [
+            (group, group["lr"])
+            for optimizer in net.optimizers()
+            for group in optimizer.param_groups
+        ]
+        self.n_steps_ = 0
+        self._set()
+
+    def on_batch_end(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
+        if training:
+            self.on_step()
+
+    def on_step(self) -> None:
+        """Count a step, where nothing else is to be known of it."""
+        self.n_steps_ += 1
+        self._set()
+
+    def _set(self) -> None:
+        factor = self.factor(self.n_steps_)
+        for group, lr in self.groups_:
+            group["lr"] = lr * factor
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        del self.groups_
+
+
 class ScheduleLearningRate(LRScheduler):
     """The scheduler callback of skorch, for nets with several optimizers."""
 
@@ -261,7 +300,11 @@ class ProgressBar(Callback):
 
     def on_batch_end(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
         if training:
-            self.bar_.update()
+            self.on_step()
+
+    def on_step(self) -> None:
+        """Count a step, where nothing else is to be known of it."""
+        self.bar_.update()
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         losses = {"loss": net.history[-1, "train_loss"]}

@@ -14,12 +14,14 @@ from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
 from torch import Tensor, nn
 
+from skae.modules._prepared import can_be_prepared
 from skae.noise import Noise
 from skae.objectives import Objective, Reconstruction
 from skae.training._batches import Rows, take
 from skae.training._processes import Share, begin_together, own_generator
+from skae.training._silent_epoch import is_possible, steps
 from skae.training._statistics import fill_missing
-from skae.training._tensor_net import TensorNet
+from skae.training._tensor_net import TensorNet, is_overridden
 
 
 class AutoencoderNet(TensorNet):
@@ -88,6 +90,8 @@ class AutoencoderNet(TensorNet):
         super().__init__(module, criterion, **kwargs)
 
     noise_: Any
+    # Whether the gradients of this epoch are those of the module.
+    _by_hand: bool = False
     # For draws that processes that share batches make each by itself.
     _own_generator: Any = None
     # The objective's `outputs`, compiled, while a net with ``compile=True`` trains.
@@ -188,8 +192,30 @@ class AutoencoderNet(TensorNet):
 
         A subclass may have changed what it is the gradient of.
         """
-        own = "logits_with_gradient" in vars(type(self.module_))
-        return own and self.objective.of_reconstructions and self.autocast is None
+        module = self.module_
+        own = "logits_with_gradient" in vars(type(module))
+        if not (own and self.objective.of_reconstructions and self.autocast is None):
+            return False
+        return not hasattr(module, "prepared") or can_be_prepared(module)
+
+    def run_single_epoch(self, iterator: Any, *args: Any, **kwargs: Any) -> None:
+        self._by_hand = self._module_has_gradient()
+        super().run_single_epoch(iterator, *args, **kwargs)
+
+    def _silent_steps(self, iterator: Any) -> Any:
+        listeners = [
+            callback
+            for _, callback in self.callbacks_
+            if is_overridden(callback, "on_batch_end")
+        ]
+        heard = {"on_batch_begin", "on_grad_computed"} - self._silent
+        counts = all(hasattr(callback, "on_step") for callback in listeners)
+        own = type(self).train_step_single is AutoencoderNet.train_step_single
+        if self.callbacks or heard or not (counts and own):
+            return ()
+        if not is_possible(self, iterator):
+            return ()
+        return steps(self, iterator, [callback.on_step for callback in listeners])
 
     def _in_precision(self) -> AbstractContextManager[Any]:
         """Context of the forward pass in training."""
@@ -213,7 +239,7 @@ class AutoencoderNet(TensorNet):
         self, x_in: Tensor, x: Tensor, weight: Tensor | None
     ) -> dict[str, Tensor]:
         """Loss and reconstructions of rows, which leaves the gradients in place."""
-        if self._module_has_gradient():
+        if self._by_hand:
             outputs, backward = self.module_.logits_with_gradient(x_in)
             loss, grad = self.objective.mean_with_gradient(
                 self.criterion_, outputs, x_in, x, weight, self.loss_unit

@@ -5,9 +5,8 @@ from functools import partial
 from typing import Any
 
 from skorch.callbacks import Callback, LRScheduler
-from torch.optim import lr_scheduler
 
-from skae.training._callbacks import ScheduleLearningRate
+from skae.training._callbacks import Schedule, ScheduleLearningRate
 
 
 def one_cycle(step: int, n_steps: int, warm_up: float = 0.1) -> float:
@@ -37,6 +36,11 @@ def one_cycle(step: int, n_steps: int, warm_up: float = 0.1) -> float:
     else:
         low, high, phase = 0.0, 1.0, (step - peak) / (n_steps - peak)
     return low + (high - low) * (1 + math.cos(math.pi * min(phase, 1.0))) / 2
+
+
+def cosine(step: int, n_steps: int) -> float:
+    """Return the factor of the learning rate at a step: down to 0, by a cosine."""
+    return (1 + math.cos(math.pi * min(step / n_steps, 1.0))) / 2
 
 
 def has_schedule(callbacks: list | None) -> bool:
@@ -72,9 +76,5 @@ def schedule_callbacks(schedule: Any, n_steps: int) -> list[Callback]:
         return [ScheduleLearningRate(**vars(schedule)) if plain else schedule]
     if not isinstance(schedule, str):
         return [ScheduleLearningRate(schedule, event_name=None)]
-    if schedule == "one_cycle":
-        factor = partial(one_cycle, n_steps=n_steps)
-        policy: Any = partial(lr_scheduler.LambdaLR, lr_lambda=factor)
-    else:
-        policy = partial(lr_scheduler.CosineAnnealingLR, T_max=n_steps)
-    return [ScheduleLearningRate(policy, event_name=None, step_every="batch")]
+    factor = one_cycle if schedule == "one_cycle" else cosine
+    return [Schedule(partial(factor, n_steps=n_steps))]
