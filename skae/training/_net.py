@@ -90,8 +90,8 @@ class AutoencoderNet(TensorNet):
         super().__init__(module, criterion, **kwargs)
 
     noise_: Any
-    # Whether the gradients of this epoch are those of the module.
-    _by_hand: bool = False
+    # Whether the gradients of this epoch are those of the module; None: not known yet.
+    _by_hand: bool | None = None
     # For draws that processes that share batches make each by itself.
     _own_generator: Any = None
     # The objective's `outputs`, compiled, while a net with ``compile=True`` trains.
@@ -199,7 +199,7 @@ class AutoencoderNet(TensorNet):
         return not hasattr(module, "prepared") or can_be_prepared(module)
 
     def run_single_epoch(self, iterator: Any, *args: Any, **kwargs: Any) -> None:
-        self._by_hand = self._module_has_gradient()
+        self._by_hand = None
         super().run_single_epoch(iterator, *args, **kwargs)
 
     def _silent_steps(self, iterator: Any) -> Any:
@@ -239,6 +239,8 @@ class AutoencoderNet(TensorNet):
         self, x_in: Tensor, x: Tensor, weight: Tensor | None
     ) -> dict[str, Tensor]:
         """Loss and reconstructions of rows, which leaves the gradients in place."""
+        if self._by_hand is None:
+            self._by_hand = self._module_has_gradient()
         if self._by_hand:
             outputs, backward = self.module_.logits_with_gradient(x_in)
             loss, grad = self.objective.mean_with_gradient(

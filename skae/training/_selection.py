@@ -103,4 +103,6 @@ def spread_sample(X: np.ndarray, size: int, seed: int) -> np.ndarray:
     # The rows are shuffled first, so that equal distances come in random order.
     shuffled = rng.permutation(len(X))
     order = shuffled[np.argsort(distance[shuffled], kind="stable")]
-    return np.array([rng.choice(block) for block in np.array_split(order, size)])
+    sizes = np.full(size, len(X) // size)
+    sizes[: len(X) % size] += 1
+    return order[np.cumsum(sizes) - sizes + rng.randint(0, sizes)]
