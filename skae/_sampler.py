@@ -12,7 +12,6 @@ from scipy.special import ndtr
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 from sklearn.utils import Tags, check_array, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -224,6 +223,8 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         return rows.reshape(len(rows), -1)
 
     def _fit_mixture(self, codes: np.ndarray, rng: np.random.RandomState) -> None:
+        from sklearn.mixture import GaussianMixture  # the import takes long
+
         # Some constants of GaussianMixture, such as reg_covar, assume unit scale.
         scale = codes.std(axis=0)
         scale[scale == 0] = 1.0

@@ -91,7 +91,7 @@ def test_frozen_parameters_get_no_gradient():
 
 def test_hooks_on_layers_run_in_training():
     net = AutoencoderNet(DenseAutoencoder(4, 2), max_epochs=1, batch_size=7)
-    layer = net.initialize().module_.encoder[0]
+    layer = net.initialize().module_.decoder[0]
     seen = []
     layer.register_forward_hook(lambda *args: seen.append(len(args[2])))
     layer.register_full_backward_hook(lambda *args: seen.append("backward"))

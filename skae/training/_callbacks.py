@@ -62,6 +62,8 @@ class KeepState(Callback):
         self.patience = patience
         self.tol = tol
 
+    state_: dict[str, Any]
+
     def _save(self, net: NeuralNet, loss: float) -> None:
         self.best_epoch_ = self.epoch_
         self.best_loss_ = loss
@@ -83,7 +85,7 @@ class KeepState(Callback):
         self.epochs_without_improvement_ = 0
         self.diverged_at_: int | None = None
         self.stopped_early_ = False
-        self.state_: dict[str, Any] = {}
+        self.state_ = {}
         self._save(net, self.lowest_)
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:

@@ -20,6 +20,11 @@ from skae.objectives import Reconstruction
 from skae.training._batches import TensorBatches, batch_ends
 from skae.training._recipe import OPTIMIZERS
 
+# They need nothing but gradients: no closure, and no other optimizer beside them.
+_OPTIMIZERS = {
+    *(OPTIMIZERS[name] for name in ("adam", "adamw", "sgd")),
+    *(torch.optim.Adam, torch.optim.AdamW),
+}
 # Numbers in the rows that are gathered at once, which stay in the processor's cache.
 _CHUNK = 2**16
 
@@ -44,9 +49,7 @@ def is_possible(net: Any, batches: Any) -> bool:
         and type(module) in (DenseAutoencoder, LayerAutoencoder)
         and not getattr(module, "output_units", False)
         and _has_known_loss(net, module)
-        and type(optimizer) in OPTIMIZERS.values()
-        and not isinstance(optimizer, torch.optim.LBFGS)
-        and len(net.optimizers()) == 1
+        and type(optimizer) in _OPTIMIZERS
         and net.autocast is None
         and not (net.share_batches or net.guard_random_state or net.copy_rows)
         and not net.compile
