@@ -15,6 +15,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "logistic": nn.Sigmoid,
     "relu": nn.ReLU,
     "selu": nn.SELU,
+    "silu": nn.SiLU,
     "tanh": nn.Tanh,
 }
 
