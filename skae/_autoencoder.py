@@ -35,8 +35,8 @@ class AutoencoderTransformer(DenseWeightsMixin, BaseAutoencoder):
         Widths of the encoder's hidden layers, from input to code; the decoder has
         them in reverse. ``()`` gives the linear autoencoder.
 
-    activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "tanh"}, \
-            default="gelu"
+    activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "silu", \
+            "tanh"}, default="gelu"
         Activation of the hidden layers.
 
     {initializer}

@@ -68,8 +68,8 @@ class ConvAutoencoder(BaseAutoencoder):
         Widths of the dense layers between feature maps and code; the decoder has them
         in reverse. A linear layer lies beside them. ``()`` is this layer alone.
 
-    activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "tanh"}, \
-            default="gelu"
+    activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "silu", \
+            "tanh"}, default="gelu"
         Activation of the convolutions and the hidden layers.
 
     loss : {"squared_error", "absolute_error", "huber", "binary_cross_entropy"}, \

@@ -94,8 +94,8 @@ class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         them in reverse. ``()`` gives the best linear denoiser: with the
         squared error, the linear start and no `emphasis`, `fit` does not train.
 
-    activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "tanh"}, \
-            default="gelu"
+    activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "silu", \
+            "tanh"}, default="gelu"
         Activation of the hidden layers.
 
     {initializer}

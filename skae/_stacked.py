@@ -54,8 +54,8 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
         Widths of the encoder's hidden layers, from input to code; the decoder has
         them in reverse. Each of them is a phase of the training, and so is the code.
 
-    activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "tanh"}, \
-            default="gelu"
+    activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "silu", \
+            "tanh"}, default="gelu"
         Activation of the hidden layers.
 
     {initializer}

@@ -86,8 +86,8 @@ class VariationalAutoencoder(BaseAutoencoder):
         Widths of the encoder's hidden layers, from input to code; the decoder has
         them in reverse. ``()`` gives the linear model.
 
-    activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "tanh"}, \
-            default="gelu"
+    activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "silu", \
+            "tanh"}, default="gelu"
         Activation of the hidden layers.
 
     {initializer}

@@ -82,7 +82,7 @@ PARAMETERS = {
     "n_components": small,
     "hidden_layer_sizes": widths,
     "activation": st.sampled_from(
-        ["elu", "gelu", "identity", "logistic", "relu", "selu", "tanh"]
+        ["elu", "gelu", "identity", "logistic", "relu", "selu", "silu", "tanh"]
     ),
     "kernel_initializer": st.sampled_from(
         ["auto", "kaiming_normal", "xavier_uniform", "lecun_normal", "orthogonal"]

@@ -14,6 +14,7 @@ from skae import (
     StackedAEPretrainer,
     VariationalAutoencoder,
 )
+from skae.modules._layers import ACTIVATIONS
 from skae.training import recipe
 
 
@@ -65,7 +66,7 @@ CASES = {
     },
     **{
         f"activation {name}": AutoencoderTransformer(3, activation=name)
-        for name in ("gelu", "identity", "logistic", "relu", "selu")
+        for name in ACTIVATIONS
     },
 }
 

@@ -60,7 +60,7 @@ class ConvolutionalAutoencoder(StandardizedModule):
 
     activation : str, default="gelu"
         Function applied after each convolution and hidden layer: "elu", "gelu",
-        "identity", "logistic", "relu", "selu" or "tanh".
+        "identity", "logistic", "relu", "selu", "silu" or "tanh".
 
     link : {"identity", "sigmoid"}, default="identity"
         Function that `decode` ends in: "sigmoid" is for data in [0, 1].

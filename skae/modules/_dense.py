@@ -42,7 +42,7 @@ class DenseAutoencoder(StandardizedModule):
 
     activation : str, default="gelu"
         Function applied after each hidden layer: "elu", "gelu", "identity", "logistic",
-        "relu", "selu" or "tanh".
+        "relu", "selu", "silu" or "tanh".
 
     kernel_initializer : str, default="auto"
         Distribution of the initial weights: "auto" is that of `torch.nn.Linear`;

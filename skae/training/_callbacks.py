@@ -68,14 +68,15 @@ class KeepState(Callback):
         self.best_epoch_ = self.epoch_
         self.best_loss_ = loss
         state = net.plain_module_.state_dict()
-        if not self.state_:
-            self.state_ = copy.deepcopy(state)
-            return
-        # Copying into the tensors that are there is many times as fast as a deepcopy.
         tensors = [name for name in state if isinstance(state[name], torch.Tensor)]
-        torch._foreach_copy_(
-            [self.state_[name] for name in tensors], [state[name] for name in tensors]
-        )
+        if self.state_:
+            # Many times as fast as a deepcopy.
+            torch._foreach_copy_(
+                [self.state_[name] for name in tensors],
+                [state[name] for name in tensors],
+            )
+        else:
+            self.state_ = {name: state[name].clone() for name in tensors}
         for name in state.keys() - set(tensors):
             self.state_[name] = copy.deepcopy(state[name])
 

@@ -192,8 +192,9 @@ def _choose(
         return sample_without_replacement(len(first), n_rows, random_state=seed)
     rows: Any = table.reconstructed
     distinct = rows if len(first) == len(table) else rows[first]
-    # Distances of rows from the mean need numbers.
-    return spread_sample(fill_missing(distinct), n_rows, seed)
+    if table.missing:  # distances of rows from the mean need numbers
+        distinct = fill_missing(distinct)
+    return spread_sample(distinct, n_rows, seed)
 
 
 def _rows_of_some_groups(
