@@ -167,11 +167,12 @@ class AutoencoderNet(TensorNet):
         """Compute the objective's outputs, in the mode that the module is in."""
         module = self.plain_module_
         arguments: tuple[Any, ...] = ()
+        compute: Any = partial(self.objective.outputs, module)
         if module.training:
             arguments = self.objective.step_arguments(
                 module, x, len(self.history) - 1, self.generator_
             )
-        compute = self._compiled or partial(self.objective.outputs, module)
+            compute = self._compiled or compute
         outputs = compute(x.clone() if self.copy_rows else x, *arguments)
         # A module of the user's may do other things in training mode.
         if self.copy_rows and getattr(outputs, "shape", None) != x.shape:
