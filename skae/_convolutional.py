@@ -249,6 +249,7 @@ class ConvAutoencoder(BaseAutoencoder):
     def _begin_fit(self, X: Any) -> ImageRows:
         form = ImageRows.of(X, self.image_shape)
         self._shape_given, self._shape_told = form.given, form.asked
+        _warn_of_channels_first(form.given if form.asked is None else form.asked)
         return form
 
     # The plan
@@ -282,7 +283,6 @@ class ConvAutoencoder(BaseAutoencoder):
             )
         given = getattr(self, "_shape_given", None)
         image_shape = ImageRows(given, self.image_shape).image_shape(n_features)
-        _warn_of_channels_first(image_shape)
         return {
             "image_shape": image_shape,
             "n_components": int(self.n_components),
@@ -299,10 +299,11 @@ class ConvAutoencoder(BaseAutoencoder):
         }
 
 
-def _warn_of_channels_first(image_shape: tuple[int, ...]) -> None:
-    if len(image_shape) < 3 or image_shape[0] not in (1, 3) or image_shape[2] <= 4:
+def _warn_of_channels_first(image_shape: Any) -> None:
+    sizes = None if image_shape is None else checks.whole_numbers(image_shape)
+    if sizes is None or len(sizes) != 3 or sizes[0] not in (1, 3) or sizes[2] <= 4:
         return
-    height, width, n_channels = image_shape
+    height, width, n_channels = sizes
     warn(
         f"X has images of {height} x {width} pixels with {n_channels} "
         "channels. If they are of shape (n_channels, height, width), as those "

@@ -25,7 +25,7 @@ import numpy as np
 import sklearn
 import skorch
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
@@ -883,8 +883,11 @@ def _supervised_net(
 
 
 def _plan_of(estimator: BaseAutoencoder, n_features: int) -> Plan:
-    """Return the plan of an estimator, whatever depends on its rows."""
+    """Return the plan of an estimator, fitted or not, whatever depends on its rows."""
     rows = np.broadcast_to(np.float32(0), (2, n_features))  # takes no memory
+    if not hasattr(estimator, "n_features_in_"):  # a pretrainer that was never fitted
+        estimator = clone(estimator)
+        estimator._begin_fit(rows)
     return estimator._plan(Table(rows))
 
 

@@ -160,7 +160,8 @@ class FittedAutoencoderMixin(TransformerMixin):
         X_hat : ndarray of shape (n_samples, n_features)
             Reconstructions, ``inverse_transform(transform(X))``.
         """
-        return self._form.restore(self._apply(_reconstruct, self._check_new_rows(X)))
+        X_hat = self._apply(_reconstruct, self._check_new_rows(X))
+        return self._form.restore(X_hat)
 
     def reconstruction_error(
         self, X: ArrayLike, per_feature: bool = False

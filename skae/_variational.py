@@ -327,7 +327,6 @@ class VariationalAutoencoder(BaseAutoencoder):
 
     # They are no metadata that scikit-learn routes.
     __metadata_request__transform: ClassVar = {"out": UNUSED, "return_std": UNUSED}
-    __metadata_request__score_samples: ClassVar = {"n_draws": UNUSED}
 
     def transform(
         self,

@@ -41,8 +41,11 @@ class Objective:
     # with a gradient of its own can then use it.
     of_reconstructions: ClassVar[bool] = False
 
-    def check_criterion(self, criterion: nn.Module) -> None:
-        """Raise a ValueError if the objective cannot use a criterion."""
+    def check_criterion(self, criterion: nn.Module, given: Any) -> None:
+        """Raise a ValueError if the objective cannot use a criterion.
+
+        `given` is what the user passed, for messages.
+        """
 
     def step_arguments(
         self, module: Any, x: Tensor, epoch: int, generator: torch.Generator
@@ -172,12 +175,12 @@ class Reconstruction(Objective):
 
     of_reconstructions: ClassVar[bool] = True
 
-    def check_criterion(self, criterion: nn.Module) -> None:
+    def check_criterion(self, criterion: nn.Module, given: Any) -> None:
         if self.missing and not hasattr(criterion, "reduction"):
             raise ValueError(
                 "What comes after the end of a series is left out of the loss: the "
                 "loss needs a `reduction` attribute, as those of torch have it. Got "
-                f"loss={criterion!r}."
+                f"loss={given!r}."
             )
 
     def outputs(self, module: Any, x: Tensor, *arguments: Any) -> Tensor:

@@ -18,8 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from modules_for_tests import Own
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.base import clone
-from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -571,3 +572,19 @@ def test_kernel_initializer(estimator, init, curved):
     assert np.abs(orthogonal - codes("auto")).max() > 1e-4
     with pytest.raises(ValueError, match=r"among .*'orthogonal'.* Got 'he' instead"):
         codes("he")
+
+
+@every_estimator
+def test_methods_of_what_is_not_fitted(estimator):
+    model, X = estimator(), np.ones((5, 4))
+    methods = (model.transform, model.reconstruct, model.score, model.score_samples)
+    for method in methods:
+        with pytest.raises(NotFittedError, match="is not fitted yet"):
+            method(X)
+
+
+@every_estimator
+def test_metadata_routing_can_be_asked_for(estimator):
+    with config_context(enable_metadata_routing=True):
+        estimator().get_metadata_routing()
+        estimator().set_fit_request(sample_weight=True)

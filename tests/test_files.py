@@ -906,3 +906,24 @@ def test_a_link_stays_a_link(tmp_path):
     link.symlink_to(target)
     skae.save(skae.AutoencoderTransformer(7), link)
     assert link.is_symlink() and skae.load(target).n_components == 7
+
+
+@pytest.mark.parametrize("series_shape", [None, (6, 2)])
+def test_a_pretrainer_that_was_never_fitted(series_shape, tmp_path):
+    X = np.random.default_rng(0).random((20, 12))
+    pretrainer = skae.RecurrentAutoencoder(max_epochs=1, series_shape=series_shape)
+    model = skae.PretrainedRegressor(
+        pretrainer, pretrain=False, max_epochs=1, random_state=0
+    ).fit(X, np.arange(20.0))
+    skae.save(model, tmp_path / "model")
+    twin = skae.load(tmp_path / "model")
+    assert_array_equal(twin.predict(X), model.predict(X))
+
+
+def test_files_say_nothing_of_the_rows(tmp_path):
+    X = np.random.default_rng(0).random((60, 3, 6, 6))
+    model = skae.ConvAutoencoder(2, init="random", max_epochs=1, random_state=0)
+    with pytest.warns(UserWarning, match="put the channels last"):
+        model.fit(X)
+    skae.save(model, tmp_path / "model")  # a warning would be an error
+    skae.load(tmp_path / "model")

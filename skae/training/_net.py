@@ -112,7 +112,7 @@ class AutoencoderNet(TensorNet):
 
     def initialize_criterion(self) -> "AutoencoderNet":
         super().initialize_criterion()
-        self.objective.check_criterion(self.criterion_)
+        self.objective.check_criterion(self.criterion_, self.criterion)
         return self
 
     def _trained_modules(self) -> list[nn.Module]:
