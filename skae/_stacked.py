@@ -28,7 +28,15 @@ from skae._tasks import FitTasks
 from skae._training import set_start
 from skae.modules import DenseAutoencoder
 from skae.noise import NOISES, make_noise
-from skae.training import AutoencoderNet, Rows, Table, mapped, recipe, set_lr
+from skae.training import (
+    AutoencoderNet,
+    Rows,
+    Table,
+    forget_optimizer_state,
+    mapped,
+    recipe,
+    set_lr,
+)
 
 
 @shared_docs
@@ -348,7 +356,7 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
         set_lr(net, self._lr())
         for parameter in others:
             parameter.requires_grad_(True)
-        net.forget_optimizer_state()
+        forget_optimizer_state(net)
         net.initialize_history()
         return go_on
 

@@ -192,3 +192,23 @@ def test_a_progress_bar_counts_the_steps(curved, n_silent, capsys):
 def test_gradients_are_reset_at_the_end(curved):
     model = AutoencoderTransformer(3, max_epochs=1).fit(curved)
     assert all(p.grad is None for p in model.module_.parameters())
+
+
+class AtTheEnd(Callback):
+    """Note what the history has of the batches of an epoch."""
+
+    def on_epoch_end(self, net, **kwargs):
+        self.losses = net.history[-1, "batches", :, "train_loss"]
+        self.sizes = net.history[-1, "batches", :, "train_batch_size"]
+        self.mean = net.history[-1, "train_loss"]
+
+
+def test_a_callback_at_the_end_of_epochs_changes_nothing(curved, n_silent):
+    model = AutoencoderTransformer(3, max_epochs=2, batch_size=50, random_state=0)
+    expected = model.fit(curved).transform(curved)
+    watch = AtTheEnd()
+    found = model.set_params(callbacks=[watch]).fit(curved).transform(curved)
+    assert_array_equal(found, expected)
+    assert len(n_silent) == 4
+    assert sum(watch.sizes) == 360 and len(watch.sizes) == 8
+    assert_allclose(np.average(watch.losses, weights=watch.sizes), watch.mean)

@@ -64,7 +64,13 @@ from skae.training._streaming import (
 )
 from skae.training._supervised import FreezeEncoder, SupervisedNet
 from skae.training._table import Table
-from skae.training._tensor_net import TensorNet, check_made, making_module, set_lr
+from skae.training._tensor_net import (
+    TensorNet,
+    check_made,
+    forget_optimizer_state,
+    making_module,
+    set_lr,
+)
 from skae.training._threads import on_one_thread, threads_for
 
 __all__ = [
@@ -103,6 +109,7 @@ __all__ = [
     "distinct_with_weights",
     "fill_missing",
     "float_tensor",
+    "forget_optimizer_state",
     "full_width",
     "has_schedule",
     "hold_out",

@@ -12,7 +12,7 @@ from skorch.callbacks import Callback, LRScheduler
 
 from skae.training._batches import Rows
 from skae.training._console import console
-from skae.training._tensor_net import EndOfTraining
+from skae.training._tensor_net import EndOfTraining, forget_optimizer_state
 
 
 class KeepState(Callback):
@@ -95,7 +95,7 @@ class KeepState(Callback):
         losses = [record["train_loss"], record.get("valid_loss", 0.0)]
         if not all(map(math.isfinite, losses)) or not self._parameters_are_finite(net):
             self.diverged_at_ = self.epoch_
-            net.forget_optimizer_state()  # it may hold values that are not finite
+            forget_optimizer_state(net)  # it may hold values that are not finite
             raise EndOfTraining
         if self.start_loss is None:
             self._save(net, record["train_loss"])

@@ -10,6 +10,7 @@ from skae.training._net import AutoencoderNet
 from skae.training._selection import is_better
 from skae.training._starts import Start
 from skae.training._table import Table
+from skae.training._tensor_net import forget_optimizer_state
 
 
 class Floor:
@@ -99,5 +100,5 @@ class Floor:
         if gain > 0 and better:
             net.plain_module_.load_state_dict(trained)
             return True
-        net.forget_optimizer_state()
+        forget_optimizer_state(net)
         return False

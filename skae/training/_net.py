@@ -204,19 +204,20 @@ class AutoencoderNet(TensorNet):
         super().run_single_epoch(iterator, *args, **kwargs)
 
     def _silent_steps(self, iterator: Any) -> Any:
-        listeners = [
-            callback
-            for _, callback in self.callbacks_
-            if is_overridden(callback, "on_batch_end")
-        ]
-        heard = {"on_batch_begin", "on_grad_computed"} - self._silent
-        counts = all(hasattr(callback, "on_step") for callback in listeners)
+        callbacks = [callback for _, callback in self.callbacks_]
+        if any(
+            is_overridden(callback, event)
+            for callback in callbacks
+            for event in ("on_batch_begin", "on_grad_computed")
+        ):
+            return ()
+        listeners = [each for each in callbacks if is_overridden(each, "on_batch_end")]
         own = type(self).train_step_single is AutoencoderNet.train_step_single
-        if self.callbacks or heard or not (counts and own):
+        if not own or not all(hasattr(each, "on_step") for each in listeners):
             return ()
         if not is_possible(self, iterator):
             return ()
-        return steps(self, iterator, [callback.on_step for callback in listeners])
+        return steps(self, iterator, [each.on_step for each in listeners])
 
     def _in_precision(self) -> AbstractContextManager[Any]:
         """Context of the forward pass in training."""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, LRScheduler
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from skae.training._batches import Rows, make_batches
@@ -204,11 +204,6 @@ class TensorNet(NeuralNet):
         """All optimizers: more than one with Muon."""
         return [getattr(self, f"{name}_") for name in self._optimizers]
 
-    def forget_optimizer_state(self) -> None:
-        """Let the optimizers begin anew, for other weights than they worked on."""
-        for optimizer in self.optimizers():
-            optimizer.state.clear()
-
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         name = "iterator_train" if training else "iterator_valid"
         iterator = getattr(self, name)
@@ -301,14 +296,16 @@ class TensorNet(NeuralNet):
             for loss, size in self._silent_steps(iterator) if training else ():
                 losses.append(loss)
                 sizes.append(size)
+                if record_batches:
+                    self.history.new_batch()
+                    _record_batch(self.history, prefix, loss, size)
             for batch in () if losses else iterator:
                 self.notify("on_batch_begin", batch=batch, training=training)
                 step = _step(step_fn, batch, training, fit_params)
                 losses.append(step["loss"].detach())
                 sizes.append(_n_rows(batch))
                 if record_batches:
-                    self.history.record_batch(f"{prefix}_loss", step["loss"].item())
-                    self.history.record_batch(f"{prefix}_batch_size", sizes[-1])
+                    _record_batch(self.history, prefix, step["loss"], sizes[-1])
                 self.notify("on_batch_end", batch=batch, training=training, **step)
         finally:
             self._silent = frozenset()
@@ -386,6 +383,11 @@ def _step(step_fn: Any, batch: Any, training: bool, fit_params: Any) -> Any:
         raise
 
 
+def _record_batch(history: Any, prefix: str, loss: Tensor, n_rows: int) -> None:
+    history.record_batch(f"{prefix}_loss", loss.item())
+    history.record_batch(f"{prefix}_batch_size", n_rows)
+
+
 def is_overridden(callback: Any, event: str) -> bool:
     """Return whether a callback does something at an event."""
     return getattr(getattr(callback, event), "__func__", None) is not getattr(
@@ -414,3 +416,9 @@ def set_lr(net: TensorNet, lr: float) -> None:
     for optimizer in net.optimizers():
         for group in optimizer.param_groups:
             group["lr"] *= factor
+
+
+def forget_optimizer_state(net: TensorNet) -> None:
+    """Let the optimizers begin anew, for other weights than they worked on."""
+    for optimizer in net.optimizers():
+        optimizer.state.clear()
