@@ -235,7 +235,7 @@ def _with_validation_rows(
     clean = rows.X.repeat(n_copies, 1)
     weight = None if rows.weight is None else rows.weight.repeat(n_copies)
     noisy = Rows((net.corrupt(clean, generator), clean), weight)
-    return _DeviceRows(train, noisy, on_device(estimator, net, table))
+    return _DeviceRows(train, noisy, rows)
 
 
 def _keep_floor_of_few(
