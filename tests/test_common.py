@@ -586,5 +586,6 @@ def test_methods_of_what_is_not_fitted(estimator):
 @every_estimator
 def test_metadata_routing_can_be_asked_for(estimator):
     with config_context(enable_metadata_routing=True):
-        estimator().get_metadata_routing()
-        estimator().set_fit_request(sample_weight=True)
+        assert "sample_weight" in estimator().get_metadata_routing().fit.requests
+        asking = estimator().set_fit_request(sample_weight=True)
+        assert asking.get_metadata_routing().fit.requests["sample_weight"] is True
