@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -12,7 +11,7 @@ from torch import nn
 from skae import _checks as checks
 from skae._base import BaseAutoencoder
 from skae._denoising import DenoisingAutoencoder
-from skae.training import Table, check_made, making_module, private_draws
+from skae.training import Table, check_made, making_module, private_draws, standardize
 
 
 def default_pretrainer(
@@ -103,9 +102,5 @@ def random_module(
         trained = net.plain_module_
         module.standardize(trained.mean.cpu(), trained.scale.cpu())
     elif hasattr(module, "standardize") and scaled_by_rows:
-        columns = table.statistics()
-        module.standardize(
-            torch.as_tensor(columns.mean),
-            torch.tensor(columns.scale, dtype=torch.float64),
-        )
+        standardize(module, table.statistics())
     return module, arguments

@@ -45,6 +45,7 @@ from skae.training._starts import (
     SignedPCA,
     Start,
     TargetUnits,
+    standardize,
 )
 from skae.training._statistics import (
     Columns,
@@ -136,5 +137,6 @@ __all__ = [
     "show",
     "spread_sample",
     "standardization",
+    "standardize",
     "threads_for",
 ]

@@ -20,6 +20,13 @@ from skae.training._streaming import float_tensor
 from skae.training._table import Table
 
 
+def standardize(module: Any, columns: Columns) -> None:
+    """Set the centre and the scale of a module's input from those of columns."""
+    module.standardize(
+        torch.as_tensor(columns.mean), torch.tensor(columns.scale, dtype=torch.float64)
+    )
+
+
 @dataclass(frozen=True)
 class Start:
     """Base of the starts: rows are centred and scaled, and weights are random.
@@ -39,10 +46,7 @@ class Start:
         """Set the state of a net from training rows."""
         table = table.filled()
         columns = table.statistics()
-        net.plain_module_.standardize(
-            torch.as_tensor(columns.mean),
-            torch.tensor(columns.scale, dtype=torch.float64),
-        )
+        standardize(net.plain_module_, columns)
         self.set_weights(net, table, columns, random_state)
 
     def set_weights(
