@@ -179,7 +179,8 @@ def test_fits_in_threads_do_not_disturb_each_other(estimator, module, curved):
         return model.fit_transform(curved)
 
     threads = torch.get_num_threads()
-    alone = [fit(seed) for seed in range(4)]
+    with ThreadPoolExecutor(1) as pool:
+        alone = list(pool.map(fit, range(4)))
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(fit, range(4)))
     for a, b in zip(alone, together, strict=True):
@@ -219,16 +220,56 @@ def test_a_small_net_is_fitted_on_one_thread(method, curved, two_threads):
     assert torch.get_num_threads() == 2
 
 
-def test_a_large_step_has_the_callers_threads(two_threads):
+@pytest.mark.parametrize("callers", [2, 4])
+def test_a_large_step_has_the_callers_threads(callers, two_threads):
+    torch.set_num_threads(callers)
     X = np.random.default_rng(0).standard_normal((1_000, 6))
-    # A parameter that no step uses counts, and costs no time.
-    quick(
+    model = quick(
         AutoencoderTransformer, module=WithLargeTable, batch_size=900, max_epochs=1
-    ).fit(X)
-    assert {threads for _, threads in NotesThreads.seen} == {2}
+    )
+    model.fit(X)
+    assert {threads for _, threads in NotesThreads.seen} == {callers}
+    assert torch.get_num_threads() == callers
+
+
+def test_larger_steps_have_more_threads(two_threads):
+    torch.set_num_threads(4)
+    X = np.random.default_rng(0).standard_normal((1_000, 6))
+    n_threads = []
+    for batch_size in (4, 10, 20, 30, 60):
+        NotesThreads.seen.clear()
+        quick(
+            AutoencoderTransformer,
+            module=WithLargeTable,
+            batch_size=batch_size,
+            max_epochs=1,
+        ).fit(X)
+        (threads,) = {threads for _, threads in NotesThreads.seen}
+        n_threads.append(threads)
+    assert n_threads[0] == 1
+    assert n_threads[-1] == 4
+    assert n_threads == sorted(n_threads)
+    assert len(set(n_threads)) > 2
+
+
+def test_fits_of_a_thread_pool_have_one_thread_each(two_threads):
+    X = np.random.default_rng(0).standard_normal((1_000, 6))
+
+    def fit(seed):
+        model = quick(
+            AutoencoderTransformer, module=WithLargeTable, batch_size=900, max_epochs=1
+        )
+        return model.set_params(random_state=seed).fit(X)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(fit, range(2)))
+    assert {threads for _, threads in NotesThreads.seen} == {1}
+    assert torch.get_num_threads() == 2
 
 
 class WithLargeTable(NotesThreads):
+    """Has a parameter that no step uses: it counts, and costs no time."""
+
     def __init__(self, n_features, n_components):
         super().__init__(n_features, n_components)
         self.table = torch.nn.Parameter(torch.zeros(100_000))

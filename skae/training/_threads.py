@@ -3,57 +3,65 @@
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
 from skae.training._tensor_net import TensorNet
 
-# Steps with fewer operations take longer on several threads than on one.
-_SMALL_STEP = 5e8
+# Operations of a step that are worth a thread: with fewer, threads wait for each other
+# for longer than they compute.
+_OPERATIONS = 3e6
 
 _lock = threading.Lock()
-_blocks_on_one_thread = 0
+_blocks = 0
 _callers_threads = 1
 _in_this_thread = threading.local()
 
 
 def threads_for(net: TensorNet) -> AbstractContextManager[None]:
-    """Return a context that uses one thread if the training steps of a net are small.
+    """Return a context with as many threads as the training steps of a net keep busy.
 
-    With one thread, results do not depend on the caller's number of threads, which
-    changes the order of summation.
+    They are at most those of the caller. Outside the main thread of Python, there is
+    one: a pool of threads uses the cores already.
     """
+    if threading.current_thread() is not threading.main_thread():
+        return on_one_thread()
     n_parameters = sum(p.numel() for p in net.module_.parameters())
     # Each parameter is used in one product of the forward pass, and in two of the
     # backward pass.
-    large = 6 * n_parameters * net.batch_size >= _SMALL_STEP
-    return nullcontext() if large else on_one_thread()
+    operations = 6 * n_parameters * net.batch_size
+    return _at_most(max(1, int(operations // _OPERATIONS)))
+
+
+def on_one_thread() -> AbstractContextManager[None]:
+    """Return a context in which torch uses one thread."""
+    return _at_most(1)
 
 
 @contextmanager
-def on_one_thread() -> Iterator[None]:
-    """Run a block on one thread of torch.
+def _at_most(n_threads: int) -> Iterator[None]:
+    """Run a block on so many threads of torch, or on the caller's if they are fewer.
 
     The caller's number of threads is restored at the end. A nested block has no effect.
     """
-    global _blocks_on_one_thread, _callers_threads
-    if getattr(_in_this_thread, "on_one", False):
+    global _blocks, _callers_threads
+    if getattr(_in_this_thread, "in_block", False):
         yield
         return
     with _lock:
         # Only the first of several simultaneous blocks sees the caller's number.
-        if _blocks_on_one_thread == 0:
+        if _blocks == 0:
             _callers_threads = torch.get_num_threads()
-        _blocks_on_one_thread += 1
-    _in_this_thread.on_one = True
-    torch.set_num_threads(1)
+        _blocks += 1
+    _in_this_thread.in_block = True
+    torch.set_num_threads(min(n_threads, _callers_threads))
     try:
         yield
     finally:
-        _in_this_thread.on_one = False
+        _in_this_thread.in_block = False
         with _lock:
-            _blocks_on_one_thread -= 1
+            _blocks -= 1
             torch.set_num_threads(_callers_threads)
 
 
@@ -63,9 +71,9 @@ def _after_fork_in_child() -> None:
     The child does not have the threads that torch started in the parent, and OpenMP
     would wait for them forever.
     """
-    global _lock, _blocks_on_one_thread, _callers_threads
+    global _lock, _blocks, _callers_threads
     _lock = threading.Lock()  # another thread may have held the old one
-    _blocks_on_one_thread = int(getattr(_in_this_thread, "on_one", False))
+    _blocks = int(getattr(_in_this_thread, "in_block", False))
     _callers_threads = 1
     torch.set_num_threads(1)
 
