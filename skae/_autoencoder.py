@@ -9,7 +9,7 @@ from skae._dense import LAYER_CONSTRAINTS, DenseWeightsMixin, plan_from_pca
 from skae._docs import shared_docs
 from skae._plan import Plan
 from skae._sklearn_compat import StrOptions
-from skae.training import Table
+from skae.training import Table, recipe
 
 
 @shared_docs
@@ -36,7 +36,7 @@ class AutoencoderTransformer(DenseWeightsMixin, BaseAutoencoder):
         them in reverse. ``()`` gives the linear autoencoder.
 
     activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "silu", \
-            "tanh"}, default="gelu"
+            "tanh"}, default="silu"
         Activation of the hidden layers.
 
     {initializer}
@@ -63,6 +63,16 @@ class AutoencoderTransformer(DenseWeightsMixin, BaseAutoencoder):
         `n_components` that its signature names. `hidden_layer_sizes`, `activation`
         and `tied_weights` are then ignored, and so is `n_components` if no signature
         names it.
+
+    lr : float or "auto", default="auto"
+        Learning rate; the highest one if there is a schedule. The loss is measured in
+        units of the loss of the mean row, so the best rate does not depend on the units
+        of `X`. "auto" is 4e-6 times the number of rows, between 3e-3 and 8e-3 (0.1 for
+        "sgd", 0.01 for "muon", 1 for "lbfgs").
+
+    batch_size : int or "auto", default="auto"
+        Number of rows in each step. "auto" is a tenth of the rows up to 64 of them,
+        then a twentieth, between 16 and 128. It is all rows for "lbfgs".
 
     {parameters}
 
@@ -120,12 +130,14 @@ class AutoencoderTransformer(DenseWeightsMixin, BaseAutoencoder):
     True
     """
 
+    _recipe = recipe.DENSE
+
     def __init__(
         self,
         n_components: int = 2,
         *,
         hidden_layer_sizes: Any = (100, 100),
-        activation: str = "gelu",
+        activation: str = "silu",
         kernel_initializer: str = "auto",
         tied_weights: bool = False,
         loss: Any = "squared_error",

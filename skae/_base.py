@@ -88,16 +88,15 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
         }
         batch_size: Any = self.batch_size
         if batch_size == "auto":
-            batch_size = self._recipe.batch_size
-            if batch_size is None or self.optimizer == "lbfgs":
-                noisy = decisions.get("validates_noisy", False)
-                batch_size = recipe.batch_size(self.optimizer, n_rows, noisy)
+            batch_size = self._recipe.rows_in_step(
+                self.optimizer, n_rows, decisions.get("validates_noisy", False)
+            )
         max_epochs = getattr(self, self._epochs_parameter)
         loss = as_loss(self.loss)
         defaults = {
             "criterion": loss.criterion,
             "optimizer": self.optimizer,
-            "lr": self._lr(),
+            "lr": self._lr(n_rows),
             "lr_schedule": self.lr_schedule,
             "weight_decay": self.weight_decay,
             "batch_size": batch_size,
@@ -107,10 +106,10 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
         }
         return Plan(**{**defaults, **decisions})
 
-    def _lr(self) -> float:
+    def _lr(self, n_rows: int) -> float:
         lr = getattr(self, self._lr_parameter)
         if isinstance(lr, str):
-            return recipe.learning_rate(self.optimizer, self._recipe.adam_lr)
+            return self._recipe.learning_rate(self.optimizer, n_rows)
         return lr
 
     # Training rows
@@ -339,7 +338,7 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
                 pairs.check_goes_on(self, net, table.targets is not None)
                 plan = self._planned(len(table), module=None).going_on_from(net)
                 if getattr(self, self._lr_parameter) != "auto":
-                    set_lr(net, self._lr())
+                    set_lr(net, self._lr(len(table)))
             with threads_for(net):
                 result = pass_over(self, net, plan, table, tasks, first=first)
                 self._describe(net, table)

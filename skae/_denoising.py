@@ -95,7 +95,7 @@ class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         squared error, the linear start and no `emphasis`, `fit` does not train.
 
     activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "silu", \
-            "tanh"}, default="gelu"
+            "tanh"}, default="silu"
         Activation of the hidden layers.
 
     {initializer}
@@ -216,7 +216,7 @@ class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         noise_level: Any = "auto",
         emphasis: tuple[float, float] | None = None,
         hidden_layer_sizes: Any = (256, 256),
-        activation: str = "gelu",
+        activation: str = "silu",
         kernel_initializer: str = "auto",
         tied_weights: bool = False,
         loss: Any = "squared_error",

@@ -63,7 +63,7 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
         them in reverse. Each of them is a phase of the training, and so is the code.
 
     activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "silu", \
-            "tanh"}, default="gelu"
+            "tanh"}, default="silu"
         Activation of the hidden layers.
 
     {initializer}
@@ -183,7 +183,7 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
         n_components: int = 2,
         *,
         hidden_layer_sizes: Any = (100, 100),
-        activation: str = "gelu",
+        activation: str = "silu",
         kernel_initializer: str = "auto",
         tied_weights: bool = False,
         noise: Any = None,
@@ -330,7 +330,7 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
             decisions.update(loss_decisions(self.loss))
         else:
             decisions.update(criterion=nn.MSELoss)
-        plan = self._planned(len(train), lr=self._phase_lr(), **decisions)
+        plan = self._planned(len(train), lr=self._phase_lr(len(train)), **decisions)
         net = self._build(replace(plan, arguments={}), self._seed())
         few = train.in_memory()
         weight = None if few.weight is None else few.weight.cpu().numpy()
@@ -349,20 +349,22 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
         others = [p for p in module.parameters() if id(p) not in trained]
         for parameter in others:
             parameter.requires_grad_(False)
-        set_lr(net, self._phase_lr())
+        lr = net.lr
+        set_lr(net, self._phase_lr(len(train)))
         i = len(hidden_widths(self))
         plan = self._planned(len(train), module=module)
         go_on = self._train_phase(net, plan, i, "code", train, valid, tasks)
-        set_lr(net, self._lr())
+        set_lr(net, lr)
         for parameter in others:
             parameter.requires_grad_(True)
         forget_optimizer_state(net)
         net.initialize_history()
         return go_on
 
-    def _phase_lr(self) -> float:
-        lr = self.lr
-        return recipe.learning_rate(self.optimizer) if isinstance(lr, str) else lr
+    def _phase_lr(self, n_rows: int) -> float:
+        if isinstance(self.lr, str):
+            return self._recipe.learning_rate(self.optimizer, n_rows)
+        return self.lr
 
     def _train_phase(
         self,

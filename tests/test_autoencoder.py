@@ -113,7 +113,7 @@ def test_tied_weights_are_one_tensor(init, curved):
     ],
 )
 def test_losses_for_real_inputs(loss, curved):
-    model = fit(curved, n_components=1, loss=loss, max_epochs=60)
+    model = fit(curved, n_components=1, loss=loss, max_epochs=120)
     assert model.score(curved) > 0.6
     start, last = model.validation_loss_curve_[0], min(model.validation_loss_curve_)
     assert last < start

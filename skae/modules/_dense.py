@@ -40,7 +40,7 @@ class DenseAutoencoder(StandardizedModule):
         Widths of the encoder's hidden layers, from input to code; the decoder has
         them in reverse. ``()`` is a linear autoencoder without a separate path.
 
-    activation : str, default="gelu"
+    activation : str, default="silu"
         Function applied after each hidden layer: "elu", "gelu", "identity", "logistic",
         "relu", "selu", "silu" or "tanh".
 
@@ -93,7 +93,7 @@ class DenseAutoencoder(StandardizedModule):
         n_components: int,
         *,
         hidden_layer_sizes: Sequence[int] = (100, 100),
-        activation: str = "gelu",
+        activation: str = "silu",
         kernel_initializer: str = "auto",
         tied_weights: bool = False,
         linear_path: bool = True,

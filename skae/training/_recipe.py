@@ -50,10 +50,15 @@ class Recipe:
     Parameters
     ----------
     adam_lr : float, default=3e-3
-        Learning rate of "adam" and "adamw".
+        Learning rate of "adam" and "adamw". None: it grows with the rows, see
+        `learning_rate`.
+
+    batch_shares : tuple of (int, int), default=((10, 256),)
+        Pairs (divisor, most): a step has as many rows as the largest of the shares
+        ``min(n_samples // divisor, most)``, and at least 16.
 
     batch_size : int, default=None
-        Rows in a step. None: a part of the rows, see `batch_size`.
+        Rows in a step, whatever the number of rows. None: see `batch_shares`.
 
     n_steps : int, default=2000
         Steps of a training.
@@ -62,18 +67,45 @@ class Recipe:
         Bound of the norm of gradients; None: there is none.
     """
 
-    adam_lr: float = 3e-3
+    adam_lr: float | None = 3e-3
+    batch_shares: tuple[tuple[int, int], ...] = ((10, 256),)
     batch_size: int | None = None
     n_steps: int = 2000
     clip_norm: float | None = None
 
+    def learning_rate(self, optimizer: Any, n_samples: int) -> float:
+        """Return the learning rate of an optimizer named; 3e-3 for a class.
 
-def learning_rate(optimizer: Any, adam_lr: float = 3e-3) -> float:
-    """Return the learning rate of an optimizer named; 3e-3 for a class."""
-    if not isinstance(optimizer, str):
-        return 3e-3
-    rates = {"adam": adam_lr, "adamw": adam_lr, **_LEARNING_RATES}
-    return rates.get(optimizer, 3e-3)
+        One that grows with the rows is 4e-6 times their number, between 3e-3 and 8e-3:
+        small tables are learned by heart at a higher rate.
+        """
+        if not isinstance(optimizer, str):
+            return 3e-3
+        adam_lr = self.adam_lr
+        if adam_lr is None:
+            adam_lr = float(np.clip(4e-6 * n_samples, 3e-3, 8e-3))
+        rates = {"adam": adam_lr, "adamw": adam_lr, **_LEARNING_RATES}
+        return rates.get(optimizer, 3e-3)
+
+    def rows_in_step(
+        self, optimizer: Any, n_samples: int, denoising: bool = False
+    ) -> int:
+        """Return the number of rows in a step: all of them for L-BFGS.
+
+        Shares are twice as large for a denoiser, as its gradients also vary with the
+        noise.
+        """
+        if optimizer == "lbfgs":
+            return n_samples
+        if self.batch_size is not None:
+            return self.batch_size
+        n = 2 * n_samples if denoising else n_samples
+        shares = (min(n // divisor, most) for divisor, most in self.batch_shares)
+        return max(16, *shares)
+
+
+# With PCA as the start, half the batch and a higher rate cost large tables no accuracy.
+DENSE = Recipe(adam_lr=None, batch_shares=((10, 64), (20, 128)))
 
 
 def is_lbfgs(optimizer: Any) -> bool:
@@ -101,16 +133,6 @@ def optimizer_options(
     if asked.get("momentum") == 0 or asked.get("dampening"):
         options.pop("nesterov", None)
     return options
-
-
-def batch_size(optimizer: Any, n_samples: int, denoising: bool = False) -> int:
-    """Return a tenth of the rows, between 16 and 256, or all rows for L-BFGS.
-
-    It is a fifth of the rows for a denoiser, as its gradients also vary with the noise.
-    """
-    if optimizer == "lbfgs":
-        return n_samples
-    return int(np.clip(n_samples // (5 if denoising else 10), 16, 256))
 
 
 def evaluation_rows(module: Any, n_features: int) -> int:
