@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 from scipy import stats
+from sklearn.utils import gen_batches
 
 _LEVEL = 0.05
 # The same rows selected the best of many states, so the usual level alone would accept
@@ -97,8 +98,11 @@ def spread_sample(X: np.ndarray, size: int, seed: int) -> np.ndarray:
         Indices of the rows drawn.
     """
     mean = X.mean(axis=0, dtype=np.float64)
-    # This is the squared distance up to a constant. It needs no centred copy of X.
-    distance = np.einsum("ij,ij->i", X, X, dtype=np.float64) - 2 * (X @ mean)
+    distance = np.empty(len(X))
+    # Blocks of this size, in float64, stay in the processor's cache.
+    for rows in gen_batches(len(X), max(1, 2**15 // X.shape[1])):
+        centred = X[rows] - mean
+        distance[rows] = np.einsum("ij,ij->i", centred, centred)
     rng = np.random.RandomState(seed)
     # The rows are shuffled first, so that equal distances come in random order.
     shuffled = rng.permutation(len(X))
