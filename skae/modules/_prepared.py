@@ -58,20 +58,29 @@ _HOOKS = (
 
 def can_be_prepared(module: nn.Module) -> bool:
     """Return whether all layers of a module are known, and nothing hooks into them."""
-    plain = all(
-        type(layer) in _KNOWN or any(True for _ in layer.children())
-        for layer in module.modules()
-        if layer is not module
+    return all(
+        _is_plain(each) and (each is module or _is_known(each))
+        for each in module.modules()
     )
-    hooks = (getattr(each, name) for each in module.modules() for name in _HOOKS)
-    parameters = all(
-        p.dtype == torch.float32
-        and p.is_contiguous()
-        and not p._backward_hooks
-        and not getattr(p, "_post_accumulate_grad_hooks", None)
-        for p in module.parameters()
+
+
+def _is_known(layer: nn.Module) -> bool:
+    return type(layer) in _KNOWN or len(layer._modules) > 0
+
+
+def _is_plain(module: nn.Module) -> bool:
+    """Return whether a module and its own parameters are as they were made."""
+    state = vars(module)
+    return not any(state[name] for name in _HOOKS) and all(
+        p is None
+        or (
+            p.dtype == torch.float32
+            and p.is_contiguous()
+            and not p._backward_hooks
+            and not getattr(p, "_post_accumulate_grad_hooks", None)
+        )
+        for p in module._parameters.values()
     )
-    return plain and parameters and not any(hooks)
 
 
 class _Slot:

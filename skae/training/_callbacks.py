@@ -114,8 +114,15 @@ class KeepState(Callback):
             self.stopped_early_ = True
 
     @staticmethod
-    def _parameters_are_finite(net: NeuralNet) -> bool:
-        parameters = [p for p in net.module_.parameters() if p.is_floating_point()]
+    def _parameters_are_finite(net: Any) -> bool:
+        # Those of the optimizers are found sooner than those of the module.
+        parameters = [
+            parameter
+            for optimizer in net.optimizers()
+            for group in optimizer.param_groups
+            for parameter in group["params"]
+            if parameter.is_floating_point()
+        ]
         norms = torch._foreach_norm(parameters)
         return bool(torch.stack(norms).isfinite().all())
 

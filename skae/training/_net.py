@@ -115,9 +115,6 @@ class AutoencoderNet(TensorNet):
         self.objective.check_criterion(self.criterion_, self.criterion)
         return self
 
-    def _trained_modules(self) -> list[nn.Module]:
-        return [self.module_] if self.noise_ is None else [self.module_, self.noise_]
-
     def __getstate__(self) -> dict[str, Any]:
         # A callback may save the net while it has validation rows.
         state = {**super().__getstate__(), "train_split": None}

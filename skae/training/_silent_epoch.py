@@ -91,8 +91,9 @@ def steps(
     after_step : list of callable
         Called after each step.
     """
-    net._set_training(True)
     module, noise, generator = net.module_, net.noise_, net.generator_
+    if noise is not None:
+        noise.train()  # the layers are the same in both modes
     layers = module.prepared()
     mean, scale = module.mean, module.scale
     X: Any = batches.X

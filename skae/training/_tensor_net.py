@@ -3,6 +3,7 @@
 import copy
 import dis
 import math
+import operator
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -251,12 +252,10 @@ class TensorNet(NeuralNet):
 
     def _set_training(self, training: bool = True) -> None:
         # Walking over all submodules at each step takes as long as a small layer.
-        if any(module.training != training for module in self._trained_modules()):
-            super()._set_training(training)
-
-    def _trained_modules(self) -> list[nn.Module]:
-        """Modules whose mode matters in a step."""
-        return [self.module_]
+        for name in (*self._modules, *self._criteria):
+            module = getattr(self, f"{name}_")
+            if isinstance(module, nn.Module) and module.training != training:
+                module.train(training)
 
     _silent: frozenset[str] = frozenset()
 
@@ -314,7 +313,8 @@ class TensorNet(NeuralNet):
                 f"There is no batch of the {prefix} rows: with drop_last, batch_size="
                 f"{iterator.batch_size} must not exceed the number of rows."
             )
-        loss = float(np.average(torch.stack(losses).cpu().numpy(), weights=sizes))
+        means = torch.stack(losses).tolist()
+        loss = sum(map(operator.mul, means, sizes)) / sum(sizes)
         lowest = self.lowest_losses_.get(prefix, math.inf)
         self.lowest_losses_[prefix] = min(loss, lowest)
         self.history.record(f"{prefix}_batch_count", len(losses))
