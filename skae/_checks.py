@@ -227,14 +227,21 @@ def _same(a: Any, b: Any) -> bool:
 def _is_ready(estimator: Any, X: Any) -> bool:
     """Whether a table is such that scikit-learn would give it back as it is."""
     return (
+        _is_plain(X)
+        and X.shape[1] == estimator.n_features_in_
+        and not hasattr(estimator, "feature_names_in_")
+        and not is_large(X)
+    )
+
+
+def _is_plain(X: Any) -> bool:
+    """Whether scikit-learn would give an array back as it is, if its values are."""
+    return (
         type(X) is np.ndarray
         and X.dtype in (np.float32, np.float64)
         and X.flags.c_contiguous
         and X.ndim == 2
-        and len(X) > 0
-        and X.shape[1] == estimator.n_features_in_
-        and not hasattr(estimator, "feature_names_in_")
-        and not is_large(X)
+        and X.size > 0
     )
 
 
@@ -248,9 +255,41 @@ def naming(name: str) -> Iterator[None]:
         raise ValueError(text if name in text else f"{name}: {text}") from error
 
 
-def check_codes(Z: np.ndarray) -> None:
+def check_codes(X: Any, name: str, *, may_end: bool = False) -> np.ndarray:
+    """Check codes, or the rows that `transform` gives in place of them.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_columns)
+        The codes.
+
+    name : str
+        Name of them in messages.
+
+    may_end : bool, default=False
+        Whether values may be missing.
+
+    Returns
+    -------
+    Z : ndarray of shape (n_samples, n_columns)
+        Codes, of dtype float32 or float64.
+    """
+    # As in `check_table`.
+    if _is_plain(X) and np.isfinite(X).all():
+        return X
+    check_is_table(X, "codes")
+    return check_array(
+        plain(X, "codes"),
+        dtype=[np.float64, np.float32],
+        order="C",
+        ensure_all_finite="allow-nan" if may_end else True,
+        input_name=name,
+    )
+
+
+def check_magnitude(Z: np.ndarray) -> None:
     """Refuse codes that are too large for float32."""
-    magnitude = np.abs(Z).max(initial=0)
+    magnitude = max(Z.max(), -Z.min())
     if magnitude > _MAX_MAGNITUDE:
         raise ValueError(
             f"inverse_transform was given codes of magnitude up to {magnitude:.3g}; "

@@ -9,7 +9,6 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import TransformerMixin
 from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.utils import check_array
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
@@ -17,7 +16,6 @@ from torch import Tensor, nn
 from skae import _checks as checks
 from skae import _pairs as pairs
 from skae._inference import apply_in_batches, in_evaluation
-from skae._inputs import check_is_table, plain
 from skae._report import warn
 from skae._sklearn_compat import check_feature_names_in, get_output_config
 from skae.training import Columns, Matrix, Table, column_statistics, own_modes
@@ -128,14 +126,8 @@ class FittedAutoencoderMixin(TransformerMixin):
         if self.output == "reconstruction":
             X = self._form.to_table(X)
             may_end = self._form.n_channels is not None
-        check_is_table(X, "codes")
-        Z = check_array(
-            plain(X, "codes"),
-            dtype=[np.float64, np.float32],
-            order="C",
-            ensure_all_finite="allow-nan" if may_end else True,
-            input_name="codes" if self.output == "code" else "X",
-        )
+        name = "codes" if self.output == "code" else "X"
+        Z = checks.check_codes(X, name, may_end=may_end)
         if Z.shape[1] != self._n_features_out:
             what = "codes" if self.output == "code" else "rows"
             raise ValueError(
@@ -144,7 +136,7 @@ class FittedAutoencoderMixin(TransformerMixin):
             )
         if self.output == "reconstruction":
             return self._form.restore(Z)
-        checks.check_codes(Z)
+        checks.check_magnitude(Z)
         return self._form.restore(self._apply(lambda module, z: module.decode(z), Z))
 
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
