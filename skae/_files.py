@@ -98,6 +98,8 @@ _NO_SETTINGS = (
     "train_split",
     "verbose",
 )
+# Values of parameters in files that were written before these parameters existed.
+_BEFORE = {"RecurrentAutoencoder": {"decoder_hidden_size": None}}
 # Names in `net_params` that a file may hold, and prefixes of such names.
 _NET_PARAMS = {"compile", "predict_nonlinearity", "share_batches", "use_caching"}
 _NET_PARAMS_FOR = (
@@ -736,6 +738,7 @@ class _Reader:
             param: self._parameter(value, path + param, _within(path, param))
             for param, value in content["params"].items()
         }
+        params = {**_BEFORE.get(name, {}), **params}
         if self._device is not None and "device" in params:
             params["device"] = self._device
         estimator = known[name](**params)

@@ -74,8 +74,8 @@ class RecurrentAutoencoder(BaseAutoencoder):
         Kind of the recurrent layers.
 
     hidden_size : int, default=64
-        Size of the state of the recurrent layers, and width of the two hidden layers of
-        a dense decoder.
+        Size of the state of the recurrent layers, in the encoder and in a recurrent
+        decoder.
 
     n_layers : int, default=1
         Number of recurrent layers, in the encoder and in a recurrent decoder.
@@ -90,6 +90,11 @@ class RecurrentAutoencoder(BaseAutoencoder):
         before; its time grows with the number of steps. "auto" is "dense" where all
         series of the first fit are as long as the longest may be, and else "recurrent".
 
+    decoder_hidden_size : int or None, default=256
+        Width of the two hidden layers of a dense decoder. None makes them as wide as
+        the state, `hidden_size`. A recurrent decoder has no such layers: its state has
+        `hidden_size` entries.
+
     loss : {"squared_error", "absolute_error", "huber"}, torch loss instance or class, \
             default="squared_error"
         What training minimises. A torch loss needs a `reduction`.
@@ -103,7 +108,7 @@ class RecurrentAutoencoder(BaseAutoencoder):
         the encoder. It may be changed after fitting.
 
     max_epochs : int or "auto", default="auto"
-        Passes over the training rows. "auto" makes about 500 steps, whatever the
+        Passes over the training rows. "auto" makes about 1,000 steps, whatever the
         number of rows, and at least one pass (100 passes for "lbfgs").
 
     {parameters}
@@ -153,8 +158,8 @@ class RecurrentAutoencoder(BaseAutoencoder):
     10
     """
 
-    # A step takes many times that of a dense net.
-    _recipe = recipe.Recipe(n_steps=500, clip_norm=1.0)
+    # A step takes several times that of a dense net.
+    _recipe = recipe.Recipe(adam_lr=3e-3, n_steps=1000, clip_norm=1.0)
 
     def __init__(
         self,
@@ -166,6 +171,7 @@ class RecurrentAutoencoder(BaseAutoencoder):
         n_layers: int = 1,
         bidirectional: bool = False,
         decoder: str = "auto",
+        decoder_hidden_size: int | None = 256,
         loss: Any = "squared_error",
         init: str = "auto",
         output: str = "code",
@@ -193,6 +199,7 @@ class RecurrentAutoencoder(BaseAutoencoder):
         self.n_layers = n_layers
         self.bidirectional = bidirectional
         self.decoder = decoder
+        self.decoder_hidden_size = decoder_hidden_size
         self.loss = loss
         self.init = init
         self.output = output
@@ -221,6 +228,7 @@ class RecurrentAutoencoder(BaseAutoencoder):
         "n_layers": [Interval(Integral, 1, None, closed="left")],
         "bidirectional": ["boolean"],
         "decoder": [StrOptions({"auto", "dense", "recurrent"})],
+        "decoder_hidden_size": [Interval(Integral, 1, None, closed="left"), None],
         "loss": [
             StrOptions({name for name, loss in LOSSES.items() if not loss.has_link}),
             callable,
@@ -248,6 +256,8 @@ class RecurrentAutoencoder(BaseAutoencoder):
         n_steps, n_channels = self.series_shape_
         n_components = int(self.n_components)
         start, noise = Start(), None
+        width = self.decoder_hidden_size
+        is_recurrent = self._has_recurrent_decoder(table)
         is_linear = self.init != "random"
         if is_linear:
             noise = pca_noise(self)
@@ -263,7 +273,10 @@ class RecurrentAutoencoder(BaseAutoencoder):
                 "hidden_size": int(self.hidden_size),
                 "n_layers": int(self.n_layers),
                 "bidirectional": bool(self.bidirectional),
-                "recurrent_decoder": self._has_recurrent_decoder(table),
+                "recurrent_decoder": is_recurrent,
+                "decoder_hidden_size": (
+                    None if is_recurrent or width is None else int(width)
+                ),
                 "linear_path": is_linear,
             },
             objective=Reconstruction(missing=True),

@@ -864,6 +864,22 @@ def test_a_file_of_the_first_format_opens():
     assert list(model.feature_names_in_) == expected["feature_names"]
 
 
+@pytest.mark.parametrize("fitted", [True, False])
+def test_a_file_of_series_without_a_width_of_the_decoder_opens(fitted, path):
+    X = np.random.RandomState(0).normal(size=(100, 4, 2)).cumsum(axis=1)
+    params = {"hidden_size": 6, "max_epochs": 3, "warm_start": True, "random_state": 0}
+    model = skae.RecurrentAutoencoder(decoder_hidden_size=None, **params)
+    skae.save(model.fit(X) if fitted else model, path)
+    content, tensors = parts_of(path.read_bytes())
+    for each in (content["objects"][0]["params"], *arguments_of(content)):
+        del each["decoder_hidden_size"]
+    path.write_bytes(signed(json.dumps(content), tensors))
+    again = skae.load(path)
+    if fitted:
+        assert_array_equal(again.reconstruct(X), model.reconstruct(X))
+    assert_array_equal(again.fit(X).reconstruct(X), model.fit(X).reconstruct(X))
+
+
 KILLED = """
 import os, signal, sys, skae
 

@@ -156,6 +156,7 @@ PARAMETERS = {
     "n_layers": st.sampled_from([1, 2]),
     "bidirectional": st.booleans(),
     "decoder": st.sampled_from(["auto", "dense", "recurrent"]),
+    "decoder_hidden_size": st.sampled_from([None, 1, 5]),
     "penalty": st.sampled_from(["topk", "l1", "kl"]),
     "sparsity": share,
     "penalty_weight": st.sampled_from(["auto", 0.0, 1.0]),

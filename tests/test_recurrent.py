@@ -150,6 +150,11 @@ def test_shorter_series_after_fit(images):
         ({"cell": "rnn"}, np.ones((9, 5)), r"'cell'.*'gru'.*Got 'rnn'"),
         ({"decoder": "both"}, np.ones((9, 5)), r"'decoder'.*'dense'.*Got 'both'"),
         ({"hidden_size": 0}, np.ones((9, 5)), r"'hidden_size'.*Got 0"),
+        (
+            {"decoder_hidden_size": 0},
+            np.ones((9, 5)),
+            r"'decoder_hidden_size'.*or None\. Got 0",
+        ),
         ({"loss": "binary_cross_entropy"}, np.ones((9, 5)), r"'loss'.*Got 'binary"),
     ],
 )
@@ -180,6 +185,33 @@ def _gap():
     series = np.ones((3, 2))
     series[1] = np.nan
     return series
+
+
+@pytest.mark.parametrize(
+    "params, width",
+    [
+        ({}, 256),
+        ({"decoder_hidden_size": np.int64(5)}, 5),
+        ({"decoder_hidden_size": None}, 16),
+    ],
+    ids=str,
+)
+def test_width_of_a_dense_decoder(params, width, images):
+    module = RecurrentAutoencoder(3, **QUICK, **params).fit(images).module_
+    hidden = [layer for layer in module.decoder if isinstance(layer, nn.Linear)]
+    assert [layer.out_features for layer in hidden] == [width, width]
+    assert module.to_row.in_features == width
+    assert module.forwards.hidden_size == 16
+
+
+def test_a_recurrent_decoder_has_no_width_but_its_state(images):
+    rows = [
+        RecurrentAutoencoder(3, decoder="recurrent", decoder_hidden_size=width, **QUICK)
+        .fit(images)
+        .reconstruct(images)
+        for width in (5, None)
+    ]
+    assert_array_equal(*rows)
 
 
 # Where series have ended
@@ -453,6 +485,12 @@ def test_a_warm_start_goes_on_with_the_decoder_that_there_is(first_equal, images
     start = model.transform(images)
     model.set_params(lr=1e-9).fit(second)
     assert_allclose(model.transform(images), start, atol=1e-4)
+
+
+def test_a_warm_start_keeps_the_width_of_the_decoder(images):
+    model = RecurrentAutoencoder(3, warm_start=True, **QUICK).fit(images)
+    with pytest.raises(ValueError, match="warm_start=True goes on from the fitted"):
+        model.set_params(decoder_hidden_size=7).fit(images)
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ class SeriesAutoencoder(StandardizedModule):
         Kind of the recurrent layers.
 
     hidden_size : int, default=64
-        Size of their state, and width of the two hidden layers of a dense decoder.
+        Size of their state.
 
     n_layers : int, default=1
         Number of recurrent layers, each on top of the one before.
@@ -65,6 +65,9 @@ class SeriesAutoencoder(StandardizedModule):
 
     recurrent_decoder : bool, default=False
         Whether the decoder is recurrent, and not dense.
+
+    decoder_hidden_size : int, default=None
+        Width of the two hidden layers of a dense decoder. None: `hidden_size`.
 
     linear_path : bool, default=True
         Whether to have :math:`W` and :math:`V`.
@@ -91,6 +94,7 @@ class SeriesAutoencoder(StandardizedModule):
         n_layers: int = 1,
         bidirectional: bool = False,
         recurrent_decoder: bool = False,
+        decoder_hidden_size: int | None = None,
         linear_path: bool = True,
     ) -> None:
         n_features = n_steps * n_channels
@@ -98,6 +102,8 @@ class SeriesAutoencoder(StandardizedModule):
         self.n_steps = n_steps
         self.n_channels = n_channels
 
+        # The gates of an LSTM are four times as many as its states.
+        self.n_activations = 4 * n_steps * hidden_size
         layers, step = CELLS[cell]
         sizes = n_channels, hidden_size, n_layers
         self.forwards = layers(*sizes, batch_first=True)
@@ -111,17 +117,17 @@ class SeriesAutoencoder(StandardizedModule):
             self.decoder = nn.ModuleList(map(step, widths, widths[1:]))
             self.to_row = nn.Linear(hidden_size, n_channels)
         else:
-            widths = [n_components, hidden_size, hidden_size]
+            width = hidden_size if decoder_hidden_size is None else decoder_hidden_size
+            widths = [n_components, width, width]
             # `dense_layers` puts no activation after the last layer.
             self.decoder = nn.Sequential(*dense_layers(widths, "gelu"), nn.GELU())
-            self.to_row = nn.Linear(hidden_size, n_features)
+            self.to_row = nn.Linear(width, n_features)
+            self.n_activations = max(self.n_activations, width)
         self.linear_encoder: nn.Linear | None = None
         self.linear_decoder: nn.Linear | None = None
         if linear_path:
             self.linear_encoder = nn.Linear(n_features, n_components, bias=False)
             self.linear_decoder = nn.Linear(n_components, n_features, bias=False)
-        # The gates of an LSTM are four times as many as its states.
-        self.n_activations = 4 * n_steps * hidden_size
         # Entries of a code are about this large in units of the scale. Inputs larger
         # than 1 would saturate the gates of a recurrent layer.
         self._code_size = math.sqrt(max(1.0, n_features / n_components))
