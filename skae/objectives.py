@@ -217,7 +217,8 @@ class Reconstruction(Objective):
         weight: Tensor | None,
         unit: float,
     ) -> Tensor:
-        if weight is None and self.emphasis is None and not self.missing:
+        is_plain = weight is None and self.emphasis is None
+        if is_plain and (not self.missing or _is_mean_of_all(criterion, x)):
             return apply_criterion(criterion, outputs, x)
         return super().mean(criterion, outputs, x_in, x, weight, unit)
 
@@ -242,6 +243,14 @@ class Reconstruction(Objective):
                 found = mean_loss_with_gradient(criterion, x_hat, x, unit)
         arguments = (criterion, x_hat, x_in, x, weight, unit)
         return super().mean_with_gradient(*arguments) if found is None else found
+
+
+def _is_mean_of_all(criterion: nn.Module, x: Tensor) -> bool:
+    """Whether a loss is known to be a mean over all entries, with none missing."""
+    if not (type(criterion) is nn.MSELoss and criterion.reduction == "mean"):
+        return False
+    # A NaN makes the sum NaN. To look at it would stop other devices at each step.
+    return x.device.type == "cpu" and not bool(x.sum().isnan())
 
 
 @dataclass(frozen=True)

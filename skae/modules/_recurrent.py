@@ -139,10 +139,10 @@ class SeriesAutoencoder(StandardizedModule):
 
     def encode(self, x: Tensor) -> Tensor:
         """Map rows (batch, n_steps * n_channels) to codes (batch, n_components)."""
-        state = self._last_state(x)
-        z = self.to_code(state)
+        centred = self.centre(x)
+        z = self.to_code(self._last_state(x, centred))
         if self.linear_encoder is not None:
-            z = z + self.linear_encoder(self.centre(x))
+            z = z + self.linear_encoder(centred)
         return z * self.scale
 
     def hidden(self, x: Tensor) -> list[Tensor]:
@@ -150,13 +150,13 @@ class SeriesAutoencoder(StandardizedModule):
 
         The states of two directions are side by side.
         """
-        return [self._last_state(x)]
+        return [self._last_state(x, self.centre(x))]
 
-    def _last_state(self, x: Tensor) -> Tensor:
+    def _last_state(self, x: Tensor, centred: Tensor) -> Tensor:
         shape = (-1, self.n_steps, self.n_channels)
         n_steps = (~x.reshape(shape)[:, :, 0].isnan()).sum(1)  # (batch,)
         last = (n_steps - 1).clamp(min=0)
-        x = self.centre(x).reshape(shape)
+        x = centred.reshape(shape)
         states = [self._state_at(self.forwards, x, last)]
         if self.backwards is not None:
             # Each series backwards, from its last step. What follows after the first
