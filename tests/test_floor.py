@@ -103,6 +103,14 @@ def test_small_tables_are_given_pca():
     assert_allclose(model.transform(X), PCA(2).fit_transform(X), atol=1e-5)
 
 
+def test_rows_far_from_zero_are_given_pca_of_what_varies():
+    rng = np.random.RandomState(0)
+    X = (1000 + rng.randn(90, 2) @ rng.randn(2, 6)).astype(np.float32)
+    model = AutoencoderTransformer(2, random_state=0).fit(X)
+    codes = PCA(2).fit_transform(X.astype(np.float64))
+    assert_allclose(model.transform(X), codes, atol=1e-2)
+
+
 def test_where_training_does_not_help_it_is_pca_of_all_rows():
     X = generated("linear")
     model = AutoencoderTransformer(4, random_state=0, max_epochs=5).fit(X)

@@ -4,11 +4,19 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import linalg
 from sklearn import config_context
 from sklearn.decomposition import PCA
+from sklearn.utils import gen_batches
 
 from skae.training._statistics import Columns
 from skae.training._table import Table
+
+# Rows that are many for their columns are told from others as in scikit-learn's PCA.
+_MAX_COLUMNS = 1000
+_ROWS_PER_COLUMN = 10
+# Numbers in a block of rows.
+_BLOCK_VALUES = 2**20
 
 
 class LinearMap(NamedTuple):
@@ -64,10 +72,53 @@ def fit_pca(
     residual : float
         Root mean squared error of PCA, over rows and columns.
     """
+    seed = random_state.randint(2**31 - 1)
+    n_rows, n_features = table.inputs.shape
+    n_axes = min(n_components, n_rows, n_features)
+    if table.large:
+        axes, explained = _by_scikit_learn(table, columns, n_axes, seed)
+    elif n_features <= _MAX_COLUMNS and n_rows >= _ROWS_PER_COLUMN * n_features:
+        axes, explained = _by_covariance(table, columns, n_axes)
+    else:
+        axes, explained = _by_scikit_learn(table, columns, n_axes, seed)
+    residual = max(0.0, columns.variance.sum() - explained) / n_features
+    encoder, decoder = spread(axes, axes.T, n_components, random_state)
+    linear = LinearMap(encoder, decoder, np.zeros(n_features))
+    return linear, math.sqrt(residual)
+
+
+def _by_covariance(
+    table: Table, columns: Columns, n_axes: int
+) -> tuple[np.ndarray, float]:
+    """Find axes, and the variance that they explain, without a copy of the rows."""
+    X: Any = table.inputs
+    mean = columns.mean.astype(X.dtype)
+    covariance = np.zeros((X.shape[1], X.shape[1]))
+    for rows in gen_batches(len(X), max(1, _BLOCK_VALUES // X.shape[1])):
+        centred = X[rows] - mean
+        if table.weight is not None:
+            centred *= np.sqrt(table.weight[rows, None])
+        covariance += centred.T @ centred
+    total = len(X) if table.weight is None else table.weight.sum()
+    last = len(covariance) - 1
+    values, vectors = linalg.eigh(
+        covariance / total, subset_by_index=(last + 1 - n_axes, last)
+    )
+    axes = vectors.T[::-1]
+    # Eigenvectors have no sign of their own; scikit-learn's PCA has this one.
+    largest = np.abs(axes).argmax(axis=1)
+    axes = axes * np.sign(axes[np.arange(n_axes), largest])[:, None]
+    return axes, values.clip(0).sum()
+
+
+def _by_scikit_learn(
+    table: Table, columns: Columns, n_axes: int, seed: int
+) -> tuple[np.ndarray, float]:
+    """Do the same for rows that are large, or few for their columns."""
     rows: Any
     total: float
     # PCA of a sparse matrix wants fewer axes than there are.
-    few = n_components < min(len(table), table.n_features)
+    few = n_axes < min(len(table), table.n_features)
     if table.sparse and table.weight is None and few:
         rows, weight = table.inputs.array, None  # type: ignore[union-attr]
     else:
@@ -80,9 +131,7 @@ def fit_pca(
         centred = (rows - columns.mean) * np.sqrt(weight)[:, None]
         rows = np.concatenate([centred, -centred])
         total = 2 * weight.sum()
-    pca = PCA(
-        min(n_components, *rows.shape), random_state=random_state.randint(2**31 - 1)
-    )
+    pca = PCA(min(n_axes, *rows.shape), random_state=seed)
     # The variance explained is a division by zero for one row; it is not used.
     with (
         config_context(array_api_dispatch=False),  # it solves in another way
@@ -90,11 +139,7 @@ def fit_pca(
     ):
         pca.fit(rows)
     axes = np.ascontiguousarray(pca.components_)
-    explained = np.square(pca.singular_values_).sum() / total
-    residual = max(0.0, columns.variance.sum() - explained) / table.n_features
-    encoder, decoder = spread(axes, axes.T, n_components, random_state)
-    linear = LinearMap(encoder, decoder, np.zeros(table.n_features))
-    return linear, math.sqrt(residual)
+    return axes, np.square(pca.singular_values_).sum() / total
 
 
 def spread(
