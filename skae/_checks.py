@@ -307,7 +307,8 @@ def check_values(
     largest magnitude is returned.
     """
     start, largest = 0, 0.0
-    for values in X.values() if isinstance(X, LargeTable) else [X]:
+    blocks: Any = X.values() if isinstance(X, LargeTable) else [X]
+    for values in blocks:
         if n_channels is not None and values.ndim == 2:
             values = _without_ends(values, start, name, n_channels)
         low, high = values.min(initial=0), values.max(initial=0)

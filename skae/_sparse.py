@@ -270,14 +270,17 @@ class SparseAutoencoder(BaseAutoencoder):
     def _describe(self, net: AutoencoderNet, table: Table) -> None:
         rows = table.sample().on(net.device)
         n_rows = len(rows.X)
-        weights = rows.X.new_ones(n_rows) if rows.weight is None else rows.weight
+        weights = torch.ones(n_rows) if rows.weight is None else rows.weight
         module = net.plain_module_
         size = net.evaluation_rows
         total: Any = 0.0
+        n_seen = 0
         lows, highs = [], []
         with torch.inference_mode():
-            for x, weight in zip(rows.X.split(size), weights.split(size), strict=True):
+            for x in rows.X.split(size):
                 z = module.encode(x)
+                weight = weights[n_seen : n_seen + len(z)]
+                n_seen += len(z)
                 active = z if module.in_interval else (z > 0).to(z.dtype)
                 total = total + weight.cpu().double() @ active.cpu().double()
                 lows.append(active.amin(dim=0))

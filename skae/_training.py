@@ -227,6 +227,8 @@ def _with_validation_rows(
     if table is None:
         return _DeviceRows(train, None, None)
     rows = on_device(estimator, net, table)
+    if not table.large:  # they are gone through after each epoch
+        rows = rows.in_memory()
     if not plan.validates_noisy:
         return _DeviceRows(train, rows, None)
     # Drawn once: the curve shows what is learned, not what is drawn.

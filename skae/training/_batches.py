@@ -55,7 +55,7 @@ class Rows(Dataset):
         return float(np.average(losses, weights=weight))
 
     def in_memory(self) -> "Rows":
-        """Return the rows; a sample of them if they are streamed."""
+        """Return the rows as tensors; a sample of them if there are too many."""
         if not isinstance(self.X, StreamedRows):
             return self
         index = self.X.sample
@@ -90,6 +90,8 @@ def take(X: Any, index: Any) -> Any:
 class TensorBatches:
     """Batches cut from one tensor, or two, on the device where they live.
 
+    They may be cut from streamed rows of tables in memory, too.
+
     Parameters
     ----------
     dataset : Rows
@@ -113,11 +115,9 @@ class TensorBatches:
         generator: torch.Generator | None = None,
     ) -> None:
         X = dataset.X
-        self.X = (
-            tuple(map(torch.as_tensor, X))
-            if isinstance(X, tuple)
-            else torch.as_tensor(X)
-        )
+        if isinstance(X, tuple):
+            X = tuple(map(torch.as_tensor, X))
+        self.X = X if isinstance(X, StreamedRows | tuple) else torch.as_tensor(X)
         self.n_rows = len(dataset)
         self.weight = (
             None if dataset.weight is None else torch.as_tensor(dataset.weight)
@@ -136,7 +136,7 @@ class TensorBatches:
                 rows = slice(start, start + self.batch_size)
                 yield take(X, rows), None if weight is None else take(weight, rows)
             return
-        device = X[0].device
+        device = (X[0] if isinstance(X, tuple) else X).device
         order = torch.randperm(n_rows, generator=self.generator, device=device)
         ends = batch_ends(n_rows, self.batch_size, join_last=True)
         for start, stop in itertools.pairwise(ends):
@@ -239,8 +239,8 @@ def make_batches(
     it.
     """
     if set(options) <= {"shuffle", "generator"}:
-        streamed = isinstance(dataset.X, StreamedRows)
-        batches = StreamedBatches if streamed else TensorBatches
+        large = isinstance(dataset.X, StreamedRows) and dataset.X.large
+        batches = StreamedBatches if large else TensorBatches
         return batches(dataset, batch_size, **options)
     # Its workers and its sampler want rows and generator on the CPU.
     seed = options["generator"].initial_seed()

@@ -17,7 +17,7 @@ from skae.modules import DenseAutoencoder
 from skae.modules._layerwise import LayerAutoencoder
 from skae.modules._prepared import can_be_prepared
 from skae.objectives import Reconstruction
-from skae.training._batches import TensorBatches, batch_ends
+from skae.training._batches import TensorBatches, batch_ends, take
 from skae.training._recipe import OPTIMIZERS
 
 # They need nothing but gradients: no closure, and no other optimizer beside them.
@@ -44,8 +44,7 @@ def is_possible(net: Any, batches: Any) -> bool:
     optimizer = getattr(net, "optimizer_", None)
     return (
         type(batches) is TensorBatches
-        and isinstance(batches.X, Tensor)
-        and batches.X.dtype == torch.float32
+        and _is_single(batches.X)
         and type(module) in (DenseAutoencoder, LayerAutoencoder)
         and not getattr(module, "output_units", False)
         and _has_known_loss(net, module)
@@ -55,6 +54,12 @@ def is_possible(net: Any, batches: Any) -> bool:
         and not net.compile
         and can_be_prepared(module)
     )
+
+
+def _is_single(X: Any) -> bool:
+    """Whether batches are of float32 rows, and no pairs of them."""
+    few = take(X, slice(1))
+    return isinstance(few, Tensor) and few.dtype == torch.float32
 
 
 def _has_known_loss(net: Any, module: Any) -> bool:
@@ -134,7 +139,7 @@ def _rows(batches: TensorBatches) -> Iterator[tuple[Tensor, Tensor | None]]:
         first, last = inside[0], inside[-1]
         part: Any = slice(first, last) if order is None else order[first:last]
         # Noise of the user's may change what it is given.
-        rows = X[part].clone() if order is None else X.index_select(0, part)
+        rows = take(X, part)
         weights = None if weight is None else weight[part]
         for start, stop in itertools.pairwise(end - first for end in inside):
             yield rows[start:stop], None if weights is None else weights[start:stop]

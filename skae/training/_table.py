@@ -12,7 +12,9 @@ from skae.training._statistics import Columns, column_statistics, fill_missing
 from skae.training._streaming import (
     LargeTable,
     Matrix,
+    SelectedRows,
     StreamedRows,
+    as_selected,
     device_rows,
     float_tensor,
 )
@@ -24,10 +26,10 @@ class Table:
 
     Parameters
     ----------
-    inputs : ndarray or LargeTable of shape (n_samples, n_features)
+    inputs : ndarray or SelectedRows of shape (n_samples, n_features)
         Rows that the encoder is given.
 
-    targets : ndarray or LargeTable of shape (n_samples, n_features), default=None
+    targets : ndarray or SelectedRows of shape (n_samples, n_features), default=None
         Rows that the decoder has to return. None: those of `inputs`. If one of both is
         large, both are read block by block. For predictions, they are the targets, of
         shape (n_samples,) or (n_samples, n_outputs).
@@ -86,14 +88,14 @@ class Table:
         """Whether a value of the inputs is missing."""
         if not self.missing or self.sparse:
             return False
-        blocks: Any = self.inputs.values() if self.large else [self.inputs]  # type: ignore
+        blocks: Any = self.inputs.values() if self.large else [self.inputs[:]]  # type: ignore
         return any(np.isnan(block).any() for block in blocks)
 
     def take(self, mask: np.ndarray) -> "Table":
-        """Return the table of some of the rows; a large one stays large."""
+        """Return the table of some of the rows, without a copy of dense ones."""
 
         def of(X: Any) -> Any:
-            return X.take(mask) if self._is_large(X) else X[mask]
+            return as_selected(X).take(mask)
 
         return self._with_parts(of, mask)
 
@@ -114,15 +116,16 @@ class Table:
         )
 
     def sample(self) -> "Table":
-        """Return the table itself; a sample in memory of a large one."""
-        return self.read(self.inputs.sample) if self.large else self  # type: ignore
+        """Return the table as arrays in memory; a sample of a large one."""
+        X = self.inputs
+        return self.read(X.sample) if isinstance(X, SelectedRows) else self
 
     def filled(self) -> "Table":
-        """Return a sample with the means of the columns in place of NaN.
+        """Return rows with the means of the columns in place of NaN.
 
-        A large sparse table, which has no NaN, is returned as it is.
+        A table without NaN is returned as it is, but for a sample of a large dense one.
         """
-        if self.sparse:
+        if self.sparse or not (self.large or self.missing):
             return self
         table = self.sample()
         if not self.missing:
@@ -147,7 +150,10 @@ class Table:
         return count_different(self.hashes())
 
     def on(self, device: Any, copy: bool = False) -> Rows:
-        """Return the rows as tensors on a device; those of a large table are streamed.
+        """Return the rows as tensors on a device.
+
+        Those of a large table are streamed, and so are those that it would take a copy
+        of the table to make a tensor of.
 
         `copy` is needed where something may write to the tensors.
         """
@@ -155,15 +161,29 @@ class Table:
         inputs: Any = self.inputs
         targets: Any = self.targets
         rows: Any
-        if self.large and targets is not None:
-            rows = StreamedRows(inputs, device, targets)
-        elif self.large:
+        if self.large and targets is None:
             rows = device_rows(inputs, device)
+        elif self.large or (device.type == "cpu" and not copy and self._is_no_tensor()):
+            selected = None if targets is None else as_selected(targets)
+            rows = StreamedRows(as_selected(inputs), device, selected)
         else:
-            rows = float_tensor(inputs, device, copy=copy)
+            rows = self._tensor(inputs, device, copy)
             if targets is not None and targets.dtype.kind == "f":
-                rows = rows, float_tensor(targets, device, copy=copy)
+                rows = rows, self._tensor(targets, device, copy)
             elif targets is not None:
                 rows = rows, torch.as_tensor(targets).to(device)
         weight = None if self.weight is None else float_tensor(self.weight, device)
         return Rows(rows, weight)
+
+    @staticmethod
+    def _tensor(X: Any, device: torch.device, copy: bool) -> torch.Tensor:
+        rows = X[:]
+        # Rows that were selected are copies already.
+        return float_tensor(rows, device, copy=copy and rows.base is not None)
+
+    def _is_no_tensor(self) -> bool:
+        """Whether it takes a copy of the inputs to make a tensor of them."""
+        X = self.inputs
+        if isinstance(X, SelectedRows) or self.targets is not None:
+            return isinstance(X, SelectedRows)
+        return X.dtype != np.float32 or not X.flags.writeable

@@ -1,0 +1,87 @@
+"""A fit to a table in memory makes no copy of it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from estimators import BECOMES_PCA, ESTIMATORS, quick
+from numpy.testing import assert_array_equal
+from skorch.callbacks import Callback
+
+# 80 MB of each kind; rows to validate on are few, as they may be copied.
+SCRIPT = """
+import json
+from pathlib import Path
+
+import numpy as np
+
+from skae import AutoencoderTransformer
+
+
+def peak():
+    status = Path("/proc/self/status").read_text().splitlines()
+    return int(next(x for x in status if x.startswith("VmHWM")).split()[1]) * 1024
+
+
+rng = np.random.default_rng(0)
+model = AutoencoderTransformer(
+    4, max_epochs=1, batch_size=1000, validation_fraction=0.01, random_state=0
+)
+model.fit(rng.standard_normal((2000, 50)))  # what is made once
+added = []
+for dtype, names in [
+    ("float32", ["groups"]),
+    ("float32", ["X_val", "sample_weight"]),
+    ("float64", ["X_val"]),
+]:
+    n_rows = 80 * 10**6 // (np.dtype(dtype).itemsize * 50)
+    X = rng.standard_normal((n_rows, 50), dtype=dtype)
+    arguments = {
+        "groups": np.arange(n_rows) // 10,
+        "X_val": X[:500] + 1,
+        "sample_weight": rng.uniform(0.5, 1.5, n_rows),
+    }
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = peak()
+    model.fit(X, **{name: arguments[name] for name in names})
+    added.append((peak() - before) / X.nbytes)
+print(json.dumps(added))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_fit_adds_less_than_half_of_the_table():
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
+    assert done.returncode == 0, done.stderr
+    assert max(json.loads(done.stdout)) < 0.5, done.stdout
+
+
+class ToTensors(Callback):
+    """Listens to training, so that the rows to train on are copied into a tensor."""
+
+    def on_train_begin(self, net, X, **kwargs):
+        self.is_tensor_ = isinstance(X, torch.Tensor)
+
+
+@pytest.mark.filterwarnings(BECOMES_PCA)
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_that_are_not_copied_train_as_copies_do(estimator, dtype):
+    X = np.random.default_rng(0).uniform(size=(300, 6)).astype(dtype)
+    given = X.copy()
+    X.flags.writeable = False
+    to_tensors = ToTensors()
+    one = quick(estimator, random_state=0).fit(X)
+    other = quick(estimator, random_state=0, callbacks=[to_tensors]).fit(given)
+    assert to_tensors.is_tensor_
+    assert_array_equal(one.transform(X), other.transform(X))
+    assert one.loss_curve_ == other.loss_curve_
