@@ -54,7 +54,7 @@ print(json.dumps(added))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_fit_adds_less_than_half_of_the_table():
+def test_a_fit_adds_less_than_the_table():
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         capture_output=True,
@@ -62,7 +62,7 @@ def test_a_fit_adds_less_than_half_of_the_table():
         cwd=Path(__file__).parents[1],
     )
     assert done.returncode == 0, done.stderr
-    assert max(json.loads(done.stdout)) < 0.5, done.stdout
+    assert max(json.loads(done.stdout)) < 0.4, done.stdout
 
 
 class ToTensors(Callback):
