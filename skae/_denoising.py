@@ -95,7 +95,7 @@ class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         squared error, the linear start and no `emphasis`, `fit` does not train.
 
     activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "silu", \
-            "tanh"}, default="silu"
+            "tanh"}, default="gelu"
         Activation of the hidden layers.
 
     {initializer}
@@ -216,7 +216,7 @@ class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         noise_level: Any = "auto",
         emphasis: tuple[float, float] | None = None,
         hidden_layer_sizes: Any = (256, 256),
-        activation: str = "silu",
+        activation: str = "gelu",
         kernel_initializer: str = "auto",
         tied_weights: bool = False,
         loss: Any = "squared_error",

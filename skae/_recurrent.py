@@ -159,7 +159,7 @@ class RecurrentAutoencoder(BaseAutoencoder):
     """
 
     # A step takes several times that of a dense net.
-    _recipe = recipe.Recipe(adam_lr=3e-3, n_steps=1000, clip_norm=1.0)
+    _recipe = recipe.Recipe(n_steps=1000, clip_norm=1.0)
     # One with a recurrent decoder takes twice as long again, and more gain little.
     _n_recurrent_steps = 500
 

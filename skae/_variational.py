@@ -87,7 +87,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         them in reverse. ``()`` gives the linear model.
 
     activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "silu", \
-            "tanh"}, default="silu"
+            "tanh"}, default="gelu"
         Activation of the hidden layers.
 
     {initializer}
@@ -199,7 +199,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         kl_warmup_epochs: int = 0,
         free_bits: float = 0.0,
         hidden_layer_sizes: Any = (100, 100),
-        activation: str = "silu",
+        activation: str = "gelu",
         kernel_initializer: str = "auto",
         init: str = "auto",
         output: str = "code",

@@ -1,7 +1,6 @@
 """What every public estimator has to do."""
 
 import copy
-import gc
 import io
 import pickle
 import random
@@ -543,16 +542,6 @@ def test_grid_search_is_the_same_with_more_jobs(estimator, digits):
         scores.append(search.cv_results_["mean_test_score"])
         assert search.best_params_[f"{name}__n_components"] == 5
     assert_allclose(scores[0], scores[1], rtol=1e-6)
-
-
-def test_garbage_collections_pass_over_imports_in_workers_alone():
-    def passed_over(model):
-        return gc.get_freeze_count() / (gc.get_freeze_count() + len(gc.get_objects()))
-
-    with joblib.Parallel(2) as parallel:
-        tasks = [joblib.delayed(passed_over)(AutoencoderTransformer())] * 2
-        assert min(parallel(tasks)) > 0.5
-    assert passed_over(None) == 0
 
 
 @every_estimator

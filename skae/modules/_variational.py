@@ -47,7 +47,7 @@ class VariationalDenseAutoencoder(StandardizedModule):
         Widths of the encoder's hidden layers, from input to code; the decoder has
         them in reverse.
 
-    activation : str, default="silu"
+    activation : str, default="gelu"
         Function applied after each hidden layer: "elu", "gelu", "identity", "logistic",
         "relu", "selu", "silu" or "tanh".
 
@@ -85,7 +85,7 @@ class VariationalDenseAutoencoder(StandardizedModule):
         n_components: int,
         *,
         hidden_layer_sizes: Sequence[int] = (100, 100),
-        activation: str = "silu",
+        activation: str = "gelu",
         kernel_initializer: str = "auto",
         linear_path: bool = True,
         column_variance: bool = False,

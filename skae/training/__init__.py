@@ -73,7 +73,6 @@ from skae.training._tensor_net import (
     set_lr,
 )
 from skae.training._threads import on_one_thread, threads_for
-from skae.training._workers import set_imports_aside
 
 __all__ = [
     "MIN_VALIDATION_ROWS",
@@ -141,5 +140,3 @@ __all__ = [
     "standardize",
     "threads_for",
 ]
-
-set_imports_aside()
