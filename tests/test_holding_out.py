@@ -224,7 +224,7 @@ def test_groups_are_on_one_side(estimator, curved, patients):
 
 
 def test_groups_of_any_labels(curved, patients):
-    model = AutoencoderTransformer(2, max_epochs=2, random_state=0)
+    model = AutoencoderTransformer(2, init="random", max_epochs=2, random_state=0)
     expected = model.fit(curved, groups=patients).transform(curved)
     _, number = np.unique(patients, return_inverse=True)
     for groups in (

@@ -84,3 +84,17 @@ def test_import_leaves_optional_packages_alone():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_fitting_does_not_import_the_compiler_of_torch():
+    code = (
+        "import pickle, sys, numpy as np; from skae import AutoencoderTransformer; "
+        "X = np.random.default_rng(0).normal(size=(50, 4)); "
+        "model = AutoencoderTransformer(2, max_epochs=2, random_state=0).fit(X); "
+        "pickle.loads(pickle.dumps(model)).partial_fit(X).transform(X); "
+        "print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"

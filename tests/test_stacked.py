@@ -96,7 +96,7 @@ def test_inputs_of_a_layer_are_what_the_layers_below_give(digits, monkeypatch):
     train_layer = StackedAEPretrainer._train_layer
 
     def spy(self, module, i, train, valid, tasks):
-        seen.append((train.X.clone(), valid.X.clone()))
+        seen.append(tuple(rows.in_memory().X.clone() for rows in (train, valid)))
         return train_layer(self, module, i, train, valid, tasks)
 
     monkeypatch.setattr(StackedAEPretrainer, "_train_layer", spy)

@@ -7,6 +7,12 @@ import torch
 from torch import Tensor
 
 
+def _undecorated(name: str) -> Any:
+    """Return a method of torch's optimizers without its decorator."""
+    method = getattr(torch.optim.Optimizer, name)
+    return getattr(method, "__wrapped__", method)
+
+
 class _OneCall:
     """Mixin for Adam and AdamW of torch whose fused step calls the kernel directly.
 
@@ -17,6 +23,12 @@ class _OneCall:
 
     param_groups: list[dict[str, Any]]
     _init_group: Any
+
+    # The decorator, which hides a method from torch.compile, imports the compiler in
+    # the first call. That takes longer than a fit of a small table.
+    add_param_group = _undecorated("add_param_group")
+    load_state_dict = _undecorated("load_state_dict")
+    state_dict = _undecorated("state_dict")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Reset the gradients, as in torch."""

@@ -33,7 +33,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 # more memory.
 EVALUATION_ROWS = 4096
 # Limits of the memory of such a batch, for wide rows and large networks.
-_INPUT_BYTES = 2**24
+_INPUT_BYTES = 2**21
 _ACTIVATION_BYTES = 2**27
 # Batches are padded to multiples of this many rows. Matrix products round the remaining
 # rows differently, so the code of a row would depend on the other rows.
