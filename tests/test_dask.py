@@ -95,6 +95,15 @@ def rows():
     return X, (place[:, 0] > 0).astype(int)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Use one thread here, too, as workers do: others would round differently."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def local(rows):
     return search().fit(*rows)
