@@ -223,27 +223,17 @@ def test_a_small_net_is_fitted_on_one_thread(method, curved, two_threads):
 @pytest.mark.parametrize("callers", [2, 4])
 def test_a_large_step_has_the_callers_threads(callers, two_threads):
     torch.set_num_threads(callers)
-    X = np.random.default_rng(0).standard_normal((1_000, 6))
-    model = quick(
-        AutoencoderTransformer, module=WithLargeTable, batch_size=900, max_epochs=1
-    )
-    model.fit(X)
+    fit_with_large_table()
     assert {threads for _, threads in NotesThreads.seen} == {callers}
     assert torch.get_num_threads() == callers
 
 
 def test_larger_steps_have_more_threads(two_threads):
     torch.set_num_threads(4)
-    X = np.random.default_rng(0).standard_normal((1_000, 6))
     n_threads = []
     for batch_size in (4, 10, 20, 30, 60):
         NotesThreads.seen.clear()
-        quick(
-            AutoencoderTransformer,
-            module=WithLargeTable,
-            batch_size=batch_size,
-            max_epochs=1,
-        ).fit(X)
+        fit_with_large_table(batch_size=batch_size)
         (threads,) = {threads for _, threads in NotesThreads.seen}
         n_threads.append(threads)
     assert n_threads[0] == 1
@@ -253,16 +243,8 @@ def test_larger_steps_have_more_threads(two_threads):
 
 
 def test_fits_of_a_thread_pool_have_one_thread_each(two_threads):
-    X = np.random.default_rng(0).standard_normal((1_000, 6))
-
-    def fit(seed):
-        model = quick(
-            AutoencoderTransformer, module=WithLargeTable, batch_size=900, max_epochs=1
-        )
-        return model.set_params(random_state=seed).fit(X)
-
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(fit, range(2)))
+        list(pool.map(fit_with_large_table, [900, 900]))
     assert {threads for _, threads in NotesThreads.seen} == {1}
     assert torch.get_num_threads() == 2
 
@@ -273,6 +255,12 @@ class WithLargeTable(NotesThreads):
     def __init__(self, n_features, n_components):
         super().__init__(n_features, n_components)
         self.table = torch.nn.Parameter(torch.zeros(100_000))
+
+
+def fit_with_large_table(batch_size=900):
+    X = np.random.default_rng(0).standard_normal((1_000, 6))
+    params = {"module": WithLargeTable, "batch_size": batch_size, "max_epochs": 1}
+    quick(AutoencoderTransformer, **params).fit(X)
 
 
 @pytest.mark.parametrize("when", ["in an epoch", "in the start"])

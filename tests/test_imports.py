@@ -73,6 +73,14 @@ def test_private_names_of_scikit_learn_come_in_through_one_file(file):
             assert not [name for name in names if name.startswith("_")]
 
 
+def printed_by(code):
+    """Return what code prints in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
 def test_import_leaves_optional_packages_alone():
     code = (
         "import sys, sklearn, skorch, torch; before = set(sys.modules); import skae; "
@@ -80,10 +88,7 @@ def test_import_leaves_optional_packages_alone():
         "names = 'matplotlib', 'onnx', 'pandas', 'polars', 'safetensors', 'skl2onnx'; "
         "print([name for name in names if name in new])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[]"
+    assert printed_by(code) == "[]"
 
 
 def test_fitting_does_not_import_the_compiler_of_torch():
@@ -94,7 +99,4 @@ def test_fitting_does_not_import_the_compiler_of_torch():
         "pickle.loads(pickle.dumps(model)).partial_fit(X).transform(X); "
         "print('torch._dynamo' in sys.modules)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "False"
+    assert printed_by(code) == "False"
