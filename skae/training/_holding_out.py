@@ -191,8 +191,7 @@ def _choose(
     if table.large:
         return sample_without_replacement(len(first), n_rows, random_state=seed)
     rows: Any = table.reconstructed
-    whole = isinstance(rows, np.ndarray) and len(first) == len(table)
-    distinct = rows if whole else rows[first]
+    distinct = rows[:] if len(first) == len(table) else rows[first]
     if table.missing:  # distances of rows from the mean need numbers
         distinct = fill_missing(distinct)
     return spread_sample(distinct, n_rows, seed)

@@ -12,7 +12,7 @@ from sklearn.utils import gen_batches
 from skae.training._statistics import Columns
 from skae.training._table import Table
 
-# Rows that are many for their columns are told from others as in scikit-learn's PCA.
+# Limits within which scikit-learn's PCA, too, solves by the covariance matrix.
 _MAX_COLUMNS = 1000
 _ROWS_PER_COLUMN = 10
 # Numbers in a block of rows.
@@ -75,9 +75,8 @@ def fit_pca(
     seed = random_state.randint(2**31 - 1)
     n_rows, n_features = table.inputs.shape
     n_axes = min(n_components, n_rows, n_features)
-    if table.large:
-        axes, explained = _by_scikit_learn(table, columns, n_axes, seed)
-    elif n_features <= _MAX_COLUMNS and n_rows >= _ROWS_PER_COLUMN * n_features:
+    is_tall = n_features <= _MAX_COLUMNS and n_rows >= _ROWS_PER_COLUMN * n_features
+    if is_tall and not table.large:
         axes, explained = _by_covariance(table, columns, n_axes)
     else:
         axes, explained = _by_scikit_learn(table, columns, n_axes, seed)

@@ -184,6 +184,7 @@ class Table:
     def _is_no_tensor(self) -> bool:
         """Whether it takes a copy of the inputs to make a tensor of them."""
         X = self.inputs
-        if isinstance(X, SelectedRows) or self.targets is not None:
-            return isinstance(X, SelectedRows)
-        return X.dtype != np.float32 or not X.flags.writeable
+        if isinstance(X, SelectedRows):
+            return True
+        is_one = X.dtype == np.float32 and X.flags.writeable
+        return self.targets is None and not is_one

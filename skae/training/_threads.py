@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -27,6 +27,8 @@ def threads_for(net: TensorNet) -> AbstractContextManager[None]:
     """
     if threading.current_thread() is not threading.main_thread():
         return on_one_thread()
+    if getattr(_in_this_thread, "in_block", False):
+        return nullcontext()
     n_parameters = sum(p.numel() for p in net.module_.parameters())
     # Each parameter is used in one product of the forward pass, and in two of the
     # backward pass.
