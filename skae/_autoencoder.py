@@ -131,6 +131,7 @@ class AutoencoderTransformer(DenseWeightsMixin, BaseAutoencoder):
     """
 
     _recipe = recipe.DENSE
+    _fills_gaps = True
 
     def __init__(
         self,

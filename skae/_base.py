@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils import Tags
 
 from skae import _checks as checks
 from skae import _pairs as pairs
@@ -18,7 +19,7 @@ from skae._report import report, unchanged_on_error
 from skae._shapes import FlatRows
 from skae._sklearn_compat import HasMethods, Interval, StrOptions, fit_context
 from skae._tasks import FitTasks
-from skae._training import fit_net, pass_over
+from skae._training import fit_net, pass_over, take_gaps_from_now_on
 from skae.losses import LOSSES, as_loss
 from skae.training import (
     AutoencoderNet,
@@ -69,6 +70,8 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
     _epochs_parameter: ClassVar[str] = "max_epochs"
     # Whether the estimator takes noise out of rows, and may be given pairs of them.
     _takes_pairs: ClassVar[bool] = False
+    # Whether the built-in module fills values that are missing.
+    _fills_gaps: ClassVar[bool] = False
 
     @abstractmethod
     def _plan(self, table: Table, *, stream: bool = False) -> Plan:
@@ -123,8 +126,21 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
         """Set attributes of a new fit, and return the form of its rows."""
         return FlatRows()
 
+    @property
+    def _takes_gaps(self) -> bool:
+        """Whether values of rows to train on may be missing."""
+        if self._has_user_module:
+            return bool(getattr(self.module, "allow_nan", False))
+        return self._fills_gaps
+
     def _check_X(
-        self, X: Any, *, name: str = "X", reset: bool, is_target: bool = True
+        self,
+        X: Any,
+        *,
+        name: str = "X",
+        reset: bool,
+        is_target: bool = True,
+        allow_nan: bool | None = None,
     ) -> Matrix:
         """Check rows, in any form that the estimator takes, and return a table."""
         form = self._begin_fit(X) if reset else self._form
@@ -135,7 +151,14 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
             reset=reset,
             loss=self.loss if is_target else None,
             n_channels=form.n_channels,
+            allow_nan=self._takes_gaps if allow_nan is None else allow_nan,
         )
+
+    def _missing(self, X: Matrix, name: str, *, columns: bool) -> bool:
+        """Return whether values of training rows may be missing; check the gaps."""
+        if self._takes_gaps:
+            return checks.check_gaps(self, X, name, columns=columns)
+        return self._form.n_channels is not None
 
     def _table(
         self,
@@ -160,11 +183,11 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
             groups = checks.check_groups(plain(groups, "groups"), inputs)
         if sample_weight is not None:
             sample_weight = checks.check_weights(sample_weight, inputs)
-        may_end = self._form.n_channels is not None
-        table = Table(inputs, targets, sample_weight, groups, missing=may_end)
-        if sample_weight is None or (sample_weight > 0).all():
-            return table
-        return table.take(sample_weight > 0)
+        table = Table(inputs, targets, sample_weight, groups)
+        if sample_weight is not None and not (sample_weight > 0).all():
+            table = table.take(sample_weight > 0)
+        missing = self._missing(table.inputs, "X", columns=reset)
+        return replace(table, missing=missing)
 
     def _validation_table(self, X: Any, y: Any) -> Table | None:
         if self._takes_pairs:
@@ -178,8 +201,8 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
             targets = checks.check_targets(
                 self, y, inputs, name="y_val", loss=self.loss
             )
-        may_end = self._form.n_channels is not None
-        return Table(inputs, targets, missing=may_end)
+        missing = self._missing(inputs, "X_val", columns=False)
+        return Table(inputs, targets, missing=missing)
 
     def _in_weight_units(self, table: Table, *, new: bool) -> Table:
         """Divide the weights by their mean in the first call: it changes nothing.
@@ -270,11 +293,13 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
             table_val = self._validation_table(X_val, y_val)
             if not warm:
                 self._reset_random_state()
-            net, plan = self._make_net(table)
+            missing = table_val is not None and table_val.missing
+            net, plan = self._make_net(table, missing=missing)
             if warm:
                 plan = plan.going_on_from(self.net_)
             with threads_for(net):
                 result, n_epochs = fit_net(self, net, plan, table, table_val, tasks)
+                take_gaps_from_now_on(self, net, table)
                 self._describe(net, table)
             self._store(net, result)
             self._start_name = plan.start_name
@@ -341,6 +366,7 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
                     set_lr(net, self._lr(len(table)))
             with threads_for(net):
                 result = pass_over(self, net, plan, table, tasks, first=first)
+                take_gaps_from_now_on(self, net, table)
                 self._describe(net, table)
             if table.weight is not None:
                 # The weights decide how much the rows count, not what the loss is.
@@ -354,8 +380,13 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
             tasks.end()
         return self
 
-    def _make_net(self, table: Table, *, stream: bool = False) -> tuple[Any, Plan]:
-        """Plan the training on a table, and build the net."""
+    def _make_net(
+        self, table: Table, *, stream: bool = False, missing: bool = False
+    ) -> tuple[Any, Plan]:
+        """Plan the training on a table, and build the net.
+
+        `missing` says that values of validation rows may be missing.
+        """
         checks.check_loss(self.loss, self.net_params)
         checks.check_optimizer(self.optimizer)
         checks.check_schedule(self.lr_schedule)
@@ -375,6 +406,8 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
             replaced_by,
         )
         plan = self._plan(table, stream=stream)
+        if table.missing or missing:
+            plan = replace(plan, objective=replace(plan.objective, missing=True))
         checks.check_weight_decay(self.optimizer, plan.weight_decay)
         if plan.is_user_module:
             checks.check_module_arguments(plan.module, plan.arguments)
@@ -401,6 +434,11 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
             if pairs.is_fitted_to_pairs(self):
                 clean = list(result.validation_loss_curve)
             self.clean_validation_loss_curve_ = clean
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self._takes_gaps
+        return tags
 
     @property
     def _has_user_module(self) -> bool:

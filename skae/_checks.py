@@ -20,6 +20,7 @@ from skae._inputs import check_is_table, column_without_numbers, plain
 from skae._report import warn
 from skae._sklearn_compat import check_sample_weight
 from skae.losses import LOSSES, apply_criterion, as_loss, row_losses
+from skae.modules import ConditionalMean
 from skae.noise import Noise
 from skae.training import (
     AutoencoderNet,
@@ -54,6 +55,7 @@ def check_table(
     name: str = "X",
     loss: Any = None,
     n_channels: int | None = None,
+    allow_nan: bool = False,
 ) -> Any:
     """Check a table of rows, dense or sparse, in memory or in a mapped file.
 
@@ -77,6 +79,9 @@ def check_table(
     n_channels : int, default=None
         Number of values in a step of a series. Rows may then end in steps that are NaN.
 
+    allow_nan : bool, default=False
+        Whether values of a dense table may be missing, which is NaN.
+
     Returns
     -------
     X : ndarray or LargeTable of shape (n_samples, n_features)
@@ -84,19 +89,22 @@ def check_table(
     """
     # scikit-learn's checks take several times as long as the codes of one row.
     if not reset and _is_ready(estimator, X):
-        check_values(X, name, loss, n_channels)
+        check_values(X, name, loss, n_channels, allow_nan)
         return X
-    X = _as_numbers(X, name, partial(validate_data, estimator, reset=reset))
-    magnitude = check_values(X, name, loss, n_channels)
+    allow_nan = allow_nan and not issparse(X)
+    X = _as_numbers(X, name, partial(validate_data, estimator, reset=reset), allow_nan)
+    magnitude = check_values(X, name, loss, n_channels, allow_nan)
     if reset:
         _check_scale(X, name, magnitude)
     return X
 
 
-def _as_numbers(X: Any, name: str, check: Callable[..., Any]) -> Any:
+def _as_numbers(
+    X: Any, name: str, check: Callable[..., Any], allow_nan: bool = False
+) -> Any:
     """Return a table that a check of scikit-learn has passed, dense if it is small."""
     check_is_table(X, name)
-    X = plain(X, name)
+    X = plain(X, name, fill_masked=allow_nan)
     large = is_large(X)
     dtype: Any = [np.float64, np.float32]
     given = getattr(X, "dtype", None)  # of a frame, maybe a column
@@ -299,12 +307,16 @@ def check_magnitude(Z: np.ndarray) -> None:
 
 
 def check_values(
-    X: Matrix, name: str, loss: Any = None, n_channels: int | None = None
+    X: Matrix,
+    name: str,
+    loss: Any = None,
+    n_channels: int | None = None,
+    allow_nan: bool = False,
 ) -> float:
     """Refuse numbers that are missing, infinite, or too large for float32.
 
-    With `n_channels`, those that come after the end of a series may be missing. The
-    largest magnitude is returned.
+    With `n_channels`, those that come after the end of a series may be missing; with
+    `allow_nan`, any. The largest magnitude is returned.
     """
     start, largest = 0, 0.0
     blocks: Any = X.values() if isinstance(X, LargeTable) else [X]
@@ -312,6 +324,9 @@ def check_values(
         if n_channels is not None and values.ndim == 2:
             values = _without_ends(values, start, name, n_channels)
         low, high = values.min(initial=0), values.max(initial=0)
+        if allow_nan and math.isnan(low):
+            low, high = np.fmin.reduce(values, None), np.fmax.reduce(values, None)
+            low, high = np.fmin(low, 0), np.fmax(high, 0)
         if not (math.isfinite(low) and math.isfinite(high)):
             _refuse_not_finite(X, values, start, name)
         start += len(values)
@@ -327,6 +342,45 @@ def check_values(
         if loss is not None:
             _check_domain(loss, low, high, name)
     return largest
+
+
+def has_gaps(X: Matrix) -> bool:
+    """Return whether values of a table are missing, which is NaN."""
+    if isinstance(X, LargeTable):
+        return not X.sparse and any(np.isnan(values.min()) for values in X.values())
+    return bool(np.isnan(X[:].min()))
+
+
+def check_gaps(estimator: Any, X: Matrix, name: str, *, columns: bool) -> bool:
+    """Return whether values are missing; refuse rows without any value.
+
+    With `columns`, refuse columns without any value, too.
+    """
+    if not has_gaps(X):
+        return False
+    start, empty = 0, np.ones(X.shape[1], dtype=bool)
+    blocks: Any = X.values() if isinstance(X, LargeTable) else [X]
+    for values in blocks:
+        missing = np.isnan(values)
+        without = missing.all(axis=1)
+        if without.any():
+            row = start + int(without.argmax())
+            raise ValueError(
+                f"Input {name} contains NaN alone in row {row}, counted from 0: there "
+                "is nothing to learn from it. Leave out such rows."
+            )
+        empty &= missing.all(axis=0)
+        start += len(values)
+    if columns and empty.any():
+        names = getattr(estimator, "feature_names_in_", range(X.shape[1]))
+        found = [names[i] for i in np.flatnonzero(empty)]
+        which = ", ".join(map(repr, found[:10])) + (", ..." if found[10:] else "")
+        raise ValueError(
+            f"{name} has no value in {len(found)} of its {X.shape[1]} columns: {which}"
+            + (". " if hasattr(estimator, "feature_names_in_") else ", from 0. ")
+            + "Leave out such columns."
+        )
+    return True
 
 
 def _check_scale(X: Matrix, name: str, magnitude: float) -> None:
@@ -385,8 +439,8 @@ def _refuse_not_finite(X: Matrix, values: np.ndarray, start: int, name: str) -> 
     raise ValueError(
         f"Input {name} contains {what}: the first value that is not finite is "
         f"{values[tuple(where)]}, in row {row}, column {column}, both counted from 0. "
-        "Fill in missing values first, for instance with SimpleImputer, or leave out "
-        "such rows."
+        "Fill in missing values first, for instance with AutoencoderImputer, or leave "
+        "out such rows."
     )
 
 
@@ -483,10 +537,10 @@ def check_weights(sample_weight: Any, X: Any) -> np.ndarray:
     return weight
 
 
-def check_new_rows(estimator: Any, X: Any) -> Any:
+def check_new_rows(estimator: Any, X: Any, allow_nan: bool = False) -> Any:
     """Check rows that a fitted estimator is given after `fit`."""
     check_is_fitted(estimator)
-    return check_table(estimator, X, reset=False)
+    return check_table(estimator, X, reset=False, allow_nan=allow_nan)
 
 
 def check_out(out: Any, X: Matrix, *shapes: tuple[int, ...]) -> None:
@@ -652,7 +706,10 @@ def check_net(
     """
     with torch.no_grad(), net.guarded():
         net.module_.eval()
-        rows = float_tensor(table.inputs[:2], net.device, copy=True)
+        few: Any = table.inputs[:2]
+        if isinstance(getattr(net.plain_module_, "fill", None), ConditionalMean):
+            few = fill_missing(few)  # the layer is not set yet
+        rows = float_tensor(few, net.device, copy=True)
         n_components = check_module(net.plain_module_, rows, loss)
         if not isinstance(loss, str):
             check_criterion(net, rows)
@@ -672,7 +729,8 @@ def check_first_rows(estimator: Any, table: Table) -> None:
     # Without a number, codes are as long as rows, or longer.
     needed = max(_MIN_FIRST_ROWS, estimator.n_components or 0)
     rows: Any = table.sample().inputs
-    alike = len(table) > 1 and bool((rows == rows[0]).all())
+    same = (rows == rows[0]) | (np.isnan(rows) & np.isnan(rows[0]))
+    alike = len(table) > 1 and bool(same.all())
     if len(table) < needed or alike:
         warn(
             f"{type(estimator).__name__}: the first call of partial_fit was given "
@@ -692,7 +750,7 @@ def check_criterion(net: AutoencoderNet, x: Tensor) -> None:
     module = net.plain_module_
     with torch.enable_grad():
         x_hat = module.decode(module.encode(x.clone()))
-        # Series have ended where there is nothing.
+        # Nothing is missing from a loss.
         x = torch.where(x.isnan(), x_hat.detach(), x)
         loss = losses = None
         try:

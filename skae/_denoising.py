@@ -270,6 +270,7 @@ class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         self.verbose = verbose
 
     _takes_pairs = True
+    _fills_gaps = True
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseAutoencoder._parameter_constraints,

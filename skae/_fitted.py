@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -53,7 +54,16 @@ class FittedAutoencoderMixin(TransformerMixin):
     def _check_new_rows(self, X: Any, *, is_target: bool = False) -> Matrix:
         """Check rows that the fitted estimator is given."""
         check_is_fitted(self)
-        return self._check_X(X, reset=False, is_target=is_target)
+        allow_nan = self._takes_gaps
+        if allow_nan and not self._has_user_module:
+            allow_nan = self.net_.plain_module_.fill.is_set
+        return self._check_X(X, reset=False, is_target=is_target, allow_nan=allow_nan)
+
+    def _may_miss(self, X: Matrix) -> bool:
+        """Return whether values of checked rows may be missing."""
+        if self._takes_gaps:
+            return checks.has_gaps(X)
+        return self._form.n_channels is not None
 
     # `out` is no metadata that scikit-learn routes.
     __metadata_request__transform: ClassVar = {"out": UNUSED}
@@ -192,7 +202,8 @@ class FittedAutoencoderMixin(TransformerMixin):
             Minus the loss, averaged over the columns.
         """
         rows = self._check_new_rows(X, is_target=True)
-        return -self._apply(self.net_.row_losses_with, rows)
+        losses = partial(self.net_.row_losses_with, missing=self._may_miss(rows))
+        return -self._apply(losses, rows)
 
     def score(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
@@ -238,9 +249,9 @@ class FittedAutoencoderMixin(TransformerMixin):
                 UndefinedMetricWarning,
             )
             return math.nan
-        may_end = self._form.n_channels is not None
+        missing = targets is None and self._may_miss(rows)
         error, columns = self._error_and_statistics(
-            Table(rows, targets, weight, missing=may_end)
+            Table(rows, targets, weight, missing=missing)
         )
         # Means are rounded, so that columns that do not vary seem to.
         rounding = np.finfo(rows.dtype).eps * columns.mean
@@ -260,7 +271,7 @@ class FittedAutoencoderMixin(TransformerMixin):
             return float(error), column_statistics(table.reconstructed, table.weight)
         table = table.sample()
         share = (~np.isnan(table.inputs)).mean(axis=1)  # type: ignore[arg-type]
-        errors = self._row_errors(table.inputs) * share
+        errors = np.where(share > 0, self._row_errors(table.inputs) * share, 0)
         # Values that are filled in do not vary.
         return float(np.average(errors, weights=table.weight)), table.statistics()
 
@@ -378,6 +389,10 @@ def _squared_error(X: np.ndarray, X_hat: np.ndarray) -> np.ndarray:
 def _row_error(X: np.ndarray, X_hat: np.ndarray) -> np.ndarray:
     error = _squared_error(X, X_hat)
     mean = error.mean(axis=1)
-    if np.isnan(mean).any():  # of series, over the steps that there are
-        mean = error.mean(axis=1, where=~np.isnan(X))
+    gaps = np.isnan(mean)
+    if gaps.any():  # over the values that there are
+        there = ~np.isnan(error[gaps])
+        counts = there.sum(axis=1)
+        total = error[gaps].sum(axis=1, where=there)
+        mean[gaps] = np.where(counts > 0, total / np.maximum(counts, 1), np.nan)
     return mean

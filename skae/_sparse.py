@@ -149,6 +149,7 @@ class SparseAutoencoder(BaseAutoencoder):
 
     # Linear layers take longer steps than deep ones.
     _recipe = recipe.Recipe(adam_lr=1e-2)
+    _fills_gaps = True
 
     # The start and the floor are made for it.
     loss = "squared_error"

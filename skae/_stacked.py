@@ -265,6 +265,7 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
         ],
     }
 
+    _fills_gaps = True
     _lr_parameter = "fine_tune_lr"
     _epochs_parameter = "fine_tune_epochs"
 
@@ -300,7 +301,9 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
         self, net: AutoencoderNet, train: Rows, valid: Rows | None, tasks: FitTasks
     ) -> bool:
         module = net.plain_module_
-        layer_train, layer_valid = train, valid
+        # Gaps of validation rows are filled as those of training rows.
+        layer_valid = None if valid is None else Rows(valid.inputs, valid.weight)
+        layer_train = train
         n_layers = len(hidden_widths(self))
         tasks.begin(n_layers + 2)
         for i in range(n_layers):
@@ -409,4 +412,4 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
 
 
 def _activations(layer: Callable[[Tensor], Tensor], rows: Rows) -> Rows:
-    return Rows(mapped(layer, rows.X, recipe.EVALUATION_ROWS), rows.weight)
+    return Rows(mapped(layer, rows.inputs, recipe.EVALUATION_ROWS), rows.weight)

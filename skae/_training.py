@@ -12,6 +12,7 @@ from skae._fitting import TrainedEstimator, clipping
 from skae._plan import Plan
 from skae._report import warn
 from skae._tasks import FitTasks
+from skae.losses import as_loss
 from skae.noise import draws_globally
 from skae.training import (
     MIN_VALIDATION_ROWS,
@@ -23,7 +24,10 @@ from skae.training import (
     Table,
     TensorNet,
     distinct_with_weights,
+    filled,
+    fit_fill,
     float_tensor,
+    prepare_for_gaps,
     run,
     share_in,
 )
@@ -58,13 +62,15 @@ def fit_net(
         Epochs asked for.
     """
     split = _split(estimator, plan, table, table_val)
-    train = on_device(estimator, net, split.train)
+    complete = _without_gaps(estimator, net, split.train)
+    on_gaps = plan.objective.trains_on_gaps
+    train = on_device(estimator, net, split.train if on_gaps else complete)
     net.set_loss_unit(train)
     with net.with_rows(train):
-        set_start(estimator, net, plan, split.train)
+        set_start(estimator, net, plan, complete)
         too_few = split.valid is None and estimator.validation_fraction is not None
         if plan.floor is not None and too_few:
-            return _keep_floor_of_few(estimator, net, plan, table), 0
+            return _keep_floor_of_few(estimator, net, plan, table, complete), 0
         rows = _with_validation_rows(estimator, net, plan, train, split.valid)
         floor = None
         if plan.floor is not None and rows.valid is not None:
@@ -73,7 +79,7 @@ def fit_net(
                 net,
                 is_start=plan.starts_at_floor,
                 table=table,
-                split=split,
+                split=split._replace(train=complete),
                 valid=rows.valid,
                 random_state=estimator._rng,
             )
@@ -93,12 +99,14 @@ def pass_over(
     first: bool,
 ) -> Run:
     """Train for one pass over a table; before the first one, start from it."""
-    rows = on_device(estimator, net, table)
+    complete = _without_gaps(estimator, net, table, first=first)
+    on_gaps = plan.objective.trains_on_gaps
+    rows = on_device(estimator, net, table if on_gaps else complete)
     go_on = True
     with net.with_rows(rows):
         if first:
             net.set_loss_unit(rows)
-            set_start(estimator, net, plan, table)
+            set_start(estimator, net, plan, complete)
             go_on = not plan.is_solved
             if plan.pretrain is not None:
                 go_on = plan.pretrain(net, rows, None, tasks)
@@ -112,6 +120,36 @@ def pass_over(
             # The estimator after the epoch is the one after the whole call.
             watcher=tasks.epochs(n_epochs, None, "all layers"),
         )._replace(start=plan.start_name or "the start")
+
+
+def fills_gaps(estimator: Any) -> bool:
+    """Return whether the module of an estimator fills values that are missing."""
+    return estimator._fills_gaps and not estimator._has_user_module
+
+
+def take_gaps_from_now_on(estimator: Any, net: AutoencoderNet, table: Table) -> None:
+    """Let a trained module fill gaps of new rows, though these may have none."""
+    if fills_gaps(estimator):
+        prepare_for_gaps(net.plain_module_, table)
+
+
+def _without_gaps(
+    estimator: Any,
+    net: AutoencoderNet,
+    table: Table,
+    *,
+    first: bool = True,
+) -> Table:
+    """Return training rows whose gaps the module has filled, if it fills any.
+
+    `first` says that the module has yet to be fitted to rows for that.
+    """
+    if not fills_gaps(estimator):
+        return table
+    module, loss = net.plain_module_, as_loss(estimator.loss)
+    if first and net.objective.missing:
+        table = fit_fill(module, table, estimator._rng)
+    return filled(module, table, loss.low, loss.high)
 
 
 class _DeviceRows(NamedTuple):
@@ -230,6 +268,9 @@ def _with_validation_rows(
     if not table.large:  # they are gone through after each epoch
         rows = rows.in_memory()
     if not plan.validates_noisy:
+        if fills_gaps(estimator) and table.missing and table.targets is None:
+            # The fill stays as it is, so each epoch would repeat it.
+            rows = Rows((net.plain_module_.fill(rows.X), rows.X), rows.weight)
         return _DeviceRows(train, rows, None)
     # Drawn once: the curve shows what is learned, not what is drawn.
     generator = torch.Generator(net.device).manual_seed(estimator._split_seed)
@@ -245,11 +286,12 @@ def _keep_floor_of_few(
     net: AutoencoderNet,
     plan: Plan,
     table: Table,
+    complete: Table,
 ) -> Run:
     """Keep the floor where there are too few rows to hold out some of them."""
     floor: Any = plan.floor
     if not plan.starts_at_floor:
-        floor.set(net, table, estimator._rng)
+        floor.set(net, complete, estimator._rng)
         _warn_of_floor(
             estimator,
             plan,

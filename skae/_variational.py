@@ -188,6 +188,7 @@ class VariationalAutoencoder(BaseAutoencoder):
     """
 
     _recipe = recipe.Recipe(clip_norm=1.0)
+    _fills_gaps = True
 
     def __init__(
         self,
@@ -399,16 +400,18 @@ class VariationalAutoencoder(BaseAutoencoder):
         """
         checks.check_count(n_draws, "n_draws")
         rows = self._check_new_rows(X, is_target=True)
+        may_miss = self._may_miss(rows)
         n_draws = int(n_draws)
         size = _N_ELBO_DRAWS if n_draws == 1 else n_draws
         noise = fixed_draws(size, 1, self.n_components_).to(self.net_.device)
 
         def bound(module: Any, x: Tensor) -> Tensor:
+            observed = ~x.isnan() if may_miss else None
             if n_draws > 1:
-                return log_mean_weight(module, x, noise)
+                return log_mean_weight(module, x, noise, observed)
             x = module.centre(x)
             distribution = module.distribution_of_centred(x)
-            expected = module.expected_log_likelihood(x, *distribution, noise)
+            expected = module.expected_log_likelihood(x, *distribution, noise, observed)
             return expected - module.divergence(*distribution).sum(1)
 
         return self._apply(bound, rows)

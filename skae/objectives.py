@@ -6,7 +6,7 @@ returns all come from one objective.
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
@@ -33,10 +33,19 @@ class Objective:
     and `validation_losses` where training, single rows or validation differ from these;
     `predictions` where outputs are no reconstructions. Optimizers see the loss in units
     of `unit`, so a penalty that has no units is multiplied by it.
+
+    Parameters
+    ----------
+    missing : bool, default=False
+        Whether entries of rows may be NaN. The loss of a row is then of the others.
     """
+
+    missing: bool = field(default=False, kw_only=True)
 
     # Whether losses are logarithms (of densities), so that their differences compare.
     logarithmic: ClassVar[bool] = False
+    # Whether training rows keep their gaps, which the module fills in each step.
+    trains_on_gaps: ClassVar[bool] = False
     # Whether the loss depends on the module through its reconstructions alone. A module
     # with a gradient of its own can then use it.
     of_reconstructions: ClassVar[bool] = False
@@ -162,6 +171,7 @@ class Reconstruction(Objective):
     missing : bool, default=False
         Whether entries of rows may be NaN. The loss of a row is then the mean over the
         others, so that all rows count the same. The criterion needs a `reduction`.
+        Keyword only.
 
     link : str, default="identity"
         Name of a function that belongs to the criterion, see `skae.modules._links`.
@@ -170,7 +180,6 @@ class Reconstruction(Objective):
     """
 
     emphasis: tuple[float, float] | None = None
-    missing: bool = False
     link: str = "identity"
 
     of_reconstructions: ClassVar[bool] = True
@@ -178,9 +187,9 @@ class Reconstruction(Objective):
     def check_criterion(self, criterion: nn.Module, given: Any) -> None:
         if self.missing and not hasattr(criterion, "reduction"):
             raise ValueError(
-                "What comes after the end of a series is left out of the loss: the "
-                "loss needs a `reduction` attribute, as those of torch have it. Got "
-                f"loss={given!r}."
+                "Missing values, and what comes after the end of a series, are left "
+                "out of the loss: it needs a `reduction` attribute, as the losses of "
+                f"torch have it. Got loss={given!r}."
             )
 
     def outputs(self, module: Any, x: Tensor, *arguments: Any) -> Tensor:
@@ -362,6 +371,8 @@ class EvidenceLowerBound(Objective):
     free_bits: float = 0.0
 
     logarithmic: ClassVar[bool] = True
+    # Columns that are filled in vary too little for a density.
+    trains_on_gaps: ClassVar[bool] = True
 
     def step_arguments(
         self, module: Any, x: Tensor, epoch: int, generator: torch.Generator
@@ -379,6 +390,7 @@ class EvidenceLowerBound(Objective):
         else:
             draws = fixed_draws(_N_DRAWS, len(x), module.decoder[0].in_features)
             noise, weight, free_bits = draws.to(x.device), self.beta, 0.0
+        observed = ~x.isnan() if self.missing else None
         x = module.centre(x)
         distribution = module.distribution_of_centred(x)
         divergence = module.divergence(*distribution)
@@ -386,7 +398,7 @@ class EvidenceLowerBound(Objective):
             # A component below the bound has no gradient.
             free = divergence.mean(0) > free_bits
             divergence = torch.where(free, divergence, free_bits)
-        expected = module.expected_log_likelihood(x, *distribution, noise)
+        expected = module.expected_log_likelihood(x, *distribution, noise, observed)
         return (weight * divergence.sum(1) - expected) / x.shape[1]
 
     def losses(
@@ -411,7 +423,9 @@ def fixed_draws(n_draws: int, n_rows: int, n_components: int) -> Tensor:
     return torch.cat([noise, -noise])[:n_draws]
 
 
-def log_mean_weight(module: Any, x: Tensor, noise: Tensor) -> Tensor:
+def log_mean_weight(
+    module: Any, x: Tensor, noise: Tensor, observed: Tensor | None = None
+) -> Tensor:
     """Compute the importance-weighted bound on the log-density of rows, in nats.
 
     Parameters
@@ -425,6 +439,9 @@ def log_mean_weight(module: Any, x: Tensor, noise: Tensor) -> Tensor:
     noise : tensor of shape (n_draws, batch or 1, n_components)
         Standard normal draws.
 
+    observed : bool tensor of shape (batch, n_features), default=None
+        Which entries the density is of; None: all.
+
     Returns
     -------
     bound : tensor of shape (batch,)
@@ -437,5 +454,5 @@ def log_mean_weight(module: Any, x: Tensor, noise: Tensor) -> Tensor:
         z = mean + (log_variance / 2).exp() * draw
         # log p(z) - log q(z | x); the constants cancel.
         ratio = (draw.square() + log_variance - z.square()).sum(1) / 2
-        log_weights.append(module.log_likelihood(x, z) + ratio)
+        log_weights.append(module.log_likelihood(x, z, observed) + ratio)
     return torch.stack(log_weights).logsumexp(0) - math.log(len(noise))

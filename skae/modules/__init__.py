@@ -47,6 +47,7 @@ the model changes the results of the estimator, too:
 as everywhere in torch.
 """
 
+from skae.modules._conditional_mean import ConditionalMean
 from skae.modules._convolutional import ConvolutionalAutoencoder
 from skae.modules._dense import DenseAutoencoder
 from skae.modules._parts import Decoder, Encoder
@@ -55,6 +56,7 @@ from skae.modules._sparse import SparseLinearAutoencoder
 from skae.modules._variational import VariationalDenseAutoencoder
 
 __all__ = [
+    "ConditionalMean",
     "ConvolutionalAutoencoder",
     "Decoder",
     "DenseAutoencoder",

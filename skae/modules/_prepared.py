@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skae.modules._conditional_mean import ConditionalMean
 from skae.modules._layers import TiedLinear
 
 _aten = torch.ops.aten
@@ -47,7 +48,8 @@ _ACTIVATIONS: dict[type[nn.Module], tuple[Callable[..., Tensor], Callable]] = {
     ),
     nn.Tanh: (torch.tanh, lambda grad, x, y: _aten.tanh_backward.default(grad, y)),
 }
-_KNOWN = {nn.Linear, TiedLinear, *_ACTIVATIONS}
+# Rows to train on have no gaps to fill.
+_KNOWN = {nn.Linear, TiedLinear, ConditionalMean, *_ACTIVATIONS}
 _HOOKS = (
     "_forward_hooks",
     "_forward_pre_hooks",

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from skae.modules._conditional_mean import ConditionalMean
 from skae.modules._protocol import AutoencoderModule
 
 
@@ -10,7 +11,8 @@ class StandardizedModule(AutoencoderModule):
     """Base of modules whose first layers take centred and scaled rows.
 
     A subclass sets `encoder`, linear layers with an activation between each two, or
-    overrides `hidden`.
+    overrides `hidden`. Values that are missing, NaN, are filled by `fill` where that
+    layer is set.
 
     Parameters
     ----------
@@ -26,10 +28,11 @@ class StandardizedModule(AutoencoderModule):
         super().__init__()
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("scale", torch.ones(()))
+        self.fill = ConditionalMean(n_features)
 
     def centre(self, x: Tensor) -> Tensor:
-        """Centre and scale rows, as the first layer takes them."""
-        return (x - self.mean) / self.scale
+        """Fill the gaps of rows, and centre and scale them for the first layer."""
+        return (self.fill(x) - self.mean) / self.scale
 
     def hidden(self, x: Tensor) -> list[Tensor]:
         """Return the activations (batch, width) of the encoder's hidden layers."""

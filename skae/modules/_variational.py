@@ -202,7 +202,12 @@ class VariationalDenseAutoencoder(StandardizedModule):
         return (mean.square() + log_variance.exp() - 1 - log_variance) / 2
 
     def expected_log_likelihood(
-        self, x: Tensor, mean: Tensor, log_variance: Tensor, noise: Tensor
+        self,
+        x: Tensor,
+        mean: Tensor,
+        log_variance: Tensor,
+        noise: Tensor,
+        observed: Tensor | None = None,
     ) -> Tensor:
         r"""Estimate the mean log-likelihood of rows over their codes.
 
@@ -222,6 +227,9 @@ class VariationalDenseAutoencoder(StandardizedModule):
         noise : tensor of shape (n_draws, batch or 1, n_components)
             Standard normal draws.
 
+        observed : bool tensor of shape (batch, n_features), default=None
+            Which entries the likelihood is of; None: all.
+
         Returns
         -------
         log_likelihood : tensor of shape (batch,)
@@ -229,19 +237,24 @@ class VariationalDenseAutoencoder(StandardizedModule):
         """
         std = (log_variance / 2).exp()
         if self.binary_output:
-            draws = [self.log_likelihood(x, mean + std * draw) for draw in noise]
+            draws = [
+                self.log_likelihood(x, mean + std * draw, observed) for draw in noise
+            ]
             return torch.stack(draws).mean(0)
         variance = self.noise_variance()
         if self.linear_decoder is None:
             error: Tensor | float = 0.0
         else:
             weight = self.linear_decoder.weight
-            # The variance of V z, summed over the columns in units of their variances.
-            spread = (weight.square() / variance[:, None]).sum(0)
             left_of_mean = x - self.linear_decoder(mean)
-            error = (left_of_mean.square() / variance).sum(1) + (
-                log_variance.exp() @ spread
-            )
+            error = _sum(left_of_mean.square() / variance, observed)
+            # The variance of V z, summed over the columns in units of their variances.
+            spread = weight.square() / variance[:, None]
+            if observed is None:
+                error = error + log_variance.exp() @ spread.sum(0)
+            else:
+                spread = observed.to(x.dtype) @ spread.expand_as(weight)
+                error = error + (log_variance.exp() * spread).sum(1)
         for draw in noise:
             offset = std * draw
             g = self.decoder(mean + offset)
@@ -250,23 +263,33 @@ class VariationalDenseAutoencoder(StandardizedModule):
             else:
                 left = left_of_mean - self.linear_decoder(offset)
                 part = g * (g - 2 * left)
-            error = error + (part / variance).sum(1) / len(noise)
-        return -error / 2 - self._log_normaliser()
+            error = error + _sum(part / variance, observed) / len(noise)
+        return -error / 2 - self._log_normaliser(observed)
 
-    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
-        """Compute the log-likelihood (batch,) of centred rows given codes, in nats."""
+    def log_likelihood(
+        self, x: Tensor, z: Tensor, observed: Tensor | None = None
+    ) -> Tensor:
+        """Compute the log-likelihood (batch,) of centred rows given codes, in nats.
+
+        It is that of the entries `observed`; None: of all.
+        """
         if self.binary_output:
             logits = self._decode_centred(z)
             # log sigmoid(g) = g - softplus(g), and log(1 - sigmoid(g)) = -softplus(g).
-            return (x * logits - nn.functional.softplus(logits)).sum(1)
+            return _sum(x * logits - nn.functional.softplus(logits), observed)
         error = x - self._decode_centred(z)
-        return (
-            -(error.square() / self.noise_variance()).sum(1) / 2
-            - self._log_normaliser()
-        )
+        return -_sum(
+            error.square() / self.noise_variance(), observed
+        ) / 2 - self._log_normaliser(observed)
 
-    def _log_normaliser(self) -> Tensor:
+    def _log_normaliser(self, observed: Tensor | None) -> Tensor:
         # The density of a row is that of the scaled row divided by scale**n_features.
         log_std = self.noise_variance().log() / 2 + self.scale.log()
         constant = math.log(2 * math.pi) / 2
-        return (log_std.expand_as(self.mean) + constant).sum()
+        each = log_std.expand_as(self.mean) + constant
+        return each.sum() if observed is None else observed.to(each.dtype) @ each
+
+
+def _sum(terms: Tensor, observed: Tensor | None) -> Tensor:
+    """Sum the terms (batch, n_features) of the entries that are observed."""
+    return (terms if observed is None else terms * observed).sum(1)

@@ -12,6 +12,7 @@ from skae.training._distinct import (
     row_hashes,
 )
 from skae.training._floor import Floor
+from skae.training._gaps import filled, fit_fill, prepare_for_gaps
 from skae.training._gaussian import min_variance
 from skae.training._holding_out import (
     MIN_VALIDATION_ROWS,
@@ -109,6 +110,8 @@ __all__ = [
     "distinct_rows",
     "distinct_with_weights",
     "fill_missing",
+    "filled",
+    "fit_fill",
     "float_tensor",
     "forget_optimizer_state",
     "full_width",
@@ -125,6 +128,7 @@ __all__ = [
     "on_one_thread",
     "ordered_distinct_rows",
     "own_modes",
+    "prepare_for_gaps",
     "private_draws",
     "private_generator",
     "recipe",

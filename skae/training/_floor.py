@@ -5,6 +5,7 @@ import copy
 import numpy as np
 
 from skae.training._batches import Rows
+from skae.training._gaps import filled, fit_fill
 from skae.training._holding_out import Split
 from skae.training._net import AutoencoderNet
 from skae.training._selection import is_better
@@ -82,7 +83,11 @@ class Floor:
         net, held_out = self._net, self._held_out
         losses = net.row_losses(self._valid)
         trained = copy.deepcopy(net.plain_module_.state_dict())
-        self._start.set(net, self._table, self._random_state)
+        table = self._table
+        if table.missing:
+            table = fit_fill(net.plain_module_, table, self._random_state)
+            table = filled(net.plain_module_, table)
+        self._start.set(net, table, self._random_state)
         losses, start_losses, floor_losses = (
             each.reshape(-1, len(held_out)).mean(axis=0)
             for each in (losses, self._losses, net.row_losses(self._valid))

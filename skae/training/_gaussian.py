@@ -4,6 +4,7 @@ import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import linalg
 from sklearn import config_context
 from sklearn.decomposition import FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
@@ -91,9 +92,16 @@ def fit_probabilistic_pca(
     # further rows.
     n_rows = count_distinct(X)
     factor = n_rows / (n_rows - 1) if n_rows > 1 else 1.0
-    scores = centred @ linear.encoder_weight.T
-    explained = factor * (weight / total) @ np.square(scores)
-    left = factor * (weight / total) @ np.square(centred).sum(axis=1) - explained.sum()
+    covariance = _covariance_of_gaps(table, columns)
+    if covariance is None:
+        scores = centred @ linear.encoder_weight.T
+        explained = factor * (weight / total) @ np.square(scores)
+        in_all = factor * (weight / total) @ np.square(centred).sum(axis=1)
+    else:
+        axes = linear.encoder_weight
+        explained = factor * ((axes @ covariance) * axes).sum(axis=1)
+        in_all = factor * np.trace(covariance)
+    left = in_all - explained.sum()
     n_left = X.shape[1] - n_axes
     noise = left / n_left if n_left > 0 else 0.0
     noise = max(noise, _ABOVE * _MIN_SCALAR_VARIANCE)
@@ -120,7 +128,13 @@ def fit_factor_analysis(
         X = X[index]
         sample_weight = None if sample_weight is None else sample_weight[index]
     centred = (X - columns.mean) / columns.scale
-    if sample_weight is not None:
+    covariance = _covariance_of_gaps(table, columns)
+    if covariance is not None:
+        # Rows that have this covariance exactly.
+        values, vectors = linalg.eigh(covariance)
+        root = np.sqrt(values.clip(0))[:, None] * vectors.T
+        centred = np.sqrt(len(root)) * np.concatenate([root, -root])
+    elif sample_weight is not None:
         # Weighted rows beside their negatives have the mean and the second moments of
         # those with weights.
         centred *= np.sqrt(sample_weight / sample_weight.mean())[:, None]
@@ -142,6 +156,16 @@ def fit_factor_analysis(
         model.fit(centred)
     noise = np.maximum(model.noise_variance_, lowest)
     return _with_codes(model.components_.T, noise, n_components)
+
+
+def _covariance_of_gaps(table: Table, columns: Columns) -> np.ndarray | None:
+    """Return the covariance of rows with gaps, centred and scaled; None if complete.
+
+    Rows whose gaps are filled vary too little.
+    """
+    if table.gaussian is None or table.gaussian.covariance is None:
+        return None
+    return table.gaussian.covariance / columns.scale**2
 
 
 def _with_codes(

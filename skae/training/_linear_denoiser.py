@@ -12,6 +12,7 @@ from scipy import linalg
 
 from skae.noise import Moments, Noise
 from skae.training._distinct import count_distinct, ordered_distinct_rows
+from skae.training._gaussian_em import Gaussian
 from skae.training._pca import LinearMap, spread
 from skae.training._statistics import Columns, column_statistics
 from skae.training._table import Table
@@ -110,7 +111,7 @@ def fit_denoiser(
     X, weight = _rows_and_weights(table)
     known = noise.moments(*_tensors(columns)) is not None
     noisy = (
-        _Known(X, weight, columns.mean, noise)
+        _Known(X, weight, columns.mean, noise, table.gaussian)
         if known
         else _Sampled(X, weight, columns.mean, _draws(X, corrupt))
     )
@@ -325,13 +326,25 @@ class _Known(_NoisyRows):
     """Rows with noise whose moments are known."""
 
     def __init__(
-        self, X: np.ndarray, weight: np.ndarray, mean: np.ndarray, noise: Noise
+        self,
+        X: np.ndarray,
+        weight: np.ndarray,
+        mean: np.ndarray,
+        noise: Noise,
+        gaussian: Gaussian | None,
     ) -> None:
         super().__init__(X, weight, mean)
         self.noise = noise
+        # Rows whose gaps are filled vary too little.
+        self.lost: np.ndarray | float = 0.0
+        if gaussian is not None and gaussian.covariance is not None:
+            covariance = gaussian.covariance
+            if self.basis is not None:
+                covariance = self.basis.T @ covariance @ self.basis
+            self.lost = covariance - self._covariance(slice(None), mean)
 
     def moments(self, index: np.ndarray | slice, columns: Columns) -> _Shrink:
-        covariance = self._covariance(index, columns.mean)
+        covariance = self._covariance(index, columns.mean) + self.lost
         # Constant columns are taken to stay constant.
         common = columns.variance.mean() * (columns.variance > 0)
         if self.basis is None:

@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -293,10 +294,17 @@ class AutoencoderNet(TensorNet):
         # The optimiser sees the loss that its gradients are of: line searches need it.
         super()._step_optimizer(lambda: step_fn().detach() / self.loss_unit)
 
-    def row_losses_with(self, module: Any, x: Tensor) -> Tensor:
-        """Loss of each row, reconstructed by a module in evaluation mode."""
+    def row_losses_with(self, module: Any, x: Tensor, missing: bool = False) -> Tensor:
+        """Loss of each row, reconstructed by a module in evaluation mode.
+
+        `missing` says that values of the rows may be, whatever those of training were.
+        """
         module = _GivenCopies(module) if self.copy_rows else module
-        return self.objective.row_losses(self.criterion_, module, x, x)
+        objective = self.objective
+        if missing and not objective.missing:
+            objective = replace(objective, missing=True)
+            objective.check_criterion(self.criterion_, self.criterion)
+        return objective.row_losses(self.criterion_, module, x, x)
 
     def row_losses(self, rows: Rows) -> np.ndarray:
         """Loss of each row, in float64."""
@@ -337,7 +345,7 @@ class AutoencoderNet(TensorNet):
 
     def set_loss_unit(self, rows: Rows) -> None:
         """Take for unit the loss of the mean row as every row's reconstruction."""
-        if getattr(self.objective, "missing", False):
+        if self.objective.missing:
             x = rows.in_memory().targets
             filled = torch.as_tensor(fill_missing(x.cpu().numpy()), device=x.device)
             rows = Rows(filled, rows.in_memory().weight)

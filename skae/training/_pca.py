@@ -75,9 +75,12 @@ def fit_pca(
     seed = random_state.randint(2**31 - 1)
     n_rows, n_features = table.inputs.shape
     n_axes = min(n_components, n_rows, n_features)
+    gaussian = table.gaussian
     is_tall = n_features <= _MAX_COLUMNS and n_rows >= _ROWS_PER_COLUMN * n_features
-    if is_tall and not table.large:
-        axes, explained = _by_covariance(table, columns, n_axes)
+    if gaussian is not None and gaussian.covariance is not None:
+        axes, explained = _axes_of(gaussian.covariance, n_axes)
+    elif is_tall and not table.large:
+        axes, explained = _axes_of(_covariance(table, columns), n_axes)
     else:
         axes, explained = _by_scikit_learn(table, columns, n_axes, seed)
     residual = max(0.0, columns.variance.sum() - explained) / n_features
@@ -86,10 +89,8 @@ def fit_pca(
     return linear, math.sqrt(residual)
 
 
-def _by_covariance(
-    table: Table, columns: Columns, n_axes: int
-) -> tuple[np.ndarray, float]:
-    """Find axes, and the variance that they explain, without a copy of the rows."""
+def _covariance(table: Table, columns: Columns) -> np.ndarray:
+    """Compute the covariance of rows in memory, without a copy of them."""
     X: Any = table.inputs
     mean = columns.mean.astype(X.dtype)
     covariance = np.zeros((X.shape[1], X.shape[1]))
@@ -99,10 +100,13 @@ def _by_covariance(
             centred *= np.sqrt(table.weight[rows, None])
         covariance += centred.T @ centred
     total = len(X) if table.weight is None else table.weight.sum()
+    return covariance / total
+
+
+def _axes_of(covariance: np.ndarray, n_axes: int) -> tuple[np.ndarray, float]:
+    """Find the axes of a covariance, and the variance that they explain."""
     last = len(covariance) - 1
-    values, vectors = linalg.eigh(
-        covariance / total, subset_by_index=(last + 1 - n_axes, last)
-    )
+    values, vectors = linalg.eigh(covariance, subset_by_index=(last + 1 - n_axes, last))
     axes = vectors.T[::-1]
     # Eigenvectors have no sign of their own; scikit-learn's PCA has this one.
     largest = np.abs(axes).argmax(axis=1)

@@ -48,6 +48,7 @@ def is_possible(net: Any, batches: Any) -> bool:
         and type(module) in (DenseAutoencoder, LayerAutoencoder)
         and not getattr(module, "output_units", False)
         and _has_known_loss(net, module)
+        and not (net.objective.missing and _has_gaps(batches.X))
         and type(optimizer) in _OPTIMIZERS
         and net.autocast is None
         and not (net.share_batches or net.guard_random_state or net.copy_rows)
@@ -62,11 +63,16 @@ def _is_single(X: Any) -> bool:
     return isinstance(few, Tensor) and few.dtype == torch.float32
 
 
+def _has_gaps(X: Any) -> bool:
+    """Whether values are missing; those of rows that are streamed may be."""
+    return not isinstance(X, Tensor) or bool(X.sum().isnan())
+
+
 def _has_known_loss(net: Any, module: Any) -> bool:
     objective, criterion = net.objective, net.criterion_
     if type(objective) is not Reconstruction:
         return False
-    if objective.emphasis is not None or objective.missing:
+    if objective.emphasis is not None:
         return False
     if getattr(criterion, "reduction", None) != "mean":
         return False

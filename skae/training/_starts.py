@@ -91,7 +91,14 @@ class EarlierFit(Start):
     def set(self, net: AutoencoderNet, *arguments: Any) -> None:
         """Set the state of a net with the same architecture."""
         try:
-            net.plain_module_.load_state_dict(self.net.plain_module_.state_dict())
+            earlier = self.net.plain_module_.state_dict()
+            # Gaps are filled as the new rows ask for it.
+            fill = {
+                name: value
+                for name, value in net.plain_module_.state_dict().items()
+                if name.startswith("fill.")
+            }
+            net.plain_module_.load_state_dict({**earlier, **fill})
             if net.noise_ is not None and self.with_noise:
                 net.noise_.load_state_dict(self.net.noise_.state_dict())
         except RuntimeError as error:
@@ -162,7 +169,8 @@ class LinearDenoiser(Start):
 
         def corrupt(X: np.ndarray) -> np.ndarray:
             rows = float_tensor(X, net.device, copy=True)
-            return net.corrupt(rows, generator).cpu().numpy()
+            noisy = net.corrupt(rows, generator)
+            return net.plain_module_.fill(noisy).cpu().numpy()
 
         linear = fit_denoiser(
             table,

@@ -8,6 +8,7 @@ import torch
 
 from skae.training._batches import Rows
 from skae.training._distinct import count_different, row_hashes
+from skae.training._gaussian_em import Gaussian
 from skae.training._statistics import Columns, column_statistics, fill_missing
 from skae.training._streaming import (
     LargeTable,
@@ -42,6 +43,10 @@ class Table:
 
     missing : bool, default=False
         Whether values may be missing, which is NaN.
+
+    gaussian : Gaussian, default=None
+        Moments of rows some of whose values are, or were, missing. None: those of the
+        inputs.
     """
 
     inputs: Matrix
@@ -49,6 +54,7 @@ class Table:
     weight: np.ndarray | None = None
     groups: np.ndarray | None = None
     missing: bool = False
+    gaussian: Gaussian | None = None
 
     def __post_init__(self) -> None:
         if self.targets is not None and self.large != self._is_large(self.targets):
@@ -85,10 +91,11 @@ class Table:
         return self.inputs if self.targets is None else self.targets
 
     def has_missing(self) -> bool:
-        """Whether a value of the inputs is missing."""
+        """Whether a value of the rows to return is missing."""
         if not self.missing or self.sparse:
             return False
-        blocks: Any = self.inputs.values() if self.large else [self.inputs[:]]  # type: ignore
+        rows: Any = self.reconstructed
+        blocks = rows.values() if self.large else [rows[:]]
         return any(np.isnan(block).any() for block in blocks)
 
     def take(self, mask: np.ndarray) -> "Table":
@@ -135,6 +142,8 @@ class Table:
 
     def statistics(self) -> Columns:
         """Compute the mean and the variance of the columns of the inputs."""
+        if self.gaussian is not None:
+            return Columns(self.gaussian.mean, self.gaussian.variance)
         table = self.filled()
         return column_statistics(table.inputs, table.weight)
 

@@ -1,0 +1,120 @@
+"""Gaps of tables, values that are missing, filled for training."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import gen_batches
+
+from skae.training._gaussian_em import fit_gaussian
+from skae.training._streaming import LargeTable
+from skae.training._table import Table
+
+# A covariance of more columns would be larger than the rest of a module that was trained
+# on complete rows.
+_MAX_COLUMNS = 1000
+# Rows for each column that are enough for a covariance, and the fewest rows.
+_ROWS_PER_COLUMN = 10
+_MIN_ROWS = 1000
+# Numbers in a block of rows that are filled at once.
+_BLOCK_VALUES = 2**20
+
+
+def fit_fill(module: Any, table: Table, random_state: np.random.RandomState) -> Table:
+    """Fit the layer of a module that fills gaps.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Module of skae that centres and scales its rows.
+
+    table : Table
+        Training rows, with gaps or without.
+
+    random_state : RandomState
+        Where the cells to choose the number of iterations by are drawn from; not used
+        without gaps.
+
+    Returns
+    -------
+    table : Table
+        The same table. If it has gaps, with its moments, `gaussian`.
+    """
+    if not table.missing:
+        fit_gaussian(*_some_rows(table)).put_into(module.fill)
+        return table
+    sample: Any = table.sample()
+    gaussian = fit_gaussian(sample.inputs, sample.weight, random_state)
+    gaussian.put_into(module.fill)
+    return replace(table, gaussian=gaussian)
+
+
+def prepare_for_gaps(module: Any, table: Table) -> None:
+    """Let a module that was trained on complete rows fill the gaps of new ones."""
+    if not module.fill.is_set and table.n_features <= _MAX_COLUMNS:
+        fit_gaussian(*_some_rows(table)).put_into(module.fill)
+
+
+def _some_rows(table: Table) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return rows, evenly spaced, that are enough for a covariance, and weights."""
+    enough = max(_MIN_ROWS, _ROWS_PER_COLUMN * table.n_features)
+    step = math.ceil(len(table) / enough)
+    some = table.read(np.arange(0, len(table), step))
+    inputs: Any = some.inputs
+    return inputs, some.weight
+
+
+def filled(
+    module: Any, table: Table, low: float = -math.inf, high: float = math.inf
+) -> Table:
+    """Return a table whose gaps are filled by a module.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Module whose layer `fill` is set.
+
+    table : Table
+        Rows. A table in memory is copied if it has gaps; a large one is filled as it
+        is read.
+
+    low, high : float
+        Bounds of the values that are filled in.
+    """
+    if not table.missing:
+        return table
+    inputs: Any
+    if table.large:
+        inputs = _FilledTable(table.inputs, module.fill, (low, high))
+    else:
+        inputs = np.array(table.inputs[:])
+        size = max(1, _BLOCK_VALUES // table.n_features)
+        for rows in gen_batches(len(inputs), size):
+            inputs[rows] = _fill(module.fill, inputs[rows], (low, high))
+    return replace(table, inputs=inputs, missing=False)
+
+
+@torch.no_grad()
+def _fill(layer: Any, X: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
+    missing = np.isnan(X)
+    rows = missing.any(axis=1)
+    if not rows.any():
+        return X
+    x = torch.from_numpy(np.ascontiguousarray(X[rows])).to(layer.mean.device)
+    X = X.copy()
+    X[rows] = np.where(missing[rows], layer(x).cpu().numpy().clip(*bounds), X[rows])
+    return X
+
+
+class _FilledTable(LargeTable):
+    """A large table whose gaps are filled as it is read."""
+
+    def __init__(self, table: Any, layer: Any, bounds: tuple[float, float]) -> None:
+        super().__init__(table.array, table.index)
+        self._layer = layer
+        self._bounds = bounds
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        return _fill(self._layer, super().__getitem__(rows), self._bounds)

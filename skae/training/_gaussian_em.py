@@ -1,0 +1,558 @@
+"""A Gaussian fitted to rows with gaps, by expectation maximisation."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils.extmath import randomized_svd
+from torch import Tensor
+
+from skae.modules import ConditionalMean
+from skae.training._distinct import distinct_rows, row_hashes
+
+# With more columns, a covariance is too large, and takes too long.
+_MAX_DENSE = 1000
+# With more columns, the exact steps on all rows would take too long.
+_MAX_EXACT = 300
+_MAX_ITER = 50
+_PATIENCE = 3
+# Mean change of the covariance of standardised columns at which the steps end.
+_TOLERANCE = 1e-4
+# Lower bound of the variance of standardised columns.
+_MIN_VARIANCE = 1e-6
+_MIN_TESTED_ROWS, _MAX_TESTED_ROWS = 50, 1000
+# Operations of a step, which takes about 0.2 seconds.
+_OPERATIONS = 5e8
+# Number of values in a block, so that blocks stay in the processor's cache.
+_BLOCK_VALUES = 2**18
+# Number of values in the rows to which a covariance of low rank is fitted.
+_LOW_RANK_VALUES = 4_000_000
+_RANKS = (8, 16, 32, 64)
+# Error of a rank over that of the one before, above which ranks end.
+_RANK_GAIN = 0.995
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """A Gaussian, with a whole covariance or with one of low rank.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (n_features,)
+        Mean.
+
+    covariance : ndarray of shape (n_features, n_features) or None
+        Covariance. None: it is ``loadings @ loadings.T + diag(noise_variance)``.
+
+    loadings : ndarray of shape (n_features, rank) or None
+        Loadings of a covariance of low rank.
+
+    noise_variance : ndarray of shape (n_features,) or None
+        Variance of each column beside the loadings.
+
+    n_iter : int
+        Number of steps of expectation maximisation.
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray | None
+    loadings: np.ndarray | None = None
+    noise_variance: np.ndarray | None = None
+    n_iter: int = 0
+
+    @property
+    def variance(self) -> np.ndarray:
+        """Variance of each column, of shape (n_features,)."""
+        if self.covariance is not None:
+            return self.covariance.diagonal().copy()
+        assert self.loadings is not None and self.noise_variance is not None
+        return np.square(self.loadings).sum(axis=1) + self.noise_variance
+
+    def put_into(self, layer: ConditionalMean) -> None:
+        """Set a layer so that it fills gaps by this Gaussian."""
+        if self.covariance is not None:
+            layer.set(self.mean, self.covariance)
+        else:
+            layer.set_low_rank(self.mean, self.loadings, self.noise_variance)
+
+
+def fit_gaussian(
+    X: np.ndarray,
+    weight: np.ndarray | None = None,
+    random_state: int | np.random.RandomState | None = None,
+    *,
+    shrinkage: float = 0.01,
+) -> Gaussian:
+    """Fit a Gaussian to rows with gaps, which are NaN.
+
+    It is expectation maximisation (Little and Rubin, Statistical Analysis with Missing
+    Data, section 11.2) on standardised columns, with a covariance shrunk towards its
+    diagonal, and stopped early: in some of the rows, further cells are hidden, and the
+    step is kept after which their error is lowest. One more step uses all cells.
+
+    Rows of tables with more than 300 columns, and of large ones, are a sample. With
+    more than 1,000 columns, the covariance has low rank: that of factor analysis with
+    missing values, with a rank chosen by the hidden cells.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Rows. Each row and each column has a value.
+
+    weight : ndarray of shape (n_samples,), default=None
+        Weights of the rows. Weight 2 is the row twice.
+
+    random_state : int, RandomState or None, default=None
+        For the cells to hide and the sample of rows.
+
+    shrinkage : float, default=0.01
+        Share of the diagonal in the covariance.
+
+    Returns
+    -------
+    gaussian : Gaussian
+        The Gaussian, with a positive definite covariance.
+    """
+    rng = check_random_state(random_state)
+    centre, scale = _units(X, weight)
+    Z = np.empty_like(X)
+    for rows in gen_batches(len(X), max(1, _BLOCK_VALUES // X.shape[1])):
+        Z[rows] = (X[rows] - centre) / scale
+    # Copies and weights are the same, and neither changes which cells are hidden.
+    first, number = distinct_rows(row_hashes(Z))
+    total = np.bincount(number, weights=weight).astype(np.float64)
+    if len(first) < len(Z):
+        Z = Z[first]
+    total /= total.mean()
+    if X.shape[1] > _MAX_DENSE:
+        return _fit_low_rank(Z, total, rng, shrinkage).in_units(centre, scale)
+    return _fit_dense(Z, total, rng, shrinkage).in_units(centre, scale)
+
+
+def conditional_mean(gaussian: Gaussian, X: np.ndarray) -> np.ndarray:
+    """Fill gaps exactly by their conditional mean.
+
+    Parameters
+    ----------
+    gaussian : Gaussian
+        The Gaussian.
+
+    X : ndarray of shape (n_samples, n_features)
+        Rows with gaps, which are NaN.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_features)
+        Whole rows in float64; the observed cells are those of `X`.
+    """
+    covariance = gaussian.covariance
+    if covariance is None:
+        assert gaussian.loadings is not None and gaussian.noise_variance is not None
+        covariance = gaussian.loadings @ gaussian.loadings.T
+        covariance += np.diag(gaussian.noise_variance)
+    scale = np.sqrt(covariance.diagonal())
+    Z = (X - gaussian.mean) / scale
+    correlation = torch.from_numpy(covariance / np.outer(scale, scale))
+    rows = _Rows(Z, np.ones(len(Z)))
+    for expected in rows.expected(torch.zeros(len(scale)).double(), correlation):
+        Z[expected.rows] = expected.centred.numpy()
+    return np.where(np.isnan(X), Z * scale + gaussian.mean, X)
+
+
+class _Model(NamedTuple):
+    """A Gaussian of standardised columns."""
+
+    mean: Tensor
+    covariance: Tensor | None
+    loadings: Tensor | None
+    noise_variance: Tensor | None
+    n_iter: int
+
+    def in_units(self, centre: np.ndarray, scale: np.ndarray) -> Gaussian:
+        mean = centre + scale * self.mean.numpy()
+        if self.covariance is not None:
+            covariance = self.covariance.numpy() * np.outer(scale, scale)
+            return Gaussian(mean, covariance, n_iter=self.n_iter)
+        assert self.loadings is not None and self.noise_variance is not None
+        loadings = self.loadings.numpy() * scale[:, None]
+        noise_variance = self.noise_variance.numpy() * np.square(scale)
+        return Gaussian(mean, None, loadings, noise_variance, self.n_iter)
+
+
+def _units(X: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Compute mean and standard deviation of the values of each column.
+
+    The scale of a constant is 1.
+    """
+    weight = np.ones(len(X)) if weight is None else weight
+    # Relative to a value of the column, so that constants have variance 0.
+    origin = X[np.isnan(X).argmin(axis=0), np.arange(X.shape[1])].astype(np.float64)
+    sums = np.zeros((3, X.shape[1]))
+    for rows in gen_batches(len(X), max(1, _BLOCK_VALUES // X.shape[1])):
+        block = X[rows] - origin
+        observed = ~np.isnan(block)
+        block[~observed] = 0
+        sums += weight[rows] @ np.stack([observed, block, np.square(block)])
+    mean = sums[1] / sums[0]
+    scale = np.sqrt(np.maximum(sums[2] / sums[0] - np.square(mean), 0))
+    mean += origin
+    # Rounding leaves something of a constant, which must not be scaled up.
+    varies = scale > 10 * np.finfo(np.float64).eps * np.abs(mean)
+    return np.where(varies, mean, origin), np.where(varies, scale, 1.0)
+
+
+class _Expected(NamedTuple):
+    """Rows filled by their conditional mean, and the covariances of their gaps.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n,)
+        Numbers of the rows.
+
+    centred : tensor of shape (n, n_features)
+        The filled rows less the mean.
+
+    cells : tensor of shape (n_patterns, n_gaps, n_gaps) or None
+        Position in the covariance, as a vector, of each entry of the following.
+
+    covariances : tensor of shape (n_patterns, n_gaps, n_gaps) or None
+        Conditional covariance of each pattern of gaps. None: there are no gaps.
+
+    pattern : tensor of shape (n,)
+        The pattern of gaps of each row.
+    """
+
+    rows: np.ndarray
+    centred: Tensor
+    cells: Tensor | None
+    covariances: Tensor | None
+    pattern: Tensor
+
+
+class _Rows:
+    """Rows with gaps in blocks of the same number of gaps, sorted by their patterns."""
+
+    def __init__(self, Z: np.ndarray, weight: np.ndarray) -> None:
+        self.Z = Z
+        self.weight = weight
+        missing = np.isnan(Z)
+        n_gaps = missing.sum(axis=1)
+        _, pattern = distinct_rows(row_hashes(missing))
+        order = np.lexsort((pattern, n_gaps))
+        ends = np.flatnonzero(np.diff(n_gaps[order])) + 1
+        self.blocks: list[tuple[np.ndarray, Tensor, Tensor]] = []
+        for same in np.split(order, ends):
+            k = int(n_gaps[same[0]]) if len(same) else 0
+            size = max(1, _BLOCK_VALUES // (k * k + Z.shape[1]))
+            for part in gen_batches(len(same), size):
+                rows = same[part]
+                is_new = np.diff(pattern[rows], prepend=-1) != 0
+                gaps = np.nonzero(missing[rows[is_new]])[1].reshape(is_new.sum(), k)
+                number = np.cumsum(is_new) - 1
+                block = rows, torch.from_numpy(gaps), torch.from_numpy(number)
+                self.blocks.append(block)
+
+    def expected(self, mean: Tensor, covariance: Tensor) -> Iterator[_Expected]:
+        """Fill the rows, block by block."""
+        d = len(mean)
+        precision = torch.cholesky_inverse(torch.linalg.cholesky(covariance))
+        flat = precision.reshape(-1)
+        for rows, gaps, number in self.blocks:
+            # The gaps become the mean.
+            centred = (torch.from_numpy(self.Z[rows]) - mean).nan_to_num_(0.0)
+            if gaps.shape[1] == 0:
+                yield _Expected(rows, centred, None, None, number)
+                continue
+            cells = gaps[:, :, None] * d + gaps[:, None, :]
+            factor = torch.linalg.cholesky(flat[cells])
+            covariances = torch.cholesky_inverse(factor)
+            single = len(gaps) == len(rows)
+            where = gaps if single else gaps[number]
+            right = (centred @ precision).gather(1, where)[:, :, None]
+            solution = (covariances if single else covariances[number]) @ right
+            centred.scatter_(1, where, -solution[:, :, 0])
+            yield _Expected(rows, centred, cells, covariances, number)
+
+
+class _Moments:
+    """Sums over rows from which the mean and the covariance follow."""
+
+    def __init__(self, mean: Tensor) -> None:
+        self.mean = mean
+        self.total = 0.0
+        self.first = torch.zeros_like(mean)
+        self.second = mean.new_zeros(len(mean), len(mean))
+
+    def add(self, expected: _Expected, weight: Tensor) -> None:
+        weighted = expected.centred * weight[:, None]
+        self.total += float(weight.sum())
+        self.first += weighted.sum(dim=0)
+        self.second.addmm_(weighted.T, expected.centred)
+        if expected.covariances is not None and expected.cells is not None:
+            of_pattern = torch.zeros(len(expected.cells), dtype=torch.float64)
+            of_pattern.index_add_(0, expected.pattern, weight)
+            values = expected.covariances * of_pattern[:, None, None]
+            flat = self.second.view(-1)
+            flat.index_add_(0, expected.cells.view(-1), values.mT.reshape(-1))
+
+    def maximum(self, shrinkage: float) -> tuple[Tensor, Tensor]:
+        """Return the mean and the shrunk covariance."""
+        shift = self.first / self.total
+        covariance = self.second / self.total - torch.outer(shift, shift)
+        covariance = (covariance + covariance.T) * ((1 - shrinkage) / 2)
+        diagonal = covariance.diagonal()
+        # What the columns share is at most what they have without the lower bound.
+        diagonal.copy_((diagonal / (1 - shrinkage)).clamp(min=_MIN_VARIANCE))
+        return self.mean + shift, covariance
+
+
+class _Hidden:
+    """Observed cells that are made gaps, by the patterns of other rows.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n_samples, n_features)
+        Rows, in which the cells become NaN.
+
+    weight : ndarray of shape (n_samples,)
+        Weights of the rows.
+
+    rng : RandomState
+        For the choice of rows and patterns.
+    """
+
+    def __init__(
+        self, Z: np.ndarray, weight: np.ndarray, rng: np.random.RandomState
+    ) -> None:
+        n, d = Z.shape
+        n_tested = min(max(n // 10, min(n // 2, _MIN_TESTED_ROWS)), _MAX_TESTED_ROWS)
+        missing = np.isnan(Z)
+        with_gaps = np.flatnonzero(missing.any(axis=1))
+        tested = np.sort(rng.permutation(n)[:n_tested])
+        if len(with_gaps) > 0:
+            hidden = missing[rng.choice(with_gaps, n_tested)]
+        else:
+            hidden = np.zeros((n_tested, d), dtype=bool)
+        hidden &= ~missing[tested]
+        # Nothing can be predicted without a value in the row and in the column.
+        hidden &= (~missing[tested] & ~hidden).any(axis=1)[:, None]
+        n_left = (~missing).sum(axis=0) - hidden.sum(axis=0)
+        hidden &= n_left >= 2
+        some = hidden.any(axis=1)
+        self.Z = Z
+        self.rows, hidden = tested[some], hidden[some]
+        self.row, self.column = np.nonzero(hidden)
+        self.cells = self.rows[self.row], self.column
+        self.values = Z[self.cells]
+        self.weight = weight[self.rows][self.row]
+        Z[self.cells] = np.nan
+
+    def restore(self) -> None:
+        """Show the cells again."""
+        self.Z[self.cells] = self.values
+
+    def error(self, predicted: np.ndarray) -> float:
+        """Return the mean squared error of predictions of the cells."""
+        if len(self.values) == 0:
+            return 0.0
+        error = np.square(predicted - self.values)
+        return float(np.average(error, weights=self.weight))
+
+
+class _Best:
+    """The model with the lowest error on the hidden cells."""
+
+    def __init__(self) -> None:
+        self.error = np.inf
+        self.model: tuple[Tensor, ...] = ()
+        self.n_iter = 0
+        self.seen = 0
+
+    def update(self, error: float, *model: Tensor) -> bool:
+        """Keep a model if it is the best. Return whether it makes sense to go on."""
+        # Without hidden cells, the last model is the best.
+        if error < self.error or error == 0 or not self.model:
+            self.error, self.model, self.n_iter = error, model, self.seen
+        self.seen += 1
+        return self.seen - self.n_iter <= _PATIENCE
+
+
+def _fit_dense(
+    Z: np.ndarray, weight: np.ndarray, rng: np.random.RandomState, shrinkage: float
+) -> _Model:
+    varies = np.fmax.reduce(Z, axis=0) > np.fmin.reduce(Z, axis=0)
+    mean = torch.zeros(len(varies), dtype=torch.float64)
+    covariance = torch.from_numpy(np.diag(np.where(varies, 1.0, _MIN_VARIANCE)))
+    n_iter = 0
+    if np.isnan(Z).any():
+        part = _sample(Z, rng)
+        best = _early_stopped(Z[part], weight[part], mean, covariance, rng, shrinkage)
+        (mean, covariance), n_iter = best.model, best.n_iter
+    moments = _Moments(mean)
+    rows = _Rows(Z, weight)
+    for expected in rows.expected(mean, covariance):
+        moments.add(expected, torch.from_numpy(weight[expected.rows]))
+    return _Model(*moments.maximum(shrinkage), None, None, n_iter + 1)
+
+
+def _early_stopped(
+    Z: np.ndarray,
+    weight: np.ndarray,
+    mean: Tensor,
+    covariance: Tensor,
+    rng: np.random.RandomState,
+    shrinkage: float,
+) -> _Best:
+    """Find the step with the lowest error on hidden cells. `Z` is changed."""
+    hidden = _Hidden(Z, weight, rng)
+    others = np.setdiff1d(np.arange(len(Z)), hidden.rows)
+    tested = _Rows(Z[hidden.rows], weight[hidden.rows])
+    others = _Rows(Z[others], weight[others])
+    filled = torch.empty(tested.Z.shape, dtype=torch.float64)
+    best = _Best()
+    for _ in range(_MAX_ITER):
+        moments = _Moments(mean)
+        for expected in tested.expected(mean, covariance):
+            moments.add(expected, torch.from_numpy(tested.weight[expected.rows]))
+            filled[expected.rows] = expected.centred + mean
+        error = hidden.error(filled[hidden.row, hidden.column].numpy())
+        if not best.update(error, mean, covariance):
+            break
+        for expected in others.expected(mean, covariance):
+            moments.add(expected, torch.from_numpy(others.weight[expected.rows]))
+        before = covariance
+        mean, covariance = moments.maximum(shrinkage)
+        if float((covariance - before).abs().mean()) < _TOLERANCE:
+            break
+    return best
+
+
+def _sample(Z: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+    """Choose rows so that a step does not take too long."""
+    k = np.isnan(Z).sum(axis=1, dtype=np.float64)
+    # Beside the factorisation, each entry of its matrix is moved several times.
+    operations = np.mean(k**3 + 50 * k**2 + 2 * Z.shape[1] ** 2)
+    size = max(int(_OPERATIONS / operations), 2 * Z.shape[1])
+    return np.sort(rng.permutation(len(Z))[:size])
+
+
+class _Factors(NamedTuple):
+    """Factor analysis of standardised columns.
+
+    Attributes
+    ----------
+    weights : tensor of shape (n_features, rank + 1)
+        Loadings, and the mean as the last column.
+
+    noise : tensor of shape (n_features,)
+        Variance of each column beside the factors.
+    """
+
+    weights: Tensor
+    noise: Tensor
+
+
+def _fit_low_rank(
+    Z: np.ndarray, weight: np.ndarray, rng: np.random.RandomState, shrinkage: float
+) -> _Model:
+    """Fit factor analysis, with more factors as long as the error falls."""
+    size = max(_LOW_RANK_VALUES // Z.shape[1], 2 * max(_RANKS))
+    part = np.sort(rng.permutation(len(Z))[:size])
+    Z, weight = Z[part].astype(np.float64), weight[part]
+    hidden = _Hidden(Z, weight, rng)
+    kept = _Best()
+    d = Z.shape[1]
+    kept.model = torch.zeros(d, 1).double(), torch.ones(d).double()
+    kept.error = hidden.error(np.zeros(len(hidden.values)))
+    for rank in _RANKS:
+        if rank >= min(Z.shape):
+            break
+        best = _Best()
+        factors = _start(Z, weight, _Factors(*kept.model), rank, rng)
+        going_on = True
+        while going_on and best.seen < _MAX_ITER:
+            after, codes = _factor_step(Z, weight, factors, shrinkage)
+            predicted = (codes[hidden.cells[0]] * factors.weights[hidden.column]).sum(1)
+            going_on = best.update(hidden.error(predicted.numpy()), *factors)
+            factors = after
+        enough = best.error > _RANK_GAIN * kept.error
+        if best.error < kept.error:
+            kept = best
+        if enough:
+            break
+    hidden.restore()
+    factors, _ = _factor_step(Z, weight, _Factors(*kept.model), shrinkage)
+    loadings, mean = factors.weights[:, :-1], factors.weights[:, -1]
+    return _Model(mean, None, loadings, factors.noise, kept.n_iter + 1)
+
+
+def _start(
+    Z: np.ndarray,
+    weight: np.ndarray,
+    fill: _Factors,
+    rank: int,
+    rng: np.random.RandomState,
+) -> _Factors:
+    """Return the principal components of rows filled by other factors."""
+    _, codes = _factor_step(Z, weight, fill, 0)
+    mean = fill.weights[:, -1].numpy()
+    filled = np.where(np.isnan(Z), codes.numpy() @ fill.weights.numpy().T, Z)
+    filled = (filled - mean) * np.sqrt(weight)[:, None]
+    _, singular, components = randomized_svd(filled, rank, random_state=rng)
+    loadings = components.T * (singular / np.sqrt(len(Z)))
+    noise = np.maximum(1 - np.square(loadings).sum(axis=1), 0.01)
+    weights = np.column_stack([loadings, mean])
+    return _Factors(torch.from_numpy(weights), torch.from_numpy(noise))
+
+
+def _factor_step(
+    Z: np.ndarray, weight: np.ndarray, factors: _Factors, shrinkage: float
+) -> tuple[_Factors, Tensor]:
+    """Take a step of expectation maximisation.
+
+    Return the factors after it, and the codes, with a one, of the rows before it.
+    """
+    weights, noise = factors
+    d, r = weights.shape[0], weights.shape[1] - 1
+    loadings, mean = weights[:, :r], weights[:, r]
+    i, j = torch.tril_indices(r, r)
+    products = loadings[:, i] * loadings[:, j] / noise[:, None]
+    # The codes of a row end in a one.
+    i1, j1 = torch.tril_indices(r + 1, r + 1)
+    codes = torch.ones(len(Z), r + 1, dtype=torch.float64)
+    left = torch.zeros(d, len(i1), dtype=torch.float64)
+    right = torch.zeros(d, r + 1, dtype=torch.float64)
+    squares, totals = torch.zeros(2, d, dtype=torch.float64)
+    for rows in gen_batches(len(Z), max(1, 4 * _BLOCK_VALUES // (d + r * r))):
+        x, w = torch.from_numpy(Z[rows]), torch.from_numpy(weight[rows])
+        observed = (~x.isnan()).double()
+        x = x.nan_to_num(0.0)
+        precision = torch.zeros(len(x), r, r, dtype=torch.float64)
+        precision[:, i, j] = observed @ products
+        precision.diagonal(dim1=1, dim2=2).add_(1)
+        covariance = torch.cholesky_inverse(torch.linalg.cholesky(precision))
+        projected = ((x - mean) * observed / noise) @ loadings
+        z = codes[rows]
+        z[:, :r] = (covariance @ projected[:, :, None])[:, :, 0]
+        moments = z[:, i1] * z[:, j1]
+        is_code = i1 < r
+        moments[:, is_code] += covariance[:, i, j]
+        left += observed.T @ (moments * w[:, None])
+        right += x.T @ (z * w[:, None])
+        squares += w @ x.square()
+        totals += w @ observed
+    system = torch.zeros(d, r + 1, r + 1, dtype=torch.float64)
+    system[:, i1, j1] = left
+    system[:, j1, i1] = left
+    # One row of prior for each loading, where a column has few values.
+    eye = torch.eye(r + 1, dtype=torch.float64)
+    after = torch.linalg.solve(system + eye, right[:, :, None])
+    explained = (system @ after - 2 * right[:, :, None]) * after
+    noise = (squares + explained.sum(dim=(1, 2))) / totals
+    after = after[:, :, 0]
+    noise = noise + shrinkage * after[:, :r].square().sum(dim=1)
+    after[:, :r] *= (1 - shrinkage) ** 0.5
+    return _Factors(after, noise.clamp(min=_MIN_VARIANCE)), codes
