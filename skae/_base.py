@@ -294,6 +294,7 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
             if not warm:
                 self._reset_random_state()
             missing = table_val is not None and table_val.missing
+            self._fitted_to_gaps = table.missing and self._takes_gaps
             net, plan = self._make_net(table, missing=missing)
             if warm:
                 plan = plan.going_on_from(self.net_)
@@ -348,6 +349,8 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
             first = not hasattr(self, "net_")
             table = self._table(X, y, sample_weight, reset=first)
             epochs_before, curve = 0, []
+            before = not first and getattr(self, "_fitted_to_gaps", False)
+            self._fitted_to_gaps = before or (table.missing and self._takes_gaps)
             if first:
                 table = self._in_weight_units(table, new=True)
                 self._reset_random_state()

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 from sklearn.utils import check_array
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
 
@@ -535,12 +535,6 @@ def check_weights(sample_weight: Any, X: Any) -> np.ndarray:
             "weight."
         )
     return weight
-
-
-def check_new_rows(estimator: Any, X: Any, allow_nan: bool = False) -> Any:
-    """Check rows that a fitted estimator is given after `fit`."""
-    check_is_fitted(estimator)
-    return check_table(estimator, X, reset=False, allow_nan=allow_nan)
 
 
 def check_out(out: Any, X: Matrix, *shapes: tuple[int, ...]) -> None:

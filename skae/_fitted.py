@@ -54,10 +54,16 @@ class FittedAutoencoderMixin(TransformerMixin):
     def _check_new_rows(self, X: Any, *, is_target: bool = False) -> Matrix:
         """Check rows that the fitted estimator is given."""
         check_is_fitted(self)
-        allow_nan = self._takes_gaps
-        if allow_nan and not self._has_user_module:
-            allow_nan = self.net_.plain_module_.fill.is_set
-        return self._check_X(X, reset=False, is_target=is_target, allow_nan=allow_nan)
+        return self._check_X(
+            X, reset=False, is_target=is_target, allow_nan=self._takes_new_gaps
+        )
+
+    @property
+    def _takes_new_gaps(self) -> bool:
+        """Whether values of rows that the fitted estimator is given may be missing."""
+        if self._has_user_module:
+            return self._takes_gaps
+        return self._takes_gaps and self.net_.plain_module_.fill.is_set
 
     def _may_miss(self, X: Matrix) -> bool:
         """Return whether values of checked rows may be missing."""

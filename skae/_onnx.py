@@ -17,6 +17,7 @@ from skae._base import BaseAutoencoder
 from skae._files import check_place, write
 from skae._fitted import OUTPUTS
 from skae._pretrained import BasePretrained
+from skae.modules import ConditionalMean
 from skae.training import own_modes
 
 OPSET = 18
@@ -29,10 +30,12 @@ class _Method(nn.Module):
     def __init__(self, estimator: Any, method: str) -> None:
         super().__init__()
         self.module = copy.deepcopy(estimator.net_.plain_module_).cpu().eval()
+        if not getattr(estimator, "_fitted_to_gaps", False):
+            _leave_gaps(self.module)
         functions: dict[str, Callable[[Any, Tensor], Tensor]] = {
             "transform": OUTPUTS[getattr(estimator, "output", "code")],
             "reconstruct": OUTPUTS["reconstruction"],
-            "score_samples": partial(_minus_row_losses, estimator.net_),
+            "score_samples": partial(_minus_row_losses, estimator),
             "predict_proba": _probabilities,
             "predict": partial(_targets, estimator),
         }
@@ -48,8 +51,16 @@ class _Method(nn.Module):
         return self.function(self.module, one_more)[:-1]
 
 
-def _minus_row_losses(net: Any, module: Any, x: Tensor) -> Tensor:
-    return -net.row_losses_with(module, x)
+def _leave_gaps(module: nn.Module) -> None:
+    """Take out what rows without gaps do not need."""
+    for each in module.modules():
+        if isinstance(each, ConditionalMean):
+            each.clear()
+
+
+def _minus_row_losses(estimator: Any, module: Any, x: Tensor) -> Tensor:
+    missing = getattr(estimator, "_fitted_to_gaps", False)
+    return -estimator.net_.row_losses_with(module, x, missing)
 
 
 def _probabilities(module: Any, x: Tensor) -> Tensor:
@@ -70,7 +81,8 @@ def to_onnx(
     """Convert a method of a fitted estimator to an ONNX model.
 
     The model has one input `X`, any number of float32 rows, and one output `output`. It
-    equals the result of the method up to rounding errors. The model uses opset 18.
+    equals the result of the method up to rounding errors. The model uses opset 18. Its
+    input may have NaN if the estimator was fitted to rows with missing values.
 
     Parameters
     ----------

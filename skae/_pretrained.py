@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils import Tags
 from sklearn.utils.validation import (
     check_consistent_length,
+    check_is_fitted,
     validate_data,
 )
 from skorch.callbacks import Callback
@@ -33,6 +35,7 @@ from skae.training import (
     SupervisedNet,
     Table,
     distinct_pairs,
+    filled,
     float_tensor,
     hold_out_strata,
     mean_one,
@@ -193,7 +196,8 @@ class BasePretrained(TrainedEstimator):
                 X[labelled], y[labelled], None if weight is None else weight[labelled]
             )
             index, total, _ = distinct_pairs(X, weight)
-            table = Table(X[index], weight=mean_one(total))
+            table = Table(X[index], weight=mean_one(total), missing=checks.has_gaps(X))
+            self._fitted_to_gaps = table.missing
             train, valid = self._labelled_table(X, y, labelled, weight), None
             if self.early_stopping:
                 train, valid = hold_out_strata(
@@ -203,6 +207,9 @@ class BasePretrained(TrainedEstimator):
                     seed=seeds.split,
                 )
             autoencoder = self._pretrained_module(given, table, seeds, tasks)
+            if table.missing and hasattr(autoencoder, "fill"):
+                table, train = (filled(autoencoder, each) for each in (table, train))
+                valid = None if valid is None else filled(autoencoder, valid)
             plan = self._plan(autoencoder, table, len(train), seeds.net)
             net = self._make_net(plan, table, seeds.net)
             self.n_labelled_ = int(labelled.sum())
@@ -257,7 +264,7 @@ class BasePretrained(TrainedEstimator):
         """Rows, targets, which are labelled, weights; without rows of weight zero."""
         if y is None:
             validate_data(self, X, y)  # with the error that all estimators have
-        X = checks.check_table(self, X, reset=True)[:]
+        X = checks.check_table(self, X, reset=True, allow_nan=self._takes_gaps)[:]
         y, labelled = self._check_y(y)
         check_consistent_length(X, y)
         weight = None
@@ -266,6 +273,7 @@ class BasePretrained(TrainedEstimator):
             counts = weight > 0
             X, y, labelled = X[counts], y[counts], labelled[counts]
             weight = weight[counts]
+        checks.check_gaps(self, X, "X", columns=True)
         if not labelled.any():
             which = "" if weight is None else " with a positive weight"
             raise ValueError(
@@ -288,7 +296,8 @@ class BasePretrained(TrainedEstimator):
             X, None if weight is None else weight[labelled], y
         )
         target, total = self._learn_target(y[index], total)
-        return Table(X[index], target, mean_one(total), number)
+        missing = checks.has_gaps(X)
+        return Table(X[index], target, mean_one(total), number, missing)
 
     def _pretrained_module(
         self, given: Any, table: Table, seeds: _Seeds, tasks: FitTasks
@@ -406,6 +415,22 @@ class BasePretrained(TrainedEstimator):
 
     # Using what was fitted
 
+    @property
+    def _takes_gaps(self) -> bool:
+        """Whether values of rows to train on may be missing."""
+        pretrainer = self.pretrainer
+        if isinstance(pretrainer, FrozenEstimator):
+            return getattr(pretrainer.estimator, "_takes_new_gaps", False)
+        return pretrainer is None or getattr(pretrainer, "_takes_gaps", False)
+
+    def _check_new_rows(self, X: Any) -> Any:
+        """Check rows that the fitted estimator is given."""
+        check_is_fitted(self)
+        autoencoder: Any = self._autoencoder()
+        fill = getattr(autoencoder, "fill", None)
+        takes = fill.is_set if fill is not None else self._takes_gaps
+        return checks.check_table(self, X, reset=False, allow_nan=takes)
+
     def _output(self, X: np.ndarray) -> np.ndarray:
         """Compute the outputs of the net for rows, in float64."""
         net = self.net_
@@ -431,7 +456,7 @@ class BasePretrained(TrainedEstimator):
         Z : ndarray of shape (n_samples, n_components)
             Codes.
         """
-        rows = checks.check_new_rows(self, X)
+        rows = self._check_new_rows(X)
         net = self.net_
         return apply_in_batches(
             net.plain_module_,
@@ -461,6 +486,11 @@ class BasePretrained(TrainedEstimator):
     @property
     def _n_features_out(self) -> int:
         return self.n_components_
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self._takes_gaps
+        return tags
 
 
 def _is_users(autoencoder: nn.Module) -> bool:

@@ -14,7 +14,6 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 from torch import nn
 
-from skae import _checks as checks
 from skae._inputs import plain, targets
 from skae._pretrained import BasePretrained
 from skae._pretrained_docs import pretrained_docs
@@ -246,7 +245,7 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
         y : ndarray of shape (n_samples,)
             Labels.
         """
-        rows = checks.check_new_rows(self, X)
+        rows = self._check_new_rows(X)
         return self.classes_[self._output(rows).argmax(axis=1)]
 
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
@@ -262,7 +261,7 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
         probabilities : ndarray of shape (n_samples, n_classes)
             Probabilities, in the order of `classes_`.
         """
-        rows = checks.check_new_rows(self, X)
+        rows = self._check_new_rows(X)
         return softmax(self._output(rows), axis=1).astype(rows.dtype, copy=False)
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:
@@ -279,7 +278,7 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
             Logarithms of the probabilities up to a number for each row; of two
             classes, how much that of the second is higher.
         """
-        rows = checks.check_new_rows(self, X)
+        rows = self._check_new_rows(X)
         scores = self._output(rows).astype(rows.dtype, copy=False)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 

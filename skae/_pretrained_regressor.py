@@ -8,7 +8,6 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import Tags, check_array
 from torch import nn
 
-from skae import _checks as checks
 from skae._inputs import plain, targets
 from skae._pretrained import BasePretrained
 from skae._pretrained_docs import pretrained_docs
@@ -117,7 +116,7 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Targets, in the units and the shape of `y` in `fit`.
         """
-        rows = checks.check_new_rows(self, X)
+        rows = self._check_new_rows(X)
         y = self._target_mean + self._target_scale * self._output(rows)
         y = y.astype(rows.dtype, copy=False)
         return y[:, 0] if self._one_dimensional else y

@@ -11,7 +11,15 @@ from torch import nn
 from skae import _checks as checks
 from skae._base import BaseAutoencoder
 from skae._denoising import DenoisingAutoencoder
-from skae.training import Table, check_made, making_module, private_draws, standardize
+from skae.training import (
+    Table,
+    check_made,
+    fit_fill,
+    making_module,
+    prepare_for_gaps,
+    private_draws,
+    standardize,
+)
 
 
 def default_pretrainer(
@@ -101,6 +109,13 @@ def random_module(
     if hasattr(module, "standardize") and fitted:
         trained = net.plain_module_
         module.standardize(trained.mean.cpu(), trained.scale.cpu())
-    elif hasattr(module, "standardize") and scaled_by_rows:
+        if pretrainer._takes_new_gaps and not pretrainer._has_user_module:
+            module.fill.load_state_dict(trained.fill.state_dict())
+        return module, arguments
+    if pretrainer._takes_gaps and not pretrainer._has_user_module:
+        if table.missing:
+            table = fit_fill(module, table, np.random.RandomState(seed))
+        prepare_for_gaps(module, table)
+    if hasattr(module, "standardize") and scaled_by_rows:
         standardize(module, table.statistics())
     return module, arguments

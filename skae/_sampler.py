@@ -337,6 +337,7 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         if autoencoder is None:
             autoencoder = AutoencoderTransformer()
         tags.input_tags = get_tags(autoencoder).input_tags
+        tags.input_tags.allow_nan = False
         return tags
 
 
