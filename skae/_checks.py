@@ -328,7 +328,7 @@ def check_values(
             low, high = np.fmin.reduce(values, None), np.fmax.reduce(values, None)
             low, high = np.fmin(low, 0), np.fmax(high, 0)
         if not (math.isfinite(low) and math.isfinite(high)):
-            _refuse_not_finite(X, values, start, name)
+            _refuse_not_finite(X, values, start, name, allow_nan)
         start += len(values)
         magnitude = float(max(abs(low), abs(high)))
         largest = max(largest, magnitude)
@@ -372,13 +372,13 @@ def check_gaps(estimator: Any, X: Matrix, name: str, *, columns: bool) -> bool:
         empty &= missing.all(axis=0)
         start += len(values)
     if columns and empty.any():
-        names = getattr(estimator, "feature_names_in_", range(X.shape[1]))
+        names = getattr(estimator, "feature_names_in_", np.arange(X.shape[1])).tolist()
         found = [names[i] for i in np.flatnonzero(empty)]
         which = ", ".join(map(repr, found[:10])) + (", ..." if found[10:] else "")
+        counted = "" if hasattr(estimator, "feature_names_in_") else ", counted from 0"
         raise ValueError(
-            f"{name} has no value in {len(found)} of its {X.shape[1]} columns: {which}"
-            + (". " if hasattr(estimator, "feature_names_in_") else ", from 0. ")
-            + "Leave out such columns."
+            f"{name} has no value in {len(found)} of its {X.shape[1]} columns"
+            f"{counted}: {which}. Leave out such columns."
         )
     return True
 
@@ -428,19 +428,24 @@ def _without_ends(
     return np.where(missing, 0, values)
 
 
-def _refuse_not_finite(X: Matrix, values: np.ndarray, start: int, name: str) -> None:
-    where = np.argwhere(~np.isfinite(values))[0]
+def _refuse_not_finite(
+    X: Matrix, values: np.ndarray, start: int, name: str, allow_nan: bool
+) -> None:
+    wrong = np.isinf(values) if allow_nan else ~np.isfinite(values)
+    where = np.argwhere(wrong)[0]
     if isinstance(X, LargeTable) and X.sparse:
         entries = X.array.tocoo()
         row, column = entries.row[where[0]], entries.col[where[0]]
     else:
         row, column = start + where[0], where[1]
-    what = "NaN" if np.isnan(values).any() else "infinity"
+    what = "infinity" if allow_nan or not np.isnan(values).any() else "NaN"
+    how = "Fill in missing values first, for instance with AutoencoderImputer"
+    if allow_nan:
+        how = "Replace such values, by NaN if they are missing"
     raise ValueError(
         f"Input {name} contains {what}: the first value that is not finite is "
         f"{values[tuple(where)]}, in row {row}, column {column}, both counted from 0. "
-        "Fill in missing values first, for instance with AutoencoderImputer, or leave "
-        "out such rows."
+        f"{how}, or leave out such rows."
     )
 
 

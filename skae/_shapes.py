@@ -20,7 +20,7 @@ class FlatRows:
 
     def to_table(self, X: Any, name: str = "X") -> Any:
         """Return rows as a table, or what scikit-learn's checks will refuse."""
-        return plain(X, name)
+        return plain(X, name, fill_masked=True)
 
     def shape(self, n_features: int) -> tuple[int, ...]:
         """Return the shape of a row."""

@@ -12,8 +12,8 @@ from skae.training._gaussian_em import fit_gaussian
 from skae.training._streaming import LargeTable
 from skae.training._table import Table
 
-# A covariance of more columns would be larger than the rest of a module that was trained
-# on complete rows.
+# A covariance of more columns would be larger than the rest of a module that was
+# trained on complete rows.
 _MAX_COLUMNS = 1000
 # Rows for each column that are enough for a covariance, and the fewest rows.
 _ROWS_PER_COLUMN = 10
@@ -85,15 +85,18 @@ def filled(
     """
     if not table.missing:
         return table
-    inputs: Any
+    inputs: Any = table.inputs
     if table.large:
-        inputs = _FilledTable(table.inputs, module.fill, (low, high))
-    else:
-        inputs = np.array(table.inputs[:])
-        size = max(1, _BLOCK_VALUES // table.n_features)
-        for rows in gen_batches(len(inputs), size):
-            inputs[rows] = _fill(module.fill, inputs[rows], (low, high))
-    return replace(table, inputs=inputs, missing=False)
+        inputs = _FilledTable(inputs, module.fill, (low, high))
+        return replace(table, inputs=inputs, missing=False)
+    inputs = np.array(inputs[:])
+    size = max(1, _BLOCK_VALUES // table.n_features)
+    for rows in gen_batches(len(inputs), size):
+        inputs[rows] = _fill(module.fill, inputs[rows], (low, high))
+    targets: Any = table.targets
+    if targets is not None:
+        targets = targets[:]  # in memory, as the inputs are now
+    return replace(table, inputs=inputs, targets=targets, missing=False)
 
 
 @torch.no_grad()

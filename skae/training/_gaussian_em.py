@@ -238,14 +238,16 @@ class _Rows:
     def __init__(self, Z: np.ndarray, weight: np.ndarray) -> None:
         self.Z = Z
         self.weight = weight
+        self.blocks: list[tuple[np.ndarray, Tensor, Tensor]] = []
+        if len(Z) == 0:
+            return
         missing = np.isnan(Z)
         n_gaps = missing.sum(axis=1)
         _, pattern = distinct_rows(row_hashes(missing))
         order = np.lexsort((pattern, n_gaps))
         ends = np.flatnonzero(np.diff(n_gaps[order])) + 1
-        self.blocks: list[tuple[np.ndarray, Tensor, Tensor]] = []
         for same in np.split(order, ends):
-            k = int(n_gaps[same[0]]) if len(same) else 0
+            k = int(n_gaps[same[0]])
             size = max(1, _BLOCK_VALUES // (k * k + Z.shape[1]))
             for part in gen_batches(len(same), size):
                 rows = same[part]
@@ -335,7 +337,7 @@ class _Hidden:
         if len(with_gaps) > 0:
             hidden = missing[rng.choice(with_gaps, n_tested)]
         else:
-            hidden = np.zeros((n_tested, d), dtype=bool)
+            hidden = rng.uniform(size=(n_tested, d)) < 0.1
         hidden &= ~missing[tested]
         # Nothing can be predicted without a value in the row and in the column.
         hidden &= (~missing[tested] & ~hidden).any(axis=1)[:, None]
@@ -408,9 +410,10 @@ def _early_stopped(
 ) -> _Best:
     """Find the step with the lowest error on hidden cells. `Z` is changed."""
     hidden = _Hidden(Z, weight, rng)
-    others = np.setdiff1d(np.arange(len(Z)), hidden.rows)
+    is_other = np.ones(len(Z), dtype=bool)
+    is_other[hidden.rows] = False
     tested = _Rows(Z[hidden.rows], weight[hidden.rows])
-    others = _Rows(Z[others], weight[others])
+    others = _Rows(Z[is_other], weight[is_other])
     filled = torch.empty(tested.Z.shape, dtype=torch.float64)
     best = _Best()
     for _ in range(_MAX_ITER):
@@ -465,7 +468,7 @@ def _fit_low_rank(
     hidden = _Hidden(Z, weight, rng)
     kept = _Best()
     d = Z.shape[1]
-    kept.model = torch.zeros(d, 1).double(), torch.ones(d).double()
+    kept.model = (torch.zeros(d, 1).double(), torch.ones(d).double())
     kept.error = hidden.error(np.zeros(len(hidden.values)))
     for rank in _RANKS:
         if rank >= min(Z.shape):
@@ -526,6 +529,7 @@ def _factor_step(
     left = torch.zeros(d, len(i1), dtype=torch.float64)
     right = torch.zeros(d, r + 1, dtype=torch.float64)
     squares, totals = torch.zeros(2, d, dtype=torch.float64)
+    of_codes = torch.zeros(len(i1), dtype=torch.float64)
     for rows in gen_batches(len(Z), max(1, 4 * _BLOCK_VALUES // (d + r * r))):
         x, w = torch.from_numpy(Z[rows]), torch.from_numpy(weight[rows])
         observed = (~x.isnan()).double()
@@ -540,7 +544,9 @@ def _factor_step(
         moments = z[:, i1] * z[:, j1]
         is_code = i1 < r
         moments[:, is_code] += covariance[:, i, j]
-        left += observed.T @ (moments * w[:, None])
+        moments *= w[:, None]
+        of_codes += moments.sum(dim=0)
+        left += observed.T @ moments
         right += x.T @ (z * w[:, None])
         squares += w @ x.square()
         totals += w @ observed
@@ -553,6 +559,14 @@ def _factor_step(
     explained = (system @ after - 2 * right[:, :, None]) * after
     noise = (squares + explained.sum(dim=(1, 2))) / totals
     after = after[:, :, 0]
+    # The codes get mean 0 and covariance I again, which takes many steps otherwise
+    # (Liu, Rubin and Wu 1998, Parameter expansion to accelerate EM).
+    second = torch.zeros(r + 1, r + 1, dtype=torch.float64)
+    second[i1, j1] = second[j1, i1] = of_codes / of_codes[-1]
+    shift = second[:r, r]
+    spread = torch.linalg.cholesky(second[:r, :r] - torch.outer(shift, shift))
+    after[:, r] += after[:, :r] @ shift
+    after[:, :r] = after[:, :r] @ spread
     noise = noise + shrinkage * after[:, :r].square().sum(dim=1)
     after[:, :r] *= (1 - shrinkage) ** 0.5
     return _Factors(after, noise.clamp(min=_MIN_VARIANCE)), codes

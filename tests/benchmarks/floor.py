@@ -23,7 +23,7 @@ TOLERANCE = 0.002
 
 
 def measure(data, n_components, seeds=SEEDS, **params):
-    """R² of PCA and of the autoencoder, for each seed, and the CPU seconds of its fits."""
+    """R² of PCA and of the autoencoder for each seed, and CPU seconds of its fits."""
     pca = PCA(n_components, random_state=0).fit(data.X_train)
     reconstruction = pca.inverse_transform(pca.transform(data.X_test))
     scores, seconds, epochs = [], [], []
