@@ -185,7 +185,7 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
             sample_weight = checks.check_weights(sample_weight, inputs)
         table = Table(inputs, targets, sample_weight, groups)
         if sample_weight is not None and not (sample_weight > 0).all():
-            table = table.take(sample_weight > 0)
+            table = table.take(np.flatnonzero(sample_weight))
         missing = self._missing(table.inputs, "X", columns=reset)
         return replace(table, missing=missing)
 

@@ -34,6 +34,8 @@ from skae.training import (
 
 # With fewer noisy rows, the draw of the noise would decide.
 _MIN_NOISY_ROWS = 512
+# Validation rows with no more values are copied.
+_FEW_VALUES = 2**21
 
 
 def on_device(estimator: TrainedEstimator, net: TensorNet, table: Table) -> Rows:
@@ -265,7 +267,8 @@ def _with_validation_rows(
     if table is None:
         return _DeviceRows(train, None, None)
     rows = on_device(estimator, net, table)
-    if not table.large:  # they are gone through after each epoch
+    # They are gone through after each epoch; noisy copies are made in memory.
+    if len(table) * table.n_features <= _FEW_VALUES or plan.validates_noisy:
         rows = rows.in_memory()
     if not plan.validates_noisy:
         if fills_gaps(estimator) and table.missing and table.targets is None:

@@ -148,12 +148,12 @@ def test_tables_without_copies_are_split_as_ever(curved):
     options = {"fraction": 0.1, "needed": 10, "seed": 3}
     split = hold_out(Table(curved), **options)
     index = np.sort(spread_sample(curved, 40, 3))
-    assert_array_equal(split.valid.inputs, curved[index])
+    assert_array_equal(split.valid.inputs[:], curved[index])
     assert_array_equal(split.train.inputs, np.delete(curved, index, axis=0))
     assert split.train.weight is split.valid.weight is split.valid.groups is None
     split = hold_out(Table(LargeTable(curved)), **options)
     index = np.sort(sample_without_replacement(400, 40, random_state=3))
-    assert_array_equal(split.valid.inputs, curved[index])
+    assert_array_equal(split.valid.inputs[:], curved[index])
     assert_array_equal(split.train.inputs[:], np.delete(curved, index, axis=0))
 
 
@@ -163,7 +163,7 @@ def test_copies_and_weights_are_held_out_alike(curved):
     options = {"fraction": 0.1, "needed": 10, "seed": 3}
     weighted = hold_out(Table(curved, weight=weight / weight.mean()), **options)
     repeated = hold_out(Table(curved[number]), **options)
-    assert_array_equal(weighted.valid.inputs, repeated.valid.inputs)
+    assert_array_equal(weighted.valid.inputs[:], repeated.valid.inputs[:])
     assert_allclose(weighted.valid.weight, repeated.valid.weight)
     assert_allclose(weighted.train.weight.sum(), len(weighted.train))
 
@@ -251,8 +251,9 @@ def test_rows_with_copies_in_other_groups_train(large, curved):
         seed=0,
     )
     train = split.train.inputs[:]
+    valid = split.valid.inputs[:]
     assert (train == 0).all(axis=1).sum() == 100
-    assert len(split.valid.inputs) == 30 and not shares_rows(train, split.valid.inputs)
+    assert len(valid) == 30 and not shares_rows(train, valid)
     assert split.valid.groups is None  # two are too few to compare
 
 

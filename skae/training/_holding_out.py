@@ -16,7 +16,7 @@ from skae.training._table import Table
 
 # With fewer rows, an improvement on the start may be chance.
 MIN_VALIDATION_ROWS = 10
-# Validation rows are kept in memory: a smaller share of a larger table is held out.
+# Those of a large table are copied: a smaller share of a larger table is held out.
 _VALIDATION_BYTES = 2**27
 
 
@@ -29,9 +29,9 @@ class Split(NamedTuple):
         Training rows.
 
     valid : Table or None
-        Validation rows in memory, each distinct row once, with the summed weights of
-        its copies; with groups if there are enough of them to compare. None: there are
-        none.
+        Validation rows, each distinct row once, with the summed weights of its copies;
+        with groups if there are enough of them to compare. They are a copy if the table
+        is large, and are taken from it by index otherwise. None: there are none.
     """
 
     train: Table
@@ -106,8 +106,8 @@ def hold_out(table: Table, *, fraction: float, needed: int, seed: int) -> Split:
     if len(chosen) > most:
         some = sample_without_replacement(len(chosen), most, random_state=seed)
         chosen = chosen[some]
-    train = table.take(trains)
-    valid = table.read(first[chosen])
+    train = table.take(np.flatnonzero(trains))
+    valid = (table.read if table.large else table.take)(first[chosen])
     weight_val = groups_val = None
     if table.weight is not None or n_distinct < len(table):
         weight_val = np.bincount(number, weights=table.weight)[chosen]

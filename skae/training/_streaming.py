@@ -83,9 +83,8 @@ class SelectedRows:
         # Several times as fast as by brackets where rows are narrow.
         return self.array.take(index, axis=0)
 
-    def take(self, mask: np.ndarray) -> Self:
-        """Return some of the rows, again without a copy."""
-        index = np.flatnonzero(mask)
+    def take(self, index: np.ndarray) -> Self:
+        """Return the rows numbered, in that order, again without a copy."""
         if self.index is not None:
             index = self.index[index]
         return type(self)(self.array, index)
@@ -144,9 +143,9 @@ class LargeTable(SelectedRows):
                 "is while the estimator works: write the table again, and map it anew."
             )
 
-    def take(self, mask: np.ndarray) -> "LargeTable":
-        """Return the table of some of the rows."""
-        return LargeTable(self.array[mask]) if self.sparse else super().take(mask)
+    def take(self, index: np.ndarray) -> "LargeTable":
+        """Return the table of the rows numbered, in that order."""
+        return LargeTable(self.array[index]) if self.sparse else super().take(index)
 
     def values(self) -> Iterator[np.ndarray]:
         """Yield all values, block by block; a sparse matrix yields those it stores."""

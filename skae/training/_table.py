@@ -98,13 +98,13 @@ class Table:
         blocks = rows.values() if self.large else [rows[:]]
         return any(np.isnan(block).any() for block in blocks)
 
-    def take(self, mask: np.ndarray) -> "Table":
-        """Return the table of some of the rows, without a copy of dense ones."""
+    def take(self, index: np.ndarray) -> "Table":
+        """Return the table of the rows numbered, without a copy of dense ones."""
 
         def of(X: Any) -> Any:
-            return as_selected(X).take(mask)
+            return as_selected(X).take(index)
 
-        return self._with_parts(of, mask)
+        return self._with_parts(of, index)
 
     def read(self, index: Any) -> "Table":
         """Return the table of some of the rows, in memory."""
