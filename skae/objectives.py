@@ -130,12 +130,19 @@ class Objective:
         criterion: nn.Module,
         module: Any,
         batches: Iterable[tuple[Tensor, Tensor]],
+        n_rows: int,
         weight: Tensor | None,
         unit: float,
     ) -> Tensor:
         """Compute the losses (n_rows,) of all validation rows, in float64."""
-        losses = [self.row_losses(criterion, module, *batch) for batch in batches]
-        return torch.cat(losses).cpu().double()
+        losses = torch.empty(n_rows, dtype=torch.float64, device="cpu")
+        start = 0
+        for x_in, x in batches:
+            # Small tensors that stayed would keep the place of batches that went.
+            part = self.row_losses(criterion, module, x_in, x)
+            losses[start : start + len(x)] = part.flatten()
+            start += len(x)
+        return losses
 
     def unit(self, criterion: nn.Module, x: Tensor, weight: Tensor) -> float:
         """Compute the loss of the weighted mean row as every row's reconstruction."""
@@ -330,6 +337,7 @@ class SparseReconstruction(Reconstruction):
         criterion: nn.Module,
         module: Any,
         batches: Iterable[tuple[Tensor, Tensor]],
+        n_rows: int,
         weight: Tensor | None,
         unit: float,
     ) -> Tensor:

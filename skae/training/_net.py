@@ -313,7 +313,12 @@ class AutoencoderNet(TensorNet):
         batches = rows.batches(self.evaluation_rows)
         with torch.no_grad():
             losses = self.objective.validation_losses(
-                self.criterion_, module, batches, rows.weight, self.loss_unit
+                self.criterion_,
+                module,
+                batches,
+                len(rows),
+                rows.weight,
+                self.loss_unit,
             )
         return losses.numpy()
 

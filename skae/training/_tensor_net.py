@@ -290,36 +290,77 @@ class TensorNet(NeuralNet):
             return
         record_batches = bool(self.callbacks)
         self._silent = _silent_events(self.callbacks_, record_batches)
-        losses, sizes = [], []
+        losses = _Losses(_N_WAITING if training else 1)
         try:
             for loss, size in self._silent_steps(iterator) if training else ():
-                losses.append(loss)
-                sizes.append(size)
+                losses.append(loss, size)
                 if record_batches:
                     self.history.new_batch()
                     _record_batch(self.history, prefix, loss, size)
-            for batch in () if losses else iterator:
+            for batch in () if len(losses) else iterator:
                 self.notify("on_batch_begin", batch=batch, training=training)
                 step = _step(step_fn, batch, training, fit_params)
-                losses.append(step["loss"].detach())
-                sizes.append(_n_rows(batch))
+                n_rows = _n_rows(batch)
+                losses.append(step["loss"].detach(), n_rows)
                 if record_batches:
-                    _record_batch(self.history, prefix, step["loss"], sizes[-1])
+                    _record_batch(self.history, prefix, step["loss"], n_rows)
                 self.notify("on_batch_end", batch=batch, training=training, **step)
         finally:
             self._silent = frozenset()
-        if not losses:
+        if not len(losses):
             raise ValueError(
                 f"There is no batch of the {prefix} rows: with drop_last, batch_size="
                 f"{iterator.batch_size} must not exceed the number of rows."
             )
-        means = torch.stack(losses).tolist()
-        loss = sum(map(operator.mul, means, sizes)) / sum(sizes)
+        loss = losses.mean()
         lowest = self.lowest_losses_.get(prefix, math.inf)
         self.lowest_losses_[prefix] = min(loss, lowest)
         self.history.record(f"{prefix}_batch_count", len(losses))
         self.history.record(f"{prefix}_loss", loss)
         self.history.record(f"{prefix}_loss_best", loss < lowest)
+
+
+_N_WAITING = 256
+
+
+class _Losses:
+    """Losses of the batches of an epoch.
+
+    To read that of each step by itself would take time. To keep the tensors of all
+    takes memory: small tensors that stay keep the place of large ones that went.
+
+    Parameters
+    ----------
+    n_waiting : int
+        Losses of so many batches are read off the device at once.
+    """
+
+    def __init__(self, n_waiting: int) -> None:
+        self._n_waiting = n_waiting
+        self._waiting: list[Tensor] = []
+        self._means: list[float] = []
+        self._sizes: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def append(self, loss: Tensor, n_rows: int) -> None:
+        """Take in the mean loss of a batch."""
+        self._waiting.append(loss)
+        self._sizes.append(n_rows)
+        if len(self._waiting) == self._n_waiting:
+            self._read()
+
+    def _read(self) -> None:
+        if self._waiting:
+            self._means += torch.stack(self._waiting).tolist()
+            self._waiting.clear()
+
+    def mean(self) -> float:
+        """Compute the mean loss of all rows."""
+        self._read()
+        total = sum(map(operator.mul, self._means, self._sizes))
+        return total / sum(self._sizes)
 
 
 class EndOfTraining(KeyboardInterrupt):
