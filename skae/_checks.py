@@ -359,7 +359,7 @@ def check_gaps(estimator: Any, X: Matrix, name: str, *, columns: bool) -> bool:
     if not has_gaps(X):
         return False
     start, empty = 0, np.ones(X.shape[1], dtype=bool)
-    blocks: Any = X.values() if isinstance(X, LargeTable) else [X]
+    blocks: Any = X.values() if isinstance(X, LargeTable) else [X[:]]
     for values in blocks:
         missing = np.isnan(values)
         without = missing.all(axis=1)

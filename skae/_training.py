@@ -273,6 +273,7 @@ def _with_validation_rows(
     if not plan.validates_noisy:
         if fills_gaps(estimator) and table.missing and table.targets is None:
             # The fill stays as it is, so each epoch would repeat it.
+            rows = rows.in_memory()
             rows = Rows((net.plain_module_.fill(rows.X), rows.X), rows.weight)
         return _DeviceRows(train, rows, None)
     # Drawn once: the curve shows what is learned, not what is drawn.

@@ -338,6 +338,20 @@ def test_classifier_and_regressor(X, X_gaps, pretrain, pretrainer):
         PretrainedClassifier(**params).fit(empty, y)
 
 
+@every
+def test_weights(estimator, X_gaps):
+    weight = np.arange(len(X_gaps)) % 3.0
+    model = quick(estimator).fit(X_gaps, sample_weight=weight)
+    assert np.isfinite(model.transform(X_gaps)).all()
+    nothing = X_gaps.copy()
+    nothing[0] = np.nan  # its weight is zero
+    again = quick(estimator).fit(nothing, sample_weight=weight)
+    assert_array_equal(again.transform(X_gaps), model.transform(X_gaps))
+    assert model.score(X_gaps, sample_weight=weight) == pytest.approx(
+        model.score(X_gaps[weight > 0], sample_weight=weight[weight > 0])
+    )
+
+
 def test_phases_of_layers(X_gaps):
     model = quick(StackedAEPretrainer).fit(X_gaps)
     assert all(np.isfinite(phase["error_after"]) for phase in model.phases_)
