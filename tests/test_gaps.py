@@ -28,6 +28,7 @@ from skae import (
     StackedAEPretrainer,
     VariationalAutoencoder,
 )
+from skae.plotting import CodeMapDisplay, ErrorDisplay, ReconstructionDisplay
 from skae.training import _streaming
 
 pytestmark = pytest.mark.filterwarnings(BECOMES_PCA)
@@ -358,3 +359,14 @@ def test_phases_of_layers(X_gaps):
     assert all(
         np.isfinite(phase["validation_loss_curve"]).all() for phase in model.phases_
     )
+
+
+def test_displays_and_diagnosis(X_gaps):
+    """Warnings are errors here; gaps stay gaps in what is shown of the rows."""
+    model = quick(AutoencoderTransformer).fit(X_gaps)
+    shown = ReconstructionDisplay.from_estimator(model, X_gaps[:5])
+    assert_array_equal(np.isnan(shown.X), np.isnan(X_gaps[:5]))
+    assert np.isfinite(shown.X_hat).all()
+    for display in (CodeMapDisplay, ErrorDisplay):
+        display.from_estimator(model, X_gaps)
+    assert "mean squared error" in str(skae.diagnose(model, X_gaps))

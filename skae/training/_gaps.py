@@ -16,7 +16,7 @@ from skae.training._table import Table
 # trained on complete rows.
 _MAX_COLUMNS = 1000
 # Rows for each column that are enough for a covariance, and the fewest rows.
-_ROWS_PER_COLUMN = 10
+_ROWS_PER_COLUMN = 4
 _MIN_ROWS = 1000
 # Numbers in a block of rows that are filled at once.
 _BLOCK_VALUES = 2**20
