@@ -239,7 +239,11 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training rows. Of a table that would take more than 512 MiB as float32 (of
             a sparse matrix, 64 MiB), no dense copy is made: it is read block by block,
-            and may be a memory-mapped file larger than memory.
+            and may be a memory-mapped file larger than memory. Missing values are NaN.
+            Estimators with dense layers fill them by their conditional mean in a
+            Gaussian, fitted to the rows by expectation maximisation; each row and each
+            column needs a value. `ConvAutoencoder` takes none, and
+            `RecurrentAutoencoder` takes NaN after the end of a series alone.
 
         y : None
             Ignored. A warning says so if it has the shape of `X` and other values:

@@ -80,7 +80,9 @@ class FittedAutoencoderMixin(TransformerMixin):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
+            Rows. Values may be missing, NaN, in estimators that `fit` accepts them in,
+            even if none was missing in `fit`, unless it had more than 1,000 columns. A
+            row without any value counts as the mean row.
 
         out : ndarray of shape (n_samples, n_features_out), default=None
             Where to write the result, for instance a :class:`numpy.memmap` for more
@@ -166,7 +168,8 @@ class FittedAutoencoderMixin(TransformerMixin):
         Returns
         -------
         X_hat : ndarray of shape (n_samples, n_features)
-            Reconstructions, ``inverse_transform(transform(X))``.
+            Reconstructions, ``inverse_transform(transform(X))``: whole rows, whether
+            values of `X` are missing or not.
         """
         X_hat = self._apply(_reconstruct, self._check_new_rows(X))
         return self._form.restore(X_hat)
@@ -187,7 +190,8 @@ class FittedAutoencoderMixin(TransformerMixin):
         Returns
         -------
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
-            Squared errors, in the squared units of `X`.
+            Squared errors, in the squared units of `X`. Where values are missing, the
+            mean of a row is over the others, and the error of an entry is NaN.
         """
         rows = self._check_new_rows(X)
         if per_feature:
@@ -205,7 +209,8 @@ class FittedAutoencoderMixin(TransformerMixin):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Minus the loss, averaged over the columns.
+            Minus the loss, averaged over the columns, or over those with a value in
+            the row. NaN for a row without any.
         """
         rows = self._check_new_rows(X, is_target=True)
         losses = partial(self.net_.row_losses_with, missing=self._may_miss(rows))
@@ -236,7 +241,7 @@ class FittedAutoencoderMixin(TransformerMixin):
         score : float
             At most 1; 0 for the reconstruction of every row by the mean row. NaN of
             fewer than two rows, with a warning. Of rows that are all the same, 1 if
-            they are reconstructed exactly, else 0.
+            they are reconstructed exactly, else 0. Missing values are left out.
         """
         pairs.warn_of_targets(self, X, y)
         return self._r2(self._check_new_rows(X), sample_weight)

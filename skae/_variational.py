@@ -396,7 +396,8 @@ class VariationalAutoencoder(BaseAutoencoder):
         -------
         scores : ndarray of shape (n_samples,)
             Bounds in nats, of the density in the units of `X`; with
-            ``loss="binary_cross_entropy"``, of the probability.
+            ``loss="binary_cross_entropy"``, of the probability. Where values are
+            missing, they are of the density of the others.
         """
         checks.check_count(n_draws, "n_draws")
         rows = self._check_new_rows(X, is_target=True)
