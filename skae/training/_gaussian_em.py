@@ -316,7 +316,7 @@ class _Moments:
         covariance = self.second / self.total - torch.outer(shift, shift)
         covariance = (covariance + covariance.T) * ((1 - shrinkage) / 2)
         diagonal = covariance.diagonal()
-        # What the columns share is at most what they have without the lower bound.
+        # The variances stay as they are, but constants need one that is positive.
         diagonal.copy_((diagonal / (1 - shrinkage)).clamp(min=_MIN_VARIANCE))
         return self.mean + shift, covariance
 
