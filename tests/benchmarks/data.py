@@ -37,7 +37,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 SEED = 0
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
-DEBIAN_MLBENCH = Path("/usr/lib/R/site-library/mlbench/data")
+DEBIAN_R = Path("/usr/lib/R/site-library")
 
 
 class DatasetUnavailable(RuntimeError):
@@ -240,16 +240,32 @@ def _divide_by_255(X):
     return X / 255
 
 
-def _satellite():
-    """Satellite of Debian's r-cran-mlbench, read with rdata==1.1.0."""
-    path = DEBIAN_MLBENCH / "Satellite.rda"
+def _debian_r(package, item):
+    path = DEBIAN_R / package / "data" / f"{item}.rda"
     if not path.is_file():
         raise DatasetUnavailable(
-            f"{path} missing; on Debian: apt install r-cran-mlbench"
+            f"{path} missing; on Debian: apt install r-cran-{package}"
         )
     rdata = _import("rdata", "rdata==1.1.0")
-    frame = rdata.read_rda(path, default_encoding="ascii")["Satellite"]
+    return rdata.read_rda(path, default_encoding="ascii")[item]
+
+
+def _satellite():
+    """Satellite of Debian's r-cran-mlbench, read with rdata==1.1.0."""
+    frame = _debian_r("mlbench", "Satellite")
     return _Raw(frame.drop(columns="classes").to_numpy(), frame["classes"])
+
+
+def _letter():
+    """LetterRecognition of Debian's r-cran-mlbench, read with rdata==1.1.0."""
+    frame = _debian_r("mlbench", "LetterRecognition")
+    return _Raw(frame.drop(columns="lettr").to_numpy(), frame["lettr"])
+
+
+def _spam():
+    """spam of Debian's r-cran-kernlab, read with rdata==1.1.0."""
+    frame = _debian_r("kernlab", "spam")
+    return _Raw(frame.drop(columns="type").to_numpy(), frame["type"])
 
 
 def _modeldata(item):
@@ -407,6 +423,8 @@ _BUNDLED = {
 _FETCHED = {
     "fashion_mnist": _fashion_mnist,
     "satellite": _satellite,
+    "letter": _letter,
+    "spam": _spam,
     "leaf": _leaf,
     "cells": _cells,
     "wa_churn": _wa_churn,
