@@ -246,15 +246,15 @@ class VariationalDenseAutoencoder(StandardizedModule):
             error: Tensor | float = 0.0
         else:
             weight = self.linear_decoder.weight
-            left_of_mean = x - self.linear_decoder(mean)
-            error = _sum(left_of_mean.square() / variance, observed)
             # The variance of V z, summed over the columns in units of their variances.
             spread = weight.square() / variance[:, None]
+            code_variance = log_variance.exp()
             if observed is None:
-                error = error + log_variance.exp() @ spread.sum(0)
+                spread = code_variance @ spread.sum(0)
             else:
-                spread = observed.to(x.dtype) @ spread.expand_as(weight)
-                error = error + (log_variance.exp() * spread).sum(1)
+                spread = (code_variance * (observed.to(x.dtype) @ spread)).sum(1)
+            left_of_mean = x - self.linear_decoder(mean)
+            error = _sum(left_of_mean.square() / variance, observed) + spread
         for draw in noise:
             offset = std * draw
             g = self.decoder(mean + offset)

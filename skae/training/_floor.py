@@ -84,7 +84,9 @@ class Floor:
         losses = net.row_losses(self._valid)
         trained = copy.deepcopy(net.plain_module_.state_dict())
         table = self._table
-        if table.missing:
+        fill = getattr(net.plain_module_, "fill", None)
+        # That of series, which end in NaN, is not set.
+        if table.missing and fill is not None and fill.is_set:
             table = fit_fill(net.plain_module_, table, self._random_state)
             table = filled(net.plain_module_, table)
         self._start.set(net, table, self._random_state)
