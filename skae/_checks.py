@@ -319,8 +319,7 @@ def check_values(
     `allow_nan`, any. The largest magnitude is returned.
     """
     start, largest = 0, 0.0
-    blocks: Any = X.values() if isinstance(X, LargeTable) else [X]
-    for values in blocks:
+    for values in blocks(X):
         if n_channels is not None and values.ndim == 2:
             values = _without_ends(values, start, name, n_channels)
         low, high = values.min(initial=0), values.max(initial=0)
@@ -328,7 +327,7 @@ def check_values(
             low, high = np.fmin.reduce(values, None), np.fmax.reduce(values, None)
             low, high = np.fmin(low, 0), np.fmax(high, 0)
         if not (math.isfinite(low) and math.isfinite(high)):
-            _refuse_not_finite(X, values, start, name)
+            _refuse_not_finite(X, values, start, name, allow_nan)
         start += len(values)
         magnitude = float(max(abs(low), abs(high)))
         largest = max(largest, magnitude)
@@ -342,6 +341,11 @@ def check_values(
         if loss is not None:
             _check_domain(loss, low, high, name)
     return largest
+
+
+def blocks(X: Any) -> Iterable[np.ndarray]:
+    """Return the values of a table, block by block if it is large."""
+    return X.values() if isinstance(X, LargeTable) else [X[:]]
 
 
 def has_gaps(X: Matrix) -> bool:
@@ -359,8 +363,7 @@ def check_gaps(estimator: Any, X: Matrix, name: str, *, columns: bool) -> bool:
     if not has_gaps(X):
         return False
     start, empty = 0, np.ones(X.shape[1], dtype=bool)
-    blocks: Any = X.values() if isinstance(X, LargeTable) else [X]
-    for values in blocks:
+    for values in blocks(X):
         missing = np.isnan(values)
         without = missing.all(axis=1)
         if without.any():
@@ -428,14 +431,16 @@ def _without_ends(
     return np.where(missing, 0, values)
 
 
-def _refuse_not_finite(X: Matrix, values: np.ndarray, start: int, name: str) -> None:
-    where = np.argwhere(~np.isfinite(values))[0]
+def _refuse_not_finite(
+    X: Matrix, values: np.ndarray, start: int, name: str, allow_nan: bool
+) -> None:
+    where = np.argwhere(np.isinf(values) if allow_nan else ~np.isfinite(values))[0]
     if isinstance(X, LargeTable) and X.sparse:
         entries = X.array.tocoo()
         row, column = entries.row[where[0]], entries.col[where[0]]
     else:
         row, column = start + where[0], where[1]
-    what = "NaN" if np.isnan(values).any() else "infinity"
+    what = "NaN" if np.isnan(values).any() and not allow_nan else "infinity"
     raise ValueError(
         f"Input {name} contains {what}: the first value that is not finite is "
         f"{values[tuple(where)]}, in row {row}, column {column}, both counted from 0. "
@@ -491,8 +496,12 @@ def check_groups(groups: Any, X: Matrix) -> np.ndarray:
 
 
 def check_offset(mean: Tensor, scale: Tensor, name: str = "X") -> None:
-    """Warn of columns so far from zero that float32 loses what varies in them."""
-    offset, unit = float(mean.abs().max()), float(scale)
+    """Warn of columns so far from zero that float32 loses what varies in them.
+
+    `scale` is that of all columns, or of each.
+    """
+    worst = (mean.abs() / scale).argmax()
+    offset, unit = float(mean.abs()[worst]), float(scale.expand_as(mean)[worst])
     if offset * np.finfo(np.float32).eps > 1e-3 * unit:
         warn(
             f"{name} has a column with mean {offset:.3g} where columns vary by about "

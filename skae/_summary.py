@@ -28,6 +28,7 @@ class SummaryMixin:
     net_: Any
     n_features_in_: int
     n_components_: int
+    _n_inputs: int
 
     # Each class describes how training went.
     _training_in_words: Callable[[], str]
@@ -38,6 +39,9 @@ class SummaryMixin:
             "encoder": lambda module, x: module.encode(x),
             "decoder": lambda module, x: module.decode(module.encode(x)),
         }
+
+    def _sizes_in_words(self) -> str:
+        return f"{self.n_features_in_:,} columns, {self.n_components_:,} components"
 
     def summary(self) -> str:
         """Describe the trained network and how training went.
@@ -56,7 +60,7 @@ class SummaryMixin:
         n_parameters = sum(p.numel() for p in module.parameters())
         n_fixed = sum(p.numel() for p in module.parameters() if not p.requires_grad)
         rows = torch.zeros(
-            (2, self.n_features_in_), dtype=torch.float32, device=self.net_.device
+            (2, self._n_inputs), dtype=torch.float32, device=self.net_.device
         )
         table = [("layer", "", "output", "parameters")]
         for part, layers in _layers(module, self._parts(), rows).items():
@@ -67,8 +71,7 @@ class SummaryMixin:
             table.append(("of these fixed", "", "", f"{n_fixed:,}"))
         return "\n".join(
             [
-                f"{type(self).__name__}: {self.n_features_in_:,} columns, "
-                f"{self.n_components_:,} components",
+                f"{type(self).__name__}: {self._sizes_in_words()}",
                 "",
                 *_aligned(table),
                 "",

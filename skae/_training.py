@@ -32,9 +32,6 @@ from skae.training import (
     share_in,
 )
 
-# With fewer noisy rows, the draw of the noise would decide.
-_MIN_NOISY_ROWS = 512
-
 
 def on_device(estimator: TrainedEstimator, net: TensorNet, table: Table) -> Rows:
     """Return rows on the device of a net."""
@@ -62,7 +59,7 @@ def fit_net(
         Epochs asked for.
     """
     split = _split(estimator, plan, table, table_val)
-    complete = _without_gaps(estimator, net, split.train)
+    complete = _without_gaps(estimator, net, plan, split.train)
     on_gaps = plan.objective.trains_on_gaps
     train = on_device(estimator, net, split.train if on_gaps else complete)
     net.set_loss_unit(train)
@@ -84,6 +81,8 @@ def fit_net(
                 random_state=estimator._rng,
             )
         result, n_epochs = _train(estimator, net, plan, table, rows, tasks)
+        if rows.valid is not None:
+            net.settle(rows.valid)
         if floor is not None and not floor.is_beaten():
             result = _with_floor(estimator, plan, result, floor)
     return result, n_epochs
@@ -99,7 +98,7 @@ def pass_over(
     first: bool,
 ) -> Run:
     """Train for one pass over a table; before the first one, start from it."""
-    complete = _without_gaps(estimator, net, table, first=first)
+    complete = _without_gaps(estimator, net, plan, table, first=first)
     on_gaps = plan.objective.trains_on_gaps
     rows = on_device(estimator, net, table if on_gaps else complete)
     go_on = True
@@ -136,6 +135,7 @@ def take_gaps_from_now_on(estimator: Any, net: AutoencoderNet, table: Table) -> 
 def _without_gaps(
     estimator: Any,
     net: AutoencoderNet,
+    plan: Plan,
     table: Table,
     *,
     first: bool = True,
@@ -146,9 +146,12 @@ def _without_gaps(
     """
     if not fills_gaps(estimator):
         return table
-    module, loss = net.plain_module_, as_loss(estimator.loss)
+    module = net.plain_module_
     if first and net.objective.missing:
         table = fit_fill(module, table, estimator._rng)
+    if plan.start.takes_gaps:
+        return table
+    loss = as_loss(estimator.loss)
     return filled(module, table, loss.low, loss.high)
 
 
@@ -274,11 +277,12 @@ def _with_validation_rows(
         return _DeviceRows(train, rows, None)
     # Drawn once: the curve shows what is learned, not what is drawn.
     generator = torch.Generator(net.device).manual_seed(estimator._split_seed)
-    n_copies = math.ceil(_MIN_NOISY_ROWS / len(table))
+    # With fewer noisy rows, the draw of the noise would decide.
+    n_copies = math.ceil(plan.n_noisy_rows / len(table))
     clean = rows.X.repeat(n_copies, 1)
     weight = None if rows.weight is None else rows.weight.repeat(n_copies)
     noisy = Rows((net.corrupt(clean, generator), clean), weight)
-    return _DeviceRows(train, noisy, rows)
+    return _DeviceRows(train, noisy, None if net.objective.needs_noise else rows)
 
 
 def _keep_floor_of_few(

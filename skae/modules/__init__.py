@@ -50,6 +50,7 @@ as everywhere in torch.
 from skae.modules._conditional_mean import ConditionalMean
 from skae.modules._convolutional import ConvolutionalAutoencoder
 from skae.modules._dense import DenseAutoencoder
+from skae.modules._imputer import ImputingNetwork
 from skae.modules._parts import Decoder, Encoder
 from skae.modules._recurrent import SeriesAutoencoder
 from skae.modules._sparse import SparseLinearAutoencoder
@@ -61,6 +62,7 @@ __all__ = [
     "Decoder",
     "DenseAutoencoder",
     "Encoder",
+    "ImputingNetwork",
     "SeriesAutoencoder",
     "SparseLinearAutoencoder",
     "VariationalDenseAutoencoder",

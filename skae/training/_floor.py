@@ -86,7 +86,8 @@ class Floor:
         table = self._table
         if table.missing:
             table = fit_fill(net.plain_module_, table, self._random_state)
-            table = filled(net.plain_module_, table)
+            if not self._start.takes_gaps:
+                table = filled(net.plain_module_, table)
         self._start.set(net, table, self._random_state)
         losses, start_losses, floor_losses = (
             each.reshape(-1, len(held_out)).mean(axis=0)

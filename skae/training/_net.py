@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from skae.modules._prepared import can_be_prepared
 from skae.noise import Noise
 from skae.objectives import Objective, Reconstruction
-from skae.training._batches import Rows, take
+from skae.training._batches import Rows, TensorBatches, take
 from skae.training._processes import Share, begin_together, own_generator
 from skae.training._silent_epoch import is_possible, steps
 from skae.training._statistics import fill_missing
@@ -197,9 +197,16 @@ class AutoencoderNet(TensorNet):
             return False
         return not hasattr(module, "prepared") or can_be_prepared(module)
 
-    def run_single_epoch(self, iterator: Any, *args: Any, **kwargs: Any) -> None:
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
         self._by_hand = None
-        super().run_single_epoch(iterator, *args, **kwargs)
+        together = self.objective.validates_together and not training
+        if together and type(iterator) is TensorBatches:
+            loss = self.mean_loss(Rows(iterator.X, iterator.weight))
+            self._record_epoch(prefix, loss, len(iterator))
+            return
+        super().run_single_epoch(iterator, training, prefix, *args, **kwargs)
 
     def _silent_steps(self, iterator: Any) -> Any:
         callbacks = [callback for _, callback in self.callbacks_]
@@ -316,6 +323,13 @@ class AutoencoderNet(TensorNet):
                 self.criterion_, module, batches, rows.weight, self.loss_unit
             )
         return losses.numpy()
+
+    def settle(self, rows: Rows) -> None:
+        """Set what the trained module takes from validation rows."""
+        self._set_training(False)
+        with torch.no_grad():
+            batches = rows.batches(self.evaluation_rows)
+            self.objective.settle(self.plain_module_, batches, rows.weight)
 
     # Noise
 

@@ -39,6 +39,8 @@ class Start:
     name: ClassVar[str | None] = None
     # Whether rows are centred and scaled by training rows.
     standardizes: ClassVar[bool] = True
+    # Whether rows may have gaps: their moments are all that it needs.
+    takes_gaps: ClassVar[bool] = False
 
     def set(
         self, net: AutoencoderNet, table: Table, random_state: np.random.RandomState
@@ -182,6 +184,28 @@ class LinearDenoiser(Start):
             tied=self.tied,
         )
         net.plain_module_.start_linear(*map(torch.as_tensor, linear))
+
+
+@dataclass(frozen=True)
+class GaussianStart(Start):
+    """The Gaussian by which an imputing network fills gaps, and nothing beside it."""
+
+    name: ClassVar[str | None] = "the Gaussian imputer"
+    takes_gaps: ClassVar[bool] = True
+
+    def set(
+        self, net: AutoencoderNet, table: Table, random_state: np.random.RandomState
+    ) -> None:
+        """Set the state of a net whose layer that fills gaps is fitted."""
+        columns = table.statistics()
+        rows: Any = table.sample().inputs
+        varies = np.fmax.reduce(rows) > np.fmin.reduce(rows)
+        # Rounding leaves something of a constant, which must not be scaled up.
+        scale = np.where(
+            varies, np.sqrt(columns.variance), np.abs(columns.mean).clip(min=1)
+        )
+        net.plain_module_.standardize(*map(torch.as_tensor, (columns.mean, scale)))
+        net.plain_module_.silence()
 
 
 @dataclass(frozen=True)

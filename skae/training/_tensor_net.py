@@ -315,9 +315,12 @@ class TensorNet(NeuralNet):
             )
         means = torch.stack(losses).tolist()
         loss = sum(map(operator.mul, means, sizes)) / sum(sizes)
+        self._record_epoch(prefix, loss, len(losses))
+
+    def _record_epoch(self, prefix: str, loss: float, n_batches: int) -> None:
         lowest = self.lowest_losses_.get(prefix, math.inf)
         self.lowest_losses_[prefix] = min(loss, lowest)
-        self.history.record(f"{prefix}_batch_count", len(losses))
+        self.history.record(f"{prefix}_batch_count", n_batches)
         self.history.record(f"{prefix}_loss", loss)
         self.history.record(f"{prefix}_loss_best", loss < lowest)
 
