@@ -144,7 +144,13 @@ def loss_decisions(loss: Any) -> dict[str, Any]:
 def noise_asked_for(estimator: Any, noise: Any) -> Noise:
     """Return the noise that the parameters of an estimator ask for."""
     refuse_lbfgs(estimator)
-    return make_noise(noise, estimator.noise_level)
+    made = make_noise(noise, estimator.noise_level)
+    if made.makes_gaps and not estimator._takes_gaps:
+        raise ValueError(
+            f"noise={noise!r} makes values NaN, and {estimator.module!r} does not say "
+            "that it takes them: give it an attribute allow_nan=True if it does."
+        )
+    return made
 
 
 def refuse_lbfgs(estimator: Any) -> None:

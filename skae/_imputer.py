@@ -448,6 +448,23 @@ class AutoencoderImputer(RecipeEstimator):
             then=fill,
         )
 
+    def _transform_as_tensor(self, module: Any, x: Tensor) -> Tensor:
+        """Do what `transform` does in torch, for an export."""
+        if not marks_nan(self.missing_values):
+            x = torch.where(x == float(self.missing_values), torch.nan, x)
+        missing = x.isnan()
+        with_values = torch.from_numpy(np.flatnonzero(~self._empty))
+        low, high = (torch.from_numpy(limit).float() for limit in self._limits())
+        rows = x[:, with_values]
+        filled = torch.where(rows.isnan(), module(rows).clamp(low, high), rows)
+        if self.keep_empty_features and self._empty.any():
+            others = torch.where(missing, 0, x)
+            filled = others.index_copy(1, with_values, filled)
+        if self.indicator_ is None:
+            return filled
+        indicated = missing[:, torch.from_numpy(self.indicator_.features_)]
+        return torch.cat([filled, indicated.to(x.dtype)], dim=1)
+
     def score(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> float:

@@ -13,9 +13,10 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from skae._base import BaseAutoencoder
 from skae._files import check_place, write
 from skae._fitted import OUTPUTS
+from skae._fitting import RecipeEstimator
+from skae._imputer import AutoencoderImputer
 from skae._pretrained import BasePretrained
 from skae.training import own_modes
 
@@ -30,7 +31,7 @@ class _Method(nn.Module):
         super().__init__()
         self.module = copy.deepcopy(estimator.net_.plain_module_).cpu().eval()
         functions: dict[str, Callable[[Any, Tensor], Tensor]] = {
-            "transform": OUTPUTS[getattr(estimator, "output", "code")],
+            "transform": _transform(estimator),
             "reconstruct": OUTPUTS["reconstruction"],
             "score_samples": partial(_minus_row_losses, estimator.net_),
             "predict_proba": _probabilities,
@@ -46,6 +47,12 @@ class _Method(nn.Module):
         # Recurrent layers of onnxruntime end the process if the batch has no rows.
         one_more = torch.cat([x, x.new_zeros(1, x.shape[1])])
         return self.function(self.module, one_more)[:-1]
+
+
+def _transform(estimator: Any) -> Callable[[Any, Tensor], Tensor]:
+    if isinstance(estimator, AutoencoderImputer):
+        return estimator._transform_as_tensor
+    return OUTPUTS[getattr(estimator, "output", "code")]
 
 
 def _minus_row_losses(net: Any, module: Any, x: Tensor) -> Tensor:
@@ -117,7 +124,7 @@ def to_onnx(
     ... )  # doctest: +SKIP
     >>> (codes,) = session.run(None, {"X": X.astype("float32")})  # doctest: +SKIP
     """
-    if not isinstance(estimator, BaseAutoencoder | BasePretrained):
+    if not isinstance(estimator, RecipeEstimator | BasePretrained):
         raise ValueError(
             "to_onnx accepts an estimator of skae. To convert a pipeline that contains "
             f"one, use register_onnx_converters. Got {estimator!r}."

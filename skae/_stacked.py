@@ -244,7 +244,7 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
         **LAYER_CONSTRAINTS,
         "tied_weights": ["boolean"],
         "init": [StrOptions({"auto", "pca", "random"})],
-        "noise": [StrOptions(set(NOISES)), nn.Module, list, None],
+        "noise": [StrOptions(set(NOISES) - {"missing"}), nn.Module, list, None],
         "noise_level": [
             Interval(Real, 0, None, closed="left"),
             tuple,
@@ -328,6 +328,11 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
         decisions: dict[str, Any] = {"module": lambda: layer}
         if self.noise is not None:
             noise = make_noise(self.noise, self.noise_level)
+            if noise.makes_gaps:
+                raise ValueError(
+                    "Hidden layers cannot fill gaps, and noise makes gaps: "
+                    f"{noise}. Use DenoisingAutoencoder, or another noise."
+                )
             decisions.update(noise=noise, fits_noise=True)
         if i == 0:  # it reconstructs rows
             decisions.update(loss_decisions(self.loss))

@@ -63,7 +63,7 @@ def fit_net(
     on_gaps = plan.objective.trains_on_gaps
     train = on_device(estimator, net, split.train if on_gaps else complete)
     net.set_loss_unit(train)
-    with net.with_rows(train):
+    with net.with_rows(train, _given(estimator, net, split.train)):
         set_start(estimator, net, plan, complete)
         too_few = split.valid is None and estimator.validation_fraction is not None
         if plan.floor is not None and too_few:
@@ -102,7 +102,7 @@ def pass_over(
     on_gaps = plan.objective.trains_on_gaps
     rows = on_device(estimator, net, table if on_gaps else complete)
     go_on = True
-    with net.with_rows(rows):
+    with net.with_rows(rows, _given(estimator, net, table)):
         if first:
             net.set_loss_unit(rows)
             set_start(estimator, net, plan, complete)
@@ -119,6 +119,12 @@ def pass_over(
             # The estimator after the epoch is the one after the whole call.
             watcher=tasks.epochs(n_epochs, None, "all layers"),
         )._replace(start=plan.start_name or "the start")
+
+
+def _given(estimator: Any, net: AutoencoderNet, table: Table) -> Rows | None:
+    """Return rows with their gaps, if noise is to make gaps like these."""
+    wanted = net.makes_gaps and table.missing
+    return on_device(estimator, net, table) if wanted else None
 
 
 def fills_gaps(estimator: Any) -> bool:
@@ -147,7 +153,7 @@ def _without_gaps(
     if not fills_gaps(estimator):
         return table
     module = net.plain_module_
-    if first and net.objective.missing:
+    if first and (net.objective.missing or net.makes_gaps):
         table = fit_fill(module, table, estimator._rng)
     if plan.start.takes_gaps:
         return table
@@ -281,7 +287,10 @@ def _with_validation_rows(
     n_copies = math.ceil(plan.n_noisy_rows / len(table))
     clean = rows.X.repeat(n_copies, 1)
     weight = None if rows.weight is None else rows.weight.repeat(n_copies)
-    noisy = Rows((net.corrupt(clean, generator), clean), weight)
+    inputs = net.corrupt(clean, generator)
+    if net.makes_gaps and fills_gaps(estimator) and not net.objective.needs_noise:
+        inputs = net.plain_module_.fill(inputs)
+    noisy = Rows((inputs, clean), weight)
     return _DeviceRows(train, noisy, None if net.objective.needs_noise else rows)
 
 

@@ -339,9 +339,17 @@ class AutoencoderNet(TensorNet):
         with torch.no_grad(), self.guarded():
             return self.noise_(x, generator)
 
+    @property
+    def makes_gaps(self) -> bool:
+        """Whether noise makes gaps, which the module is to fill."""
+        return getattr(self.noise_, "makes_gaps", False)
+
     @contextmanager
-    def with_rows(self, rows: Rows) -> Iterator[None]:
-        """Run a block in which noise may draw from the training rows."""
+    def with_rows(self, rows: Rows, given: Rows | None = None) -> Iterator[None]:
+        """Run a block in which noise may draw from the training rows.
+
+        `given` are the rows before gaps were filled, for noise that makes gaps.
+        """
         modules = [] if self.noise_ is None else self.noise_.modules()
         drawing: list[Any] = [
             each for each in modules if getattr(each, "needs_rows", False)
@@ -349,7 +357,9 @@ class AutoencoderNet(TensorNet):
         if drawing:
             rows = rows.in_memory()
         for noise in drawing:
-            noise.lend(rows.inputs, rows.weight)
+            gaps = given is not None and getattr(noise, "makes_gaps", False)
+            lent = given.in_memory() if gaps and given is not None else rows
+            noise.lend(lent.inputs, lent.weight)
         try:
             yield
         finally:

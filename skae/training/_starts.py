@@ -60,6 +60,10 @@ class Start:
     ) -> None:
         """Set the weights of a module that is standardised."""
 
+    def keep(self, net: AutoencoderNet, state: dict[str, torch.Tensor]) -> None:
+        """Set a trained state of a net that is a floor of all rows."""
+        net.plain_module_.load_state_dict(state)
+
 
 @dataclass(frozen=True)
 class AsBuilt(Start):
@@ -206,6 +210,16 @@ class GaussianStart(Start):
         )
         net.plain_module_.standardize(*map(torch.as_tensor, (columns.mean, scale)))
         net.plain_module_.silence()
+
+    def keep(self, net: AutoencoderNet, state: dict[str, torch.Tensor]) -> None:
+        """Set the trained layers, beside the Gaussian of all rows."""
+        gaussian = {
+            name: value
+            for name, value in net.plain_module_.state_dict().items()
+            if name.startswith("fill.")
+        }
+        trained = {name: v for name, v in state.items() if not name.startswith("fill.")}
+        net.plain_module_.load_state_dict({**trained, **gaussian})
 
 
 @dataclass(frozen=True)
