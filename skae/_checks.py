@@ -1198,6 +1198,8 @@ def check_noise(net: AutoencoderNet, x: Tensor) -> None:
             f"noise must give rows of the shape it is given, {tuple(x.shape)}. "
             f"It gave {shape}."
         )
+    if net.makes_gaps:
+        noisy = torch.where(noisy.isnan(), x, noisy)
     if noisy.dtype != x.dtype or not noisy.isfinite().all():
         raise ValueError(
             "noise must give finite float32 rows, as it is given. "

@@ -205,11 +205,6 @@ class TrainedEstimator(
         fitted._store(net, result)
         return fitted.__dict__
 
-    @property
-    def _n_inputs(self) -> int:
-        """Number of columns that the module takes."""
-        return self.n_features_in_
-
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")
 

@@ -531,12 +531,12 @@ class AutoencoderImputer(RecipeEstimator):
     @property
     def mean_(self) -> np.ndarray:
         """Mean of the Gaussian."""
-        return self.module_.fill.mean.cpu().double().numpy()
+        return self.net_.plain_module_.fill.mean.cpu().double().numpy()
 
     @property
     def covariance_(self) -> np.ndarray:
         """Covariance of the Gaussian."""
-        fill = self.module_.fill
+        fill = self.net_.plain_module_.fill
         scale = fill.scale.cpu().double()
         eye = torch.eye(len(scale), dtype=torch.float32, device=fill.scale.device)
         precision = fill._times_precision(eye).cpu().double()
@@ -545,7 +545,7 @@ class AutoencoderImputer(RecipeEstimator):
     @property
     def trust_(self) -> np.ndarray:
         """Factors of what the network adds to the Gaussian."""
-        trust = self.module_.trust.cpu().double().numpy()
+        trust = self.net_.plain_module_.trust.cpu().double().numpy()
         return trust if self.best_epoch_ > 0 else np.zeros_like(trust)
 
     @property

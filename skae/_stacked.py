@@ -278,7 +278,13 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
     def _plan(self, table: Table, *, stream: bool = False) -> Plan:
         if not isinstance(self.max_epochs, str):
             self._epochs_of_phases()
-        return plan_from_pca(self, table, self.noise, pretrain=self._pretrain)
+        plan = plan_from_pca(self, table, self.noise, pretrain=self._pretrain)
+        if plan.noise is not None and plan.noise.makes_gaps:
+            raise ValueError(
+                "Hidden layers cannot fill gaps, and the noise makes gaps: "
+                f"{plan.noise}. Use DenoisingAutoencoder, or another noise."
+            )
+        return plan
 
     def _phase_epochs(self, net: AutoencoderNet, i: int, n_samples: int) -> int:
         if isinstance(self.max_epochs, str):
@@ -328,11 +334,6 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
         decisions: dict[str, Any] = {"module": lambda: layer}
         if self.noise is not None:
             noise = make_noise(self.noise, self.noise_level)
-            if noise.makes_gaps:
-                raise ValueError(
-                    "Hidden layers cannot fill gaps, and noise makes gaps: "
-                    f"{noise}. Use DenoisingAutoencoder, or another noise."
-                )
             decisions.update(noise=noise, fits_noise=True)
         if i == 0:  # it reconstructs rows
             decisions.update(loss_decisions(self.loss))

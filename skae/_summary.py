@@ -28,7 +28,6 @@ class SummaryMixin:
     net_: Any
     n_features_in_: int
     n_components_: int
-    _n_inputs: int
 
     # Each class describes how training went.
     _training_in_words: Callable[[], str]
@@ -39,6 +38,11 @@ class SummaryMixin:
             "encoder": lambda module, x: module.encode(x),
             "decoder": lambda module, x: module.decode(module.encode(x)),
         }
+
+    @property
+    def _n_inputs(self) -> int:
+        """Number of columns that the network takes."""
+        return self.n_features_in_
 
     def _sizes_in_words(self) -> str:
         return f"{self.n_features_in_:,} columns, {self.n_components_:,} components"

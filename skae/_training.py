@@ -79,6 +79,7 @@ def fit_net(
                 split=split._replace(train=complete),
                 valid=rows.valid,
                 random_state=estimator._rng,
+                seed=estimator._split_seed,
             )
         result, n_epochs = _train(estimator, net, plan, table, rows, tasks)
         if rows.valid is not None:
@@ -154,7 +155,7 @@ def _without_gaps(
         return table
     module = net.plain_module_
     if first and (net.objective.missing or net.makes_gaps):
-        table = fit_fill(module, table, estimator._rng)
+        table = fit_fill(module, table, estimator._split_seed)
     if plan.start.takes_gaps:
         return table
     loss = as_loss(estimator.loss)

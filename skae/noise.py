@@ -614,7 +614,7 @@ class MissingNoise(_DrawingNoise):
 
     def __init__(self, level: Level | None = None) -> None:
         super().__init__(self._default_level if level is None else level)
-        self.level = level
+        self.level: Any = level
 
     def lend(self, rows: Tensor | None, weight: Tensor | None = None) -> None:
         """Set the rows whose gaps are a pattern, as :meth:`SwapNoise.lend` does."""

@@ -478,7 +478,8 @@ class Imputation(Objective):
     ) -> Tensor:
         added, wanted, hidden, half = self._of_cells(module, batches)
         factors = [_factors(added, wanted, weight, half != i) for i in (0, 1)]
-        error = torch.where(half[:, None] == 0, *factors) * added - wanted
+        factor = torch.where(half[:, None] == 0, factors[0], factors[1])
+        error = factor * added - wanted
         losses = error.square().sum(1) / hidden.sum(1).clamp(min=1)
         return losses.cpu().double()
 

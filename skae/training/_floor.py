@@ -40,6 +40,9 @@ class Floor:
 
     random_state : RandomState
         Where starts draw from.
+
+    seed : int
+        Seed of what fills gaps, which is that of the training rows.
     """
 
     def __init__(
@@ -52,7 +55,9 @@ class Floor:
         split: Split,
         valid: Rows,
         random_state: np.random.RandomState,
+        seed: int,
     ) -> None:
+        self._seed = seed
         assert split.valid is not None  # as `valid` is
         self._start = start
         self._net = net
@@ -86,7 +91,7 @@ class Floor:
         trained = copy.deepcopy(net.plain_module_.state_dict())
         table = self._table
         if table.missing:
-            table = fit_fill(net.plain_module_, table, self._random_state)
+            table = fit_fill(net.plain_module_, table, self._seed)
             if not self._start.takes_gaps:
                 table = filled(net.plain_module_, table)
         self._start.set(net, table, self._random_state)
