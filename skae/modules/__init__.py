@@ -2,7 +2,8 @@
 
 A module has ``encode(x) -> z``, ``decode(z) -> x_hat`` and
 ``forward(x) = decode(encode(x))``. :doc:`/guide/own_networks` lists what else skae uses
-of a module.
+of a module. :class:`ConditionalMean` and :class:`ImputingNetwork` fill missing values
+instead: rows in, whole rows out.
 
 **Trained layers in a network of your own.** A fitted estimator has `module_`, the whole
 module, and its halves `encoder_module_` and `decoder_module_`. They take and return
