@@ -162,14 +162,15 @@ class AutoencoderImputer(RecipeEstimator):
     >>> X = load_digits().data
     >>> hidden = np.random.default_rng(0).random(X.shape) < 0.3
     >>> X_gaps = np.where(hidden, np.nan, X)
+    >>> errors = []
     >>> for imputer in (
     ...     SimpleImputer(),
     ...     AutoencoderImputer(max_epochs=20, random_state=0),
     ... ):
     ...     X_filled = imputer.fit_transform(X_gaps)
-    ...     print(f"{np.sqrt(np.mean((X_filled - X)[hidden] ** 2)):.1f}")
-    4.3
-    2.3
+    ...     errors.append(np.mean((X_filled - X)[hidden] ** 2))
+    >>> bool(errors[1] < 0.4 * errors[0])
+    True
     """
 
     def __init__(

@@ -21,6 +21,7 @@ from sklearn.utils.estimator_checks import (
 
 import skae
 from skae import AutoencoderImputer
+from skae.training import _streaming
 
 
 @parametrize_with_checks(
@@ -465,3 +466,20 @@ def test_wine_is_filled_better_than_by_means():
         return np.mean(((imputer.fit_transform(X) - complete) / scale)[hidden] ** 2)
 
     assert error(quick()) < 0.9 * error(SimpleImputer())
+
+
+@pytest.mark.parametrize("marker", [np.nan, -99.0])
+@both
+def test_tables_that_are_read_block_by_block(make, marker, gaps, monkeypatch, tmp_path):
+    observed = ~np.isnan(gaps[0])
+    observed[[0, 7]] = False
+    X = np.where(observed, gaps[0], marker)
+    path = tmp_path / "rows.npy"
+    np.save(path, X)
+    in_memory = make(missing_values=marker).fit_transform(X)
+    monkeypatch.setattr(_streaming, "DENSE_BYTES", 0)
+    monkeypatch.setattr(_streaming, "BLOCK_BYTES", 2**13)
+    mapped = np.load(path, mmap_mode="r")
+    filled = make(missing_values=marker).fit_transform(mapped)
+    assert_array_equal(filled[observed], X[observed])
+    assert_allclose(filled, in_memory, atol=0.5)
