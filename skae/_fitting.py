@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -281,8 +282,13 @@ class RecipeEstimator(TrainedEstimator):
             return self._recipe.learning_rate(self.optimizer, n_rows)
         return lr
 
-    def _check_training(self, replaced_by: dict[str, str]) -> None:
-        """Check parameters of the training, before anything is planned."""
+    def _check_training(
+        self, replaced_by: dict[str, str], reserved: Iterable[str] = ()
+    ) -> None:
+        """Check parameters of the training, before anything is planned.
+
+        The arguments are those of `checks.check_net_params`.
+        """
         checks.check_optimizer(self.optimizer)
         checks.check_schedule(self.lr_schedule)
         self._check_net_params(
@@ -294,6 +300,7 @@ class RecipeEstimator(TrainedEstimator):
                 "noise",
                 "objective",
                 "seed",
+                *reserved,
             },
             {"train_split": "validation_fraction", **replaced_by},
         )

@@ -349,7 +349,7 @@ class AutoencoderImputer(RecipeEstimator):
             table = self._table(X, sample_weight)
             self._limits()
             self._reset_random_state()
-            self._check_training({})
+            self._check_training({}, {"criterion", "module__n_features"})
             plan = self._plan(table)
             checks.check_weight_decay(self.optimizer, plan.weight_decay)
             net = self._build(plan, self._seed())

@@ -21,6 +21,7 @@ from sklearn.utils.estimator_checks import (
 
 import skae
 from skae import AutoencoderImputer
+from skae.modules import ImputingNetwork
 from skae.training import _streaming
 
 
@@ -205,6 +206,19 @@ def test_trust_is_of_columns(gaps):
     assert_array_equal(last.trust_, np.ones(6))
 
 
+def test_passes_of_the_network(gaps):
+    X = gaps[0]
+    filled = [quick(n_passes=n, max_epochs=40).fit_transform(X) for n in (1, 2)]
+    assert np.isfinite(filled[1]).all()
+    assert np.abs(filled[1] - filled[0]).max() > 1e-3
+    module = ImputingNetwork(6, hidden_layer_sizes=(8,), n_passes=2)
+    module.fill.set(np.zeros(6), np.eye(6))
+    torch.nn.init.normal_(module.layers[-1].weight)
+    x = torch.tensor(X, dtype=torch.float32)
+    there = ~x.isnan()
+    assert torch.equal(module(x)[there], x[there])
+
+
 def test_a_table_of_few_rows_is_filled_by_the_gaussian(gaps):
     X = gaps[0][:40]
     imputer = quick().fit(X)
@@ -352,6 +366,7 @@ def test_rows_that_are_refused(change, match, gaps):
         ({"max_value": [1, 2]}, "max_value must be a number, or one for each of the 6"),
         ({"optimizer": "lbfgs"}, "lbfgs"),
         ({"missing_values": "?"}, "missing_values"),
+        ({"net_params": {"criterion": torch.nn.L1Loss}}, "may not contain 'criterion'"),
     ],
 )
 def test_parameters_that_are_refused(params, match, gaps):
