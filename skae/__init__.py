@@ -5,6 +5,7 @@ from skae._convolutional import ConvAutoencoder
 from skae._denoising import DenoisingAutoencoder
 from skae._diagnose import Diagnosis, Finding, diagnose
 from skae._files import FileError, load, save
+from skae._imputer import AutoencoderImputer
 from skae._onnx import to_onnx
 from skae._pretrained_classifier import PretrainedClassifier
 from skae._pretrained_regressor import PretrainedRegressor
@@ -18,6 +19,7 @@ from skae._variational import VariationalAutoencoder
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "AutoencoderImputer",
     "AutoencoderSampler",
     "AutoencoderTransformer",
     "ConvAutoencoder",

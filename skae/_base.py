@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import replace
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,66 +12,47 @@ from sklearn.utils import Tags
 from skae import _checks as checks
 from skae import _pairs as pairs
 from skae._fitted import FittedAutoencoderMixin
-from skae._fitting import TrainedEstimator
+from skae._fitting import RecipeEstimator
+from skae._halves import HalvesMixin
 from skae._inputs import plain
 from skae._plan import Plan
 from skae._report import report, unchanged_on_error
 from skae._shapes import FlatRows
-from skae._sklearn_compat import HasMethods, Interval, StrOptions, fit_context
+from skae._sklearn_compat import Interval, StrOptions, fit_context
 from skae._tasks import FitTasks
 from skae._training import fit_net, pass_over, take_gaps_from_now_on
 from skae.losses import LOSSES, as_loss
 from skae.training import (
-    AutoencoderNet,
     Matrix,
     Run,
     Table,
     TensorNet,
     own_modes,
-    recipe,
     set_lr,
     threads_for,
 )
 
 
-class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
+class BaseAutoencoder(FittedAutoencoderMixin, HalvesMixin, RecipeEstimator):
     """Base of the autoencoders.
 
     A subclass has a constructor with the parameters, and a method `_plan`.
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **TrainedEstimator._parameter_constraints,
+        **RecipeEstimator._parameter_constraints,
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "loss": [StrOptions(set(LOSSES)), callable],
         "output": [StrOptions({"code", "hidden", "reconstruction"})],
-        "optimizer": [StrOptions(set(recipe.OPTIMIZERS)), callable],
-        "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "lr_schedule": [
-            StrOptions({"auto", "cosine", "one_cycle"}),
-            HasMethods("on_train_begin"),
-            callable,
-            None,
-        ],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
-        "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
     }
 
-    best_epoch_: int
     loss_curve_: list[float]
     validation_loss_curve_: list[float]
     clean_validation_loss_curve_: list[float]
 
-    # Values of "auto".
-    _recipe: ClassVar[recipe.Recipe] = recipe.Recipe()
-    # Parameters that the whole module is trained by.
-    _lr_parameter: ClassVar[str] = "lr"
-    _epochs_parameter: ClassVar[str] = "max_epochs"
     # Whether the estimator takes noise out of rows, and may be given pairs of them.
     _takes_pairs: ClassVar[bool] = False
-    # Whether the built-in module fills values that are missing.
-    _fills_gaps: ClassVar[bool] = False
 
     @abstractmethod
     def _plan(self, table: Table, *, stream: bool = False) -> Plan:
@@ -81,39 +62,8 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
         """
 
     def _planned(self, n_rows: int, **decisions: Any) -> Plan:
-        """Return a plan of decisions, beside those that the parameters make."""
-        decisions["arguments"] = {
-            **decisions.get("arguments", {}),
-            **{
-                name.removeprefix("module__"): value
-                for name, value in self._net_params(of_module=True).items()
-            },
-        }
-        batch_size: Any = self.batch_size
-        if batch_size == "auto":
-            batch_size = self._recipe.rows_in_step(
-                self.optimizer, n_rows, decisions.get("validates_noisy", False)
-            )
-        max_epochs = getattr(self, self._epochs_parameter)
-        loss = as_loss(self.loss)
-        defaults = {
-            "criterion": loss.criterion,
-            "optimizer": self.optimizer,
-            "lr": self._lr(n_rows),
-            "lr_schedule": self.lr_schedule,
-            "weight_decay": self.weight_decay,
-            "batch_size": batch_size,
-            "max_epochs": None if max_epochs == "auto" else max_epochs,
-            "n_steps": self._recipe.n_steps,
-            "clip_norm": self._recipe.clip_norm,
-        }
-        return Plan(**{**defaults, **decisions})
-
-    def _lr(self, n_rows: int) -> float:
-        lr = getattr(self, self._lr_parameter)
-        if isinstance(lr, str):
-            return self._recipe.learning_rate(self.optimizer, n_rows)
-        return lr
+        criterion = as_loss(self.loss).criterion
+        return super()._planned(n_rows, **{"criterion": criterion, **decisions})
 
     # Training rows
 
@@ -298,8 +248,8 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
             if not warm:
                 self._reset_random_state()
             missing = table_val is not None and table_val.missing
-            self._fitted_to_gaps = table.missing and self._takes_gaps
             net, plan = self._make_net(table, missing=missing)
+            self._fitted_to_gaps = self._meets_gaps(table, net)
             if warm:
                 plan = plan.going_on_from(self.net_)
             with threads_for(net):
@@ -354,7 +304,6 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
             table = self._table(X, y, sample_weight, reset=first)
             epochs_before, curve = 0, []
             before = not first and getattr(self, "_fitted_to_gaps", False)
-            self._fitted_to_gaps = before or (table.missing and self._takes_gaps)
             if first:
                 table = self._in_weight_units(table, new=True)
                 self._reset_random_state()
@@ -371,6 +320,7 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
                 plan = self._planned(len(table), module=None).going_on_from(net)
                 if getattr(self, self._lr_parameter) != "auto":
                     set_lr(net, self._lr(len(table)))
+            self._fitted_to_gaps = before or self._meets_gaps(table, net)
             with threads_for(net):
                 result = pass_over(self, net, plan, table, tasks, first=first)
                 take_gaps_from_now_on(self, net, table)
@@ -387,6 +337,10 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
             tasks.end()
         return self
 
+    def _meets_gaps(self, table: Table, net: AutoencoderNet) -> bool:
+        """Return whether the module is given rows with missing values in training."""
+        return net.makes_gaps or (table.missing and self._takes_gaps)
+
     def _make_net(
         self, table: Table, *, stream: bool = False, missing: bool = False
     ) -> tuple[Any, Plan]:
@@ -395,23 +349,10 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
         `missing` says that values of validation rows may be missing.
         """
         checks.check_loss(self.loss, self.net_params)
-        checks.check_optimizer(self.optimizer)
-        checks.check_schedule(self.lr_schedule)
-        replaced_by = {"criterion": "loss", "train_split": "validation_fraction"}
+        replaced_by = {"criterion": "loss"}
         if not self._has_user_module:
             replaced_by["module__n_components"] = "n_components"
-        self._check_net_params(
-            {
-                "copy_rows",
-                "guard_random_state",
-                "loss_unit",
-                "module",
-                "noise",
-                "objective",
-                "seed",
-            },
-            replaced_by,
-        )
+        self._check_training(replaced_by)
         plan = self._plan(table, stream=stream)
         if table.missing or missing:
             plan = replace(plan, objective=replace(plan.objective, missing=True))
@@ -425,17 +366,8 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
         )
         return net, plan
 
-    def _set_evaluation_rows(self, net: AutoencoderNet, n_features: int) -> None:
-        if "iterator_valid__batch_size" not in (self.net_params or {}):
-            net.iterator_valid__batch_size = recipe.evaluation_rows(
-                net.plain_module_, n_features
-            )
-
     def _store(self, net: TensorNet, result: Run) -> None:
         super()._store(net, result)
-        self.best_epoch_ = result.best_epoch
-        self.best_loss_ = result.best_loss
-        self._epoch_0 = result.start
         if self._takes_pairs:
             clean = result.clean_validation_loss_curve
             if pairs.is_fitted_to_pairs(self):
@@ -446,8 +378,3 @@ class BaseAutoencoder(FittedAutoencoderMixin, TrainedEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self._takes_gaps
         return tags
-
-    @property
-    def _has_user_module(self) -> bool:
-        """Whether the module is the user's, of which nothing is known."""
-        return getattr(self, "module", None) is not None

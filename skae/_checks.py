@@ -319,8 +319,7 @@ def check_values(
     `allow_nan`, any. The largest magnitude is returned.
     """
     start, largest = 0, 0.0
-    blocks: Any = X.values() if isinstance(X, LargeTable) else [X]
-    for values in blocks:
+    for values in blocks(X):
         if n_channels is not None and values.ndim == 2:
             values = _without_ends(values, start, name, n_channels)
         low, high = values.min(initial=0), values.max(initial=0)
@@ -344,6 +343,11 @@ def check_values(
     return largest
 
 
+def blocks(X: Any) -> Iterable[np.ndarray]:
+    """Return the values of a table, block by block if it is large."""
+    return X.values() if isinstance(X, LargeTable) else [X[:]]
+
+
 def has_gaps(X: Matrix) -> bool:
     """Return whether values of a table are missing, which is NaN."""
     if isinstance(X, LargeTable):
@@ -359,8 +363,7 @@ def check_gaps(estimator: Any, X: Matrix, name: str, *, columns: bool) -> bool:
     if not has_gaps(X):
         return False
     start, empty = 0, np.ones(X.shape[1], dtype=bool)
-    blocks: Any = X.values() if isinstance(X, LargeTable) else [X[:]]
-    for values in blocks:
+    for values in blocks(X):
         missing = np.isnan(values)
         without = missing.all(axis=1)
         if without.any():
@@ -496,8 +499,12 @@ def check_groups(groups: Any, X: Matrix) -> np.ndarray:
 
 
 def check_offset(mean: Tensor, scale: Tensor, name: str = "X") -> None:
-    """Warn of columns so far from zero that float32 loses what varies in them."""
-    offset, unit = float(mean.abs().max()), float(scale)
+    """Warn of columns so far from zero that float32 loses what varies in them.
+
+    `scale` is that of all columns, or of each.
+    """
+    worst = (mean.abs() / scale).argmax()
+    offset, unit = float(mean.abs()[worst]), float(scale.expand_as(mean)[worst])
     if offset * np.finfo(np.float32).eps > 1e-3 * unit:
         warn(
             f"{name} has a column with mean {offset:.3g} where columns vary by about "
@@ -1188,6 +1195,8 @@ def check_noise(net: AutoencoderNet, x: Tensor) -> None:
             f"noise must give rows of the shape it is given, {tuple(x.shape)}. "
             f"It gave {shape}."
         )
+    if net.makes_gaps:
+        noisy = torch.where(noisy.isnan(), x, noisy)
     if noisy.dtype != x.dtype or not noisy.isfinite().all():
         raise ValueError(
             "noise must give finite float32 rows, as it is given. "

@@ -62,8 +62,8 @@ class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         is the number of distinct rows if these are fewer. The linear path then stays
         at its start, and only the nonlinear layers are trained.
 
-    noise : {"auto", "dropout", "gaussian", "masking", "salt_and_pepper", "swap"}, \
-            torch.nn.Module, or list of these, default="auto"
+    noise : {"auto", "dropout", "gaussian", "masking", "missing", "salt_and_pepper", \
+            "swap"}, torch.nn.Module, or list of these, default="auto"
         What makes rows noisy: the name of a noise, an instance from :mod:`skae.noise`
         or any module that takes rows and gives noisy ones in training mode. A list
         applies several in turn. An instance is copied. "auto" is "gaussian" if `fit`
@@ -79,8 +79,9 @@ class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         standardised columns is 0.5. All others: probability of an entry to be
         corrupted, in [0, 1). Of a pair ``(low, high)``, each row draws its own level
         in between: for noise of unknown strength. "auto" is 0.5 for "gaussian", 0.3 for
-        "masking" and "dropout", 0.15 for "swap", 0.1 for "salt_and_pepper". Not used
-        where ``noise="auto"`` makes none.
+        "masking" and "dropout", 0.15 for "swap", 0.1 for "salt_and_pepper". For
+        "missing", each row also misses what another row of `X` misses; it is 0.3 if no
+        value of `X` is missing. Not used where ``noise="auto"`` makes none.
 
     emphasis : (float, float) or None, default=None
         Weights in the loss of entries that are corrupted and of entries that are not

@@ -143,12 +143,23 @@ def loss_decisions(loss: Any) -> dict[str, Any]:
 
 def noise_asked_for(estimator: Any, noise: Any) -> Noise:
     """Return the noise that the parameters of an estimator ask for."""
+    refuse_lbfgs(estimator)
+    made = make_noise(noise, estimator.noise_level)
+    if made.makes_gaps and not estimator._takes_gaps:
+        raise ValueError(
+            f"noise={noise!r} makes values NaN, and {estimator.module!r} does not say "
+            "that it takes them: give it an attribute allow_nan=True if it does."
+        )
+    return made
+
+
+def refuse_lbfgs(estimator: Any) -> None:
+    """Raise a ValueError if noise is to be drawn for L-BFGS."""
     if recipe.is_lbfgs(estimator.optimizer):
         raise ValueError(
             "optimizer='lbfgs' needs the same loss each time it asks for it, and "
             "noise is drawn anew each time. Use another optimizer."
         )
-    return make_noise(noise, estimator.noise_level)
 
 
 def pca_noise(estimator: Any) -> Noise | None:

@@ -182,3 +182,19 @@ shared_docs = filled_docs(
         "weights": _WEIGHTS,
     }
 )
+
+
+def _without(text: str, *names: str) -> str:
+    """Return entries of a text but for those of some names."""
+    entries = re.split(r"\n\n(?=\w)", text.strip())
+    return "\n\n".join(e for e in entries if e.partition(" :")[0] not in names)
+
+
+imputer_docs = filled_docs(
+    {
+        "parameters": _without(_PARAMETERS, "output", "warm_start"),
+        "attributes": _without(
+            _ATTRIBUTES, "encoder_module_, decoder_module_", "n_components_"
+        ),
+    }
+)

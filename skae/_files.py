@@ -28,6 +28,7 @@ import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
+from sklearn.impute import MissingIndicator
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
     MaxAbsScaler,
@@ -40,13 +41,14 @@ from skorch.history import History
 from torch import Tensor, nn
 
 from skae import _checks as checks
-from skae._base import BaseAutoencoder
+from skae._fitting import RecipeEstimator
 from skae._plan import Plan
 from skae._pretrained import BasePretrained
 from skae._pretrainer import default_pretrainer
 from skae._report import warn
 from skae._sampler import N_LEVELS, AutoencoderSampler
 from skae._tasks import belongs_to_callbacks
+from skae.modules import ImputingNetwork
 from skae.modules._head import EncoderWithHead
 from skae.modules._standardized import StandardizedModule
 from skae.training import (
@@ -66,6 +68,7 @@ _OF_SKLEARN = (
     FrozenEstimator,
     MaxAbsScaler,
     MinMaxScaler,
+    MissingIndicator,
     PCA,
     Pipeline,
     RobustScaler,
@@ -140,8 +143,8 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str] | IO[bytes]) -> 
     estimator : estimator
         Any estimator of skae, fitted or not, or a :class:`~sklearn.pipeline.Pipeline`.
         Its steps may be estimators of skae, :class:`~sklearn.decomposition.PCA`,
-        `MaxAbsScaler`, `MinMaxScaler`, `RobustScaler` and `StandardScaler`. For a
-        pipeline with other steps, save the steps of skae.
+        `MissingIndicator`, `MaxAbsScaler`, `MinMaxScaler`, `RobustScaler` and
+        `StandardScaler`. For a pipeline with other steps, save the steps of skae.
 
     path : str, path-like or binary file object
         The file to write. An existing file is replaced only when the new one is
@@ -837,9 +840,9 @@ def _in_step(path: str, items: Any) -> str:
 
 
 def _autoencoder_net(
-    estimator: BaseAutoencoder, arguments: dict[str, Any], state: dict[str, Tensor]
+    estimator: RecipeEstimator, arguments: dict[str, Any], state: dict[str, Tensor]
 ) -> Any:
-    n_features = estimator.n_features_in_
+    n_features = estimator._n_inputs
     factory = _module_of(estimator, n_features)
     _check_sizes(factory, arguments, state, n_features)
     plan = replace(_plan_of(estimator, n_features), arguments=arguments)
@@ -885,7 +888,7 @@ def _supervised_net(
     return net
 
 
-def _plan_of(estimator: BaseAutoencoder, n_features: int) -> Plan:
+def _plan_of(estimator: RecipeEstimator, n_features: int) -> Plan:
     """Return the plan of an estimator, fitted or not, whatever depends on its rows."""
     rows = np.broadcast_to(np.float32(0), (2, n_features))  # takes no memory
     if not hasattr(estimator, "n_features_in_"):  # a pretrainer that was never fitted
@@ -894,7 +897,7 @@ def _plan_of(estimator: BaseAutoencoder, n_features: int) -> Plan:
     return estimator._plan(Table(rows))
 
 
-def _module_of(estimator: BaseAutoencoder, n_features: int) -> Any:
+def _module_of(estimator: RecipeEstimator, n_features: int) -> Any:
     return _plan_of(estimator, n_features).module
 
 
@@ -950,7 +953,8 @@ def _check_sizes(
         if ours:
             raise
         return  # the user's module may need values, which meta tensors do not have
-    if isinstance(getattr(module, "autoencoder", module), StandardizedModule):
+    fills = StandardizedModule | ImputingNetwork
+    if isinstance(getattr(module, "autoencoder", module), fills):
         # Buffers of the layer that fills gaps are there once it was fitted.
         for shapes in (expected, found):
             for name in [name for name in shapes if "fill" in name.split(".")]:
@@ -962,7 +966,7 @@ def _check_sizes(
             f"those of {type(module).__name__}, for instance "
             f"{', '.join(sorted(names)[:3])}."
         )
-    if isinstance(module, StandardizedModule):
+    if isinstance(module, fills):
         _check_equal("columns", len(module.mean), n_features)
 
 
@@ -1024,10 +1028,10 @@ def _check_parameter(name: str, value: Any) -> None:
 
 def _check_unchanged(estimator: Any, net: Any) -> None:
     """Raise if the parameters would build another net than the fitted one."""
-    if not isinstance(estimator, BaseAutoencoder):
+    if not isinstance(estimator, RecipeEstimator):
         return
     try:
-        plan = _plan_of(estimator, estimator.n_features_in_)
+        plan = _plan_of(estimator, estimator._n_inputs)
     except ValueError as error:
         raise FileError(
             f"The estimator cannot be built again: {error} Set the parameters as they "

@@ -12,7 +12,7 @@ from sklearn.base import TransformerMixin
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import Tensor
 
 from skae import _checks as checks
 from skae import _pairs as pairs
@@ -289,27 +289,7 @@ class FittedAutoencoderMixin(TransformerMixin):
     def _row_errors(self, X: Matrix, targets: Matrix | None = None) -> np.ndarray:
         return self._apply(_reconstruct, X, _row_error, targets=targets)
 
-    def _training_in_words(self) -> str:
-        kept = f"that of epoch {self.best_epoch_}"
-        if self.best_epoch_ == 0:
-            kept = getattr(self, "_epoch_0", "the start")
-        start = getattr(self, "_start_name", None) or "the start"
-        # There may be no validation rows, or too few.
-        curve = self.validation_loss_curve_
-        text = (
-            f"Epochs trained: {self.n_iter_}. State kept: {kept}, with "
-            f"{'validation' if curve else 'training'} loss {self.best_loss_:.4g}"
-        )
-        if curve and self.best_epoch_ > 0:
-            text += f" ({start}: {curve[0]:.4g})"
-        return text + "."
-
     # Interface of scikit-learn
-
-    @property
-    def module_(self) -> nn.Module:
-        """The trained torch module."""
-        return self.net_.plain_module_
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the columns that `transform` gives.

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -13,11 +14,11 @@ from sklearn.base import (
 )
 from sklearn.utils import Tags
 from skorch.callbacks import Callback, GradientNormClipping, PrintLog
+from torch import nn
 
 from skae import _checks as checks
-from skae._halves import HalvesMixin
 from skae._plan import Plan
-from skae._sklearn_compat import Interval, StrOptions
+from skae._sklearn_compat import HasMethods, Interval, StrOptions
 from skae._summary import SummaryMixin
 from skae._tasks import CallbackSupportMixin
 from skae.noise import draws_globally
@@ -39,7 +40,6 @@ from skae.training import (
 class TrainedEstimator(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    HalvesMixin,
     SummaryMixin,
     CallbackSupportMixin,
     BaseEstimator,
@@ -214,6 +214,128 @@ class TrainedEstimator(
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.sparse = True
         return tags
+
+
+class RecipeEstimator(TrainedEstimator):
+    """Base of the estimators with parameters for the whole recipe of a training."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **TrainedEstimator._parameter_constraints,
+        "optimizer": [StrOptions(set(recipe.OPTIMIZERS)), callable],
+        "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "lr_schedule": [
+            StrOptions({"auto", "cosine", "one_cycle"}),
+            HasMethods("on_train_begin"),
+            callable,
+            None,
+        ],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+        "tol": [Interval(Real, 0, None, closed="left")],
+    }
+
+    best_epoch_: int
+    best_loss_: float
+
+    # Values of "auto".
+    _recipe: ClassVar[recipe.Recipe] = recipe.Recipe()
+    # Parameters that the whole module is trained by.
+    _lr_parameter: ClassVar[str] = "lr"
+    _epochs_parameter: ClassVar[str] = "max_epochs"
+    # Whether the built-in module fills values that are missing.
+    _fills_gaps: ClassVar[bool] = False
+
+    @property
+    def _has_user_module(self) -> bool:
+        """Whether the module is the user's, of which nothing is known."""
+        return getattr(self, "module", None) is not None
+
+    def _planned(self, n_rows: int, **decisions: Any) -> Plan:
+        """Return a plan of decisions, beside those that the parameters make."""
+        decisions["arguments"] = {
+            **decisions.get("arguments", {}),
+            **{
+                name.removeprefix("module__"): value
+                for name, value in self._net_params(of_module=True).items()
+            },
+        }
+        batch_size: Any = self.batch_size
+        if batch_size == "auto":
+            batch_size = self._recipe.rows_in_step(
+                self.optimizer, n_rows, decisions.get("validates_noisy", False)
+            )
+        max_epochs = getattr(self, self._epochs_parameter)
+        defaults = {
+            "optimizer": self.optimizer,
+            "lr": self._lr(n_rows),
+            "lr_schedule": self.lr_schedule,
+            "weight_decay": self.weight_decay,
+            "batch_size": batch_size,
+            "max_epochs": None if max_epochs == "auto" else max_epochs,
+            "n_steps": self._recipe.n_steps,
+            "clip_norm": self._recipe.clip_norm,
+        }
+        return Plan(**{**defaults, **decisions})
+
+    def _lr(self, n_rows: int) -> float:
+        lr = getattr(self, self._lr_parameter)
+        if isinstance(lr, str):
+            return self._recipe.learning_rate(self.optimizer, n_rows)
+        return lr
+
+    def _check_training(
+        self, replaced_by: dict[str, str], reserved: Iterable[str] = ()
+    ) -> None:
+        """Check parameters of the training, before anything is planned.
+
+        The arguments are those of `checks.check_net_params`.
+        """
+        checks.check_optimizer(self.optimizer)
+        checks.check_schedule(self.lr_schedule)
+        self._check_net_params(
+            {
+                "copy_rows",
+                "guard_random_state",
+                "loss_unit",
+                "module",
+                "noise",
+                "objective",
+                "seed",
+                *reserved,
+            },
+            {"train_split": "validation_fraction", **replaced_by},
+        )
+
+    def _set_evaluation_rows(self, net: TensorNet, n_features: int) -> None:
+        if "iterator_valid__batch_size" not in (self.net_params or {}):
+            net.iterator_valid__batch_size = recipe.evaluation_rows(
+                net.plain_module_, n_features
+            )
+
+    def _store(self, net: TensorNet, result: Run) -> None:
+        super()._store(net, result)
+        self.best_epoch_ = result.best_epoch
+        self.best_loss_ = result.best_loss
+        self._epoch_0 = result.start
+
+    def _training_in_words(self) -> str:
+        kept = f"that of epoch {self.best_epoch_}"
+        if self.best_epoch_ == 0:
+            kept = getattr(self, "_epoch_0", "the start")
+        start = getattr(self, "_start_name", None) or "the start"
+        # There may be no validation rows, or too few.
+        curve = self.validation_loss_curve_
+        text = (
+            f"Epochs trained: {self.n_iter_}. State kept: {kept}, with "
+            f"{'validation' if curve else 'training'} loss {self.best_loss_:.4g}"
+        )
+        if curve and self.best_epoch_ > 0:
+            text += f" ({start}: {curve[0]:.4g})"
+        return text + "."
+
+    @property
+    def module_(self) -> nn.Module:
+        """The trained torch module."""
+        return self.net_.plain_module_
 
 
 def clipping(plan: Plan) -> list[Callback]:

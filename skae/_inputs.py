@@ -175,6 +175,26 @@ def _is_missing(value: Any) -> bool:
         return False
 
 
+def marks_nan(missing_values: Any) -> bool:
+    """Return whether a mark of missing values is NaN, None or `pandas.NA`."""
+    return _is_missing(missing_values)
+
+
+def without_na(X: Any) -> Any:
+    """Replace None and `pandas.NA` by NaN where they are objects in a table."""
+    if isinstance(X, list | tuple):
+        X = plain(X)
+        if any(isinstance(row, list | tuple) for row in X):
+            mixed = np.array(X, dtype=object)
+            X = mixed if mixed.ndim == 2 else X
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 2:
+        missing = np.array([_is_missing(v) for v in X.flat], bool).reshape(X.shape)
+        return np.where(missing, np.nan, X) if missing.any() else X
+    if object in list(getattr(X, "dtypes", ())) and hasattr(X, "isna"):
+        return X.mask(X.isna(), np.nan)
+    return X
+
+
 def column_without_numbers(X: Any) -> Any:
     """Return the first column of a frame that cannot be converted to numbers, or None.
 

@@ -13,9 +13,10 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from skae._base import BaseAutoencoder
 from skae._files import check_place, write
 from skae._fitted import OUTPUTS
+from skae._fitting import RecipeEstimator
+from skae._imputer import AutoencoderImputer
 from skae._pretrained import BasePretrained
 from skae.modules import ConditionalMean
 from skae.training import own_modes
@@ -33,7 +34,7 @@ class _Method(nn.Module):
         if not getattr(estimator, "_fitted_to_gaps", False):
             _leave_gaps(self.module)
         functions: dict[str, Callable[[Any, Tensor], Tensor]] = {
-            "transform": OUTPUTS[getattr(estimator, "output", "code")],
+            "transform": _transform(estimator),
             "reconstruct": OUTPUTS["reconstruction"],
             "score_samples": partial(_minus_row_losses, estimator),
             "predict_proba": _probabilities,
@@ -56,6 +57,12 @@ def _leave_gaps(module: nn.Module) -> None:
     for each in module.modules():
         if isinstance(each, ConditionalMean):
             each.clear()
+
+
+def _transform(estimator: Any) -> Callable[[Any, Tensor], Tensor]:
+    if isinstance(estimator, AutoencoderImputer):
+        return estimator._transform_as_tensor
+    return OUTPUTS[getattr(estimator, "output", "code")]
 
 
 def _minus_row_losses(estimator: Any, module: Any, x: Tensor) -> Tensor:
@@ -129,7 +136,7 @@ def to_onnx(
     ... )  # doctest: +SKIP
     >>> (codes,) = session.run(None, {"X": X.astype("float32")})  # doctest: +SKIP
     """
-    if not isinstance(estimator, BaseAutoencoder | BasePretrained):
+    if not isinstance(estimator, RecipeEstimator | BasePretrained):
         raise ValueError(
             "to_onnx accepts an estimator of skae. To convert a pipeline that contains "
             f"one, use register_onnx_converters. Got {estimator!r}."

@@ -52,6 +52,9 @@ class Plan:
     validates_noisy : bool, default=False
         Whether validation rows have the noise, too.
 
+    n_noisy_rows : int, default=512
+        Fewest of them: with fewer rows, there are several copies of each.
+
     start : Start, default=AsBuilt()
         State before the first step.
 
@@ -108,6 +111,7 @@ class Plan:
     noise: Noise | None = None
     fits_noise: bool = False
     validates_noisy: bool = False
+    n_noisy_rows: int = 512
     start: Start = AsBuilt()  # noqa: RUF009
     floor: Start | None = None
     hold_out: Callable[..., Split] = hold_out

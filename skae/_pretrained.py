@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from skae import _checks as checks
 from skae._fitting import TrainedEstimator
+from skae._halves import HalvesMixin
 from skae._inference import apply_in_batches
 from skae._plan import Plan
 from skae._pretrainer import made_pretrainer, random_module
@@ -57,7 +58,7 @@ class _Seeds(NamedTuple):
     split: int
 
 
-class BasePretrained(TrainedEstimator):
+class BasePretrained(HalvesMixin, TrainedEstimator):
     """What the classifier and the regressor share.
 
     A subclass says what is labelled and what the targets of the net are.

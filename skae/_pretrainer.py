@@ -114,7 +114,7 @@ def random_module(
         return module, arguments
     if pretrainer._takes_gaps and not pretrainer._has_user_module:
         if table.missing:
-            table = fit_fill(module, table, np.random.RandomState(seed))
+            table = fit_fill(module, table, seed)
         prepare_for_gaps(module, table)
     if hasattr(module, "standardize") and scaled_by_rows:
         standardize(module, table.statistics())

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from skae._base import BaseAutoencoder
+from skae._fitting import RecipeEstimator
 from skae._onnx import OPSET, exported, label_nodes, label_values
 from skae._pretrained import BasePretrained
 
@@ -14,7 +14,7 @@ def register_onnx_converters() -> None:
     """Register converters so that skl2onnx converts pipelines with estimators of skae.
 
     Call this function once in each process, before ``skl2onnx.to_onnx``. In the model,
-    an autoencoder returns the output of its `transform`. A
+    an autoencoder or an imputer returns the output of its `transform`. A
     :class:`PretrainedClassifier` returns labels and probabilities, as all classifiers
     do in skl2onnx, and a :class:`PretrainedRegressor` returns targets. All of them
     compute in float32, whatever the type of the input.
@@ -64,7 +64,7 @@ def register_onnx_converters() -> None:
         if not inspect.isclass(estimator):
             continue
         options = None
-        if issubclass(estimator, BaseAutoencoder):
+        if issubclass(estimator, RecipeEstimator):
             shapes, converter = _codes_shape, _convert_transform
         elif issubclass(estimator, BasePretrained) and hasattr(
             estimator, "predict_proba"

@@ -244,7 +244,7 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
         **LAYER_CONSTRAINTS,
         "tied_weights": ["boolean"],
         "init": [StrOptions({"auto", "pca", "random"})],
-        "noise": [StrOptions(set(NOISES)), nn.Module, list, None],
+        "noise": [StrOptions(set(NOISES) - {"missing"}), nn.Module, list, None],
         "noise_level": [
             Interval(Real, 0, None, closed="left"),
             tuple,
@@ -278,7 +278,13 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
     def _plan(self, table: Table, *, stream: bool = False) -> Plan:
         if not isinstance(self.max_epochs, str):
             self._epochs_of_phases()
-        return plan_from_pca(self, table, self.noise, pretrain=self._pretrain)
+        plan = plan_from_pca(self, table, self.noise, pretrain=self._pretrain)
+        if plan.noise is not None and plan.noise.makes_gaps:
+            raise ValueError(
+                "Hidden layers cannot fill gaps, and the noise makes gaps: "
+                f"{plan.noise}. Use DenoisingAutoencoder, or another noise."
+            )
+        return plan
 
     def _phase_epochs(self, net: AutoencoderNet, i: int, n_samples: int) -> int:
         if isinstance(self.max_epochs, str):

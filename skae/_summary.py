@@ -39,6 +39,14 @@ class SummaryMixin:
             "decoder": lambda module, x: module.decode(module.encode(x)),
         }
 
+    @property
+    def _n_inputs(self) -> int:
+        """Number of columns that the network takes."""
+        return self.n_features_in_
+
+    def _sizes_in_words(self) -> str:
+        return f"{self.n_features_in_:,} columns, {self.n_components_:,} components"
+
     def summary(self) -> str:
         """Describe the trained network and how training went.
 
@@ -56,7 +64,7 @@ class SummaryMixin:
         n_parameters = sum(p.numel() for p in module.parameters())
         n_fixed = sum(p.numel() for p in module.parameters() if not p.requires_grad)
         rows = torch.zeros(
-            (2, self.n_features_in_), dtype=torch.float32, device=self.net_.device
+            (2, self._n_inputs), dtype=torch.float32, device=self.net_.device
         )
         table = [("layer", "", "output", "parameters")]
         for part, layers in _layers(module, self._parts(), rows).items():
@@ -67,8 +75,7 @@ class SummaryMixin:
             table.append(("of these fixed", "", "", f"{n_fixed:,}"))
         return "\n".join(
             [
-                f"{type(self).__name__}: {self.n_features_in_:,} columns, "
-                f"{self.n_components_:,} components",
+                f"{type(self).__name__}: {self._sizes_in_words()}",
                 "",
                 *_aligned(table),
                 "",

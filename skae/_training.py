@@ -32,8 +32,6 @@ from skae.training import (
     share_in,
 )
 
-# With fewer noisy rows, the draw of the noise would decide.
-_MIN_NOISY_ROWS = 512
 # Validation rows with no more values are copied.
 _FEW_VALUES = 2**21
 
@@ -64,11 +62,11 @@ def fit_net(
         Epochs asked for.
     """
     split = _split(estimator, plan, table, table_val)
-    complete = _without_gaps(estimator, net, split.train)
+    complete = _without_gaps(estimator, net, plan, split.train)
     on_gaps = plan.objective.trains_on_gaps
     train = on_device(estimator, net, split.train if on_gaps else complete)
     net.set_loss_unit(train)
-    with net.with_rows(train):
+    with net.with_rows(train, _given(estimator, net, split.train)):
         set_start(estimator, net, plan, complete)
         too_few = split.valid is None and estimator.validation_fraction is not None
         if plan.floor is not None and too_few:
@@ -84,8 +82,11 @@ def fit_net(
                 split=split._replace(train=complete),
                 valid=rows.valid,
                 random_state=estimator._rng,
+                seed=estimator._split_seed,
             )
         result, n_epochs = _train(estimator, net, plan, table, rows, tasks)
+        if rows.valid is not None:
+            net.settle(rows.valid)
         if floor is not None and not floor.is_beaten():
             result = _with_floor(estimator, plan, result, floor)
     return result, n_epochs
@@ -101,11 +102,11 @@ def pass_over(
     first: bool,
 ) -> Run:
     """Train for one pass over a table; before the first one, start from it."""
-    complete = _without_gaps(estimator, net, table, first=first)
+    complete = _without_gaps(estimator, net, plan, table, first=first)
     on_gaps = plan.objective.trains_on_gaps
     rows = on_device(estimator, net, table if on_gaps else complete)
     go_on = True
-    with net.with_rows(rows):
+    with net.with_rows(rows, _given(estimator, net, table)):
         if first:
             net.set_loss_unit(rows)
             set_start(estimator, net, plan, complete)
@@ -124,6 +125,12 @@ def pass_over(
         )._replace(start=plan.start_name or "the start")
 
 
+def _given(estimator: Any, net: AutoencoderNet, table: Table) -> Rows | None:
+    """Return rows with their gaps, if noise is to make gaps like these."""
+    wanted = net.makes_gaps and table.missing
+    return on_device(estimator, net, table) if wanted else None
+
+
 def fills_gaps(estimator: Any) -> bool:
     """Return whether the module of an estimator fills values that are missing."""
     return estimator._fills_gaps and not estimator._has_user_module
@@ -138,6 +145,7 @@ def take_gaps_from_now_on(estimator: Any, net: AutoencoderNet, table: Table) -> 
 def _without_gaps(
     estimator: Any,
     net: AutoencoderNet,
+    plan: Plan,
     table: Table,
     *,
     first: bool = True,
@@ -148,9 +156,12 @@ def _without_gaps(
     """
     if not fills_gaps(estimator):
         return table
-    module, loss = net.plain_module_, as_loss(estimator.loss)
-    if first and net.objective.missing:
-        table = fit_fill(module, table, estimator._rng)
+    module = net.plain_module_
+    if first and (net.objective.missing or net.makes_gaps):
+        table = fit_fill(module, table, estimator._split_seed)
+    if plan.start.takes_gaps:
+        return table
+    loss = as_loss(estimator.loss)
     return filled(module, table, loss.low, loss.high)
 
 
@@ -278,11 +289,15 @@ def _with_validation_rows(
         return _DeviceRows(train, rows, None)
     # Drawn once: the curve shows what is learned, not what is drawn.
     generator = torch.Generator(net.device).manual_seed(estimator._split_seed)
-    n_copies = math.ceil(_MIN_NOISY_ROWS / len(table))
+    # With fewer noisy rows, the draw of the noise would decide.
+    n_copies = math.ceil(plan.n_noisy_rows / len(table))
     clean = rows.X.repeat(n_copies, 1)
     weight = None if rows.weight is None else rows.weight.repeat(n_copies)
-    noisy = Rows((net.corrupt(clean, generator), clean), weight)
-    return _DeviceRows(train, noisy, rows)
+    inputs = net.corrupt(clean, generator)
+    if net.makes_gaps and fills_gaps(estimator) and not net.objective.needs_noise:
+        inputs = net.plain_module_.fill(inputs)
+    noisy = Rows((inputs, clean), weight)
+    return _DeviceRows(train, noisy, None if net.objective.needs_noise else rows)
 
 
 def _keep_floor_of_few(

@@ -17,6 +17,9 @@ Level = float | tuple[float, float]
 _NODES = (-0.9061798459, -0.5384693101, 0.0, 0.5384693101, 0.9061798459)
 _WEIGHTS = (0.1184634425, 0.2393143352, 0.2844444444, 0.2393143352, 0.1184634425)
 
+# How often a pattern of gaps is drawn that is to hide something.
+_N_DRAWS = 5
+
 
 class Moments(NamedTuple):
     """Moments of noisy columns at one level, independently of each other.
@@ -60,11 +63,15 @@ class Noise(nn.Module):
         Whether the noise draws from other rows. It then has a method
         ``lend(rows, weight=None)``, as `SwapNoise` does, which is called with the
         training rows before training and with None after it.
+
+    makes_gaps : bool
+        Whether entries become NaN, which the module is to fill.
     """
 
     _highest: float = 1.0
     leaves_entries: bool = True
     needs_rows: bool = False
+    makes_gaps: bool = False
 
     def __init__(self, level: Level) -> None:
         super().__init__()
@@ -462,7 +469,50 @@ class SaltAndPepperNoise(Noise):
         )
 
 
-class SwapNoise(Noise):
+class _DrawingNoise(Noise):
+    """Base of the noises that draw from other rows."""
+
+    needs_rows = True
+
+    def __init__(self, level: Level) -> None:
+        super().__init__(level)
+        self.lend(None)
+
+    def lend(self, rows: Tensor | None, weight: Tensor | None = None) -> None:
+        """Set the rows to draw from; an estimator lends the rows that it trains on.
+
+        Parameters
+        ----------
+        rows : tensor of shape (n_samples, n_features) or None
+            The rows; None removes them again.
+
+        weight : tensor of shape (n_samples,), default=None
+            Relative frequencies of the rows; None is the same for all.
+        """
+        self.rows = rows
+        # torch.multinomial takes at most 2**24 rows.
+        self._ends = None if weight is None else weight.to(_exact(weight)).cumsum(0)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy or a file must not hold the training rows.
+        return {**self.__dict__, "rows": None, "_ends": None}
+
+    def _draw(
+        self,
+        n_rows: int,
+        shape: Sequence[int],
+        device: torch.device,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        """Draw numbers of rows, of which there are `n_rows`."""
+        if self._ends is None:
+            return torch.randint(n_rows, shape, generator=generator, device=device)
+        ends = self._ends
+        draw = torch.rand(shape, generator=generator, device=device, dtype=ends.dtype)
+        return torch.searchsorted(ends, draw * ends[-1]).clamp_(max=n_rows - 1)
+
+
+class SwapNoise(_DrawingNoise):
     r"""Replace entries by the entries of other rows in the same column.
 
     .. math::
@@ -502,45 +552,14 @@ class SwapNoise(Noise):
             [ 4, 40]])
     """
 
-    needs_rows = True
-
     def __init__(self, level: Level = 0.15) -> None:
         super().__init__(level)
-        self.lend(None)
-
-    def lend(self, rows: Tensor | None, weight: Tensor | None = None) -> None:
-        """Set the rows to draw from; an estimator lends the rows that it trains on.
-
-        Parameters
-        ----------
-        rows : tensor of shape (n_samples, n_features) or None
-            The rows; None removes them again.
-
-        weight : tensor of shape (n_samples,), default=None
-            Relative frequencies of the rows; None is the same for all.
-        """
-        self.rows = rows
-        # torch.multinomial takes at most 2**24 rows.
-        self._ends = None if weight is None else weight.to(_exact(weight)).cumsum(0)
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A copy or a file must not hold the training rows.
-        return {**self.__dict__, "rows": None, "_ends": None}
 
     def corrupt(
         self, x: Tensor, level: float | Tensor, generator: torch.Generator | None
     ) -> Tensor:
         rows = x if self.rows is None else self.rows
-        if self._ends is None:
-            index = torch.randint(
-                len(rows), x.shape, generator=generator, device=x.device
-            )
-        else:
-            ends = self._ends
-            draw = torch.rand(
-                x.shape, generator=generator, device=x.device, dtype=ends.dtype
-            )
-            index = torch.searchsorted(ends, draw * ends[-1]).clamp_(max=len(rows) - 1)
+        index = self._draw(len(rows), x.shape, x.device, generator)
         return torch.where(_hit(x, level, generator), rows.gather(0, index), x)
 
     def moments_at(
@@ -559,6 +578,91 @@ class SwapNoise(Noise):
             + p * clean_variance
             + p * (1 - p) * (mean - clean_mean) ** 2,
         )
+
+
+class MissingNoise(_DrawingNoise):
+    r"""Make entries missing, which is NaN.
+
+    It is for modules that fill missing values first, as those of skae do. Entries are
+    hidden as they are missing in the training rows: each row also misses what another
+    row misses, drawn at random. A row keeps at least one value.
+
+    Parameters
+    ----------
+    level : float, (float, float) or None, default=None
+        Probability of an entry to be hidden, in [0, 1). With a pair, each row draws its
+        own. None: as in other rows, or 0.3 if no value of these is missing.
+
+    Attributes
+    ----------
+    rows : bool tensor of shape (n_rows, n_features) or None
+        What is missing in the rows lent, of those that miss something. None: there are
+        none.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skae.noise import MissingNoise
+    >>> noise = MissingNoise()
+    >>> noise.lend(torch.tensor([[1, torch.nan, 1, torch.nan]]))
+    >>> noise(torch.ones(1, 4))
+    tensor([[1., nan, 1., nan]])
+    """
+
+    makes_gaps = True
+    _default_level = 0.3
+
+    def __init__(self, level: Level | None = None) -> None:
+        super().__init__(self._default_level if level is None else level)
+        self.level: Any = level
+
+    def lend(self, rows: Tensor | None, weight: Tensor | None = None) -> None:
+        """Set the rows whose gaps are a pattern, as :meth:`SwapNoise.lend` does."""
+        patterns = None
+        if rows is not None:
+            missing = rows.isnan()
+            some = missing.any(dim=1)
+            if some.any():
+                patterns = missing[some]
+                weight = None if weight is None else weight[some]
+        super().lend(patterns, None if patterns is None else weight)
+
+    def corrupt(
+        self, x: Tensor, level: Any, generator: torch.Generator | None
+    ) -> Tensor:
+        there = ~x.isnan()
+        if level is None and self.rows is not None:
+            hidden = self._as_in_other_rows(there, generator)
+        else:
+            level = self._default_level if level is None else level
+            hidden = _hit(x, level, generator) & there
+        bare = (hidden == there).all(dim=1)
+        if bare.any():
+            hidden[bare] &= ~_one_of_each(there[bare], generator)
+        return x.masked_fill(hidden, torch.nan)
+
+    def _as_in_other_rows(
+        self, there: Tensor, generator: torch.Generator | None
+    ) -> Tensor:
+        patterns: Any = self.rows
+        hidden = torch.zeros_like(there)
+        # A row in which nothing is hidden is of no use.
+        for _ in range(_N_DRAWS):
+            rows = (~hidden.any(dim=1)).nonzero()[:, 0]
+            if len(rows) == 0:
+                return hidden
+            index = self._draw(len(patterns), rows.shape, there.device, generator)
+            hidden[rows] = patterns[index] & there[rows]
+        rows = (~hidden.any(dim=1)).nonzero()[:, 0]
+        hidden[rows] = _one_of_each(there[rows], generator)
+        return hidden
+
+
+def _one_of_each(there: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Draw one of the entries of each row that are there."""
+    draw = torch.rand(there.shape, generator=generator, device=there.device)
+    chosen = draw.masked_fill(~there, -1.0).argmax(dim=1, keepdim=True)
+    return torch.zeros_like(there).scatter_(1, chosen, True) & there
 
 
 class Compose(Noise):
@@ -588,6 +692,7 @@ class Compose(Noise):
         self.leaves_entries = all(
             getattr(noise, "leaves_entries", True) for noise in noises
         )
+        self.makes_gaps = any(getattr(noise, "makes_gaps", False) for noise in noises)
 
     def fit(
         self, X: Tensor, mean: Tensor | None = None, variance: Tensor | None = None
@@ -639,6 +744,7 @@ NOISES: dict[str, Callable[..., Noise]] = {
     "dropout": DropoutNoise,
     "gaussian": GaussianNoise,
     "masking": MaskingNoise,
+    "missing": MissingNoise,
     "salt_and_pepper": SaltAndPepperNoise,
     "swap": SwapNoise,
 }
@@ -651,8 +757,8 @@ def make_noise(noise: Any, level: Any = "auto") -> Noise:
     Parameters
     ----------
     noise : str, torch.nn.Module or list of these
-        Name of a noise, "dropout", "gaussian", "masking", "salt_and_pepper" or "swap",
-        a module, or a list of several to be applied in turn.
+        Name of a noise, "dropout", "gaussian", "masking", "missing", "salt_and_pepper"
+        or "swap", a module, or a list of several to be applied in turn.
 
     level : float, (float, float) or "auto", default="auto"
         Level of the noises that are named; "auto" is the default of each.

@@ -23,6 +23,8 @@ from skae.modules._links import LINKS
 
 # Codes drawn for each row where no gradient is computed, in pairs z and -z.
 _N_DRAWS = 8
+# Weight of the common factor in that of a column, by the mean over the columns.
+_PRIOR = 0.2
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,10 @@ class Objective:
     logarithmic: ClassVar[bool] = False
     # Whether training rows keep their gaps, which the module fills in each step.
     trains_on_gaps: ClassVar[bool] = False
+    # Whether rows without noise have no loss.
+    needs_noise: ClassVar[bool] = False
+    # Whether the losses of validation rows depend on one another.
+    validates_together: ClassVar[bool] = False
     # Whether the loss depends on the module through its reconstructions alone. A module
     # with a gradient of its own can then use it.
     of_reconstructions: ClassVar[bool] = False
@@ -143,6 +149,14 @@ class Objective:
             losses[start : start + len(x)] = part.flatten()
             start += len(x)
         return losses
+
+    def settle(
+        self,
+        module: Any,
+        batches: Iterable[tuple[Tensor, Tensor]],
+        weight: Tensor | None,
+    ) -> None:
+        """Set what a trained module takes from validation rows beside its weights."""
 
     def unit(self, criterion: nn.Module, x: Tensor, weight: Tensor) -> float:
         """Compute the loss of the weighted mean row as every row's reconstruction."""
@@ -413,6 +427,125 @@ class EvidenceLowerBound(Objective):
         self, criterion: nn.Module, outputs: Tensor, x_in: Tensor, x: Tensor
     ) -> Tensor:
         return outputs
+
+
+@dataclass(frozen=True)
+class Imputation(Objective):
+    """The squared error of hidden cells, in units of the variance of their columns.
+
+    The input is `x` with further cells hidden: NaN in the input, and none in `x`. The
+    loss of a row is the mean over them. The module is an
+    :class:`~skae.modules.ImputingNetwork`; there is no criterion.
+
+    What the module adds to its Gaussian is multiplied by its `trust`, a factor for each
+    column. Training steps are without it. In validation, factors found in one half of
+    the rows are used in the other, so that losses are those of new rows.
+    """
+
+    trains_on_gaps: ClassVar[bool] = True
+    needs_noise: ClassVar[bool] = True
+    validates_together: ClassVar[bool] = True
+
+    def outputs(self, module: Any, x: Tensor, *arguments: Any) -> Tensor:
+        filled = module.fill(x)
+        x_hat = filled + module.correction(filled, x.isnan())
+        return torch.stack([x_hat, module.scale.expand_as(x_hat)])
+
+    def predictions(self, outputs: Tensor, x: Tensor) -> Tensor:
+        return outputs[0]
+
+    def losses(
+        self, criterion: nn.Module, outputs: Tensor, x_in: Tensor, x: Tensor
+    ) -> Tensor:
+        hidden = _hidden(x_in, x)
+        return _error(outputs, x, hidden).sum(1) / hidden.sum(1).clamp(min=1)
+
+    def mean(
+        self,
+        criterion: nn.Module,
+        outputs: Tensor,
+        x_in: Tensor,
+        x: Tensor,
+        weight: Tensor | None,
+        unit: float,
+    ) -> Tensor:
+        # All cells count the same, so that rows with few of them do not decide.
+        hidden = _hidden(x_in, x)
+        error, counts = _error(outputs, x, hidden).sum(1), hidden.sum(1)
+        if weight is not None:
+            error, counts = error * weight, counts * weight
+        return error.sum() / counts.sum().clamp(min=torch.finfo(x.dtype).tiny)
+
+    def validation_losses(
+        self,
+        criterion: nn.Module,
+        module: Any,
+        batches: Iterable[tuple[Tensor, Tensor]],
+        n_rows: int,
+        weight: Tensor | None,
+        unit: float,
+    ) -> Tensor:
+        added, wanted, hidden, half = self._of_cells(module, batches)
+        factors = [_factors(added, wanted, weight, half != i) for i in (0, 1)]
+        factor = torch.where(half[:, None] == 0, factors[0], factors[1])
+        error = factor * added - wanted
+        losses = error.square().sum(1) / hidden.sum(1).clamp(min=1)
+        return losses.cpu().double()
+
+    def settle(
+        self,
+        module: Any,
+        batches: Iterable[tuple[Tensor, Tensor]],
+        weight: Tensor | None,
+    ) -> None:
+        added, wanted, _, half = self._of_cells(module, batches)
+        module.trust.copy_(_factors(added, wanted, weight, half >= 0))
+
+    def _of_cells(
+        self, module: Any, batches: Iterable[tuple[Tensor, Tensor]]
+    ) -> tuple[Tensor, ...]:
+        """Return what is added to hidden cells, what should be, which; and halves."""
+        parts, copies, first = [], [], None
+        for x_in, x in batches:
+            first = x[:1] if first is None else first
+            copies.append(((x == first) | (x.isnan() & first.isnan())).all(1))
+            hidden = _hidden(x_in, x)
+            filled = module.fill(x_in)
+            added = module.correction(filled, x_in.isnan()) / module.scale
+            wanted = (x - filled) / module.scale
+            parts.append(
+                (torch.where(hidden, added, 0), torch.where(hidden, wanted, 0), hidden)
+            )
+        # Copies of all rows come one after the other.
+        again = torch.cat(copies).nonzero()[1:2, 0].tolist()
+        number = torch.arange(len(torch.cat(copies)), device=parts[0][0].device)
+        half = number % (again[0] if again else len(number)) % 2
+        return *map(torch.cat, zip(*parts, strict=True)), half
+
+
+def _hidden(x_in: Tensor, x: Tensor) -> Tensor:
+    return x_in.isnan() & ~x.isnan()
+
+
+def _error(outputs: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
+    x_hat, scale = outputs
+    return torch.where(hidden, (x_hat - x) / scale, 0).square()
+
+
+def _factors(
+    added: Tensor, wanted: Tensor, weight: Tensor | None, rows: Tensor
+) -> Tensor:
+    """Compute the factors of columns in [0, 1] that bring `added` nearest to `wanted`.
+
+    Those of columns with few cells are drawn towards the factor of all columns.
+    """
+    counts = rows.to(added.dtype) if weight is None else rows * weight
+    size = counts @ added.square()
+    fit = counts @ (added * wanted)
+    tiny = torch.finfo(added.dtype).tiny
+    common = (fit.sum() / size.sum().clamp(min=tiny)).clamp(0, 1)
+    prior = _PRIOR * size.mean()
+    return ((fit + prior * common) / (size + prior).clamp(min=tiny)).clamp(0, 1)
 
 
 def weighted_mean(losses: Tensor, weight: Tensor | None) -> Tensor:

@@ -19,8 +19,16 @@ from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Checkpoint, EpochScoring
 from torch import nn
 
-from skae import AutoencoderTransformer, DenoisingAutoencoder
-from skae.noise import NOISES, Compose, GaussianNoise, MaskingNoise, Noise, SwapNoise
+from skae import AutoencoderTransformer, DenoisingAutoencoder, StackedAEPretrainer
+from skae.noise import (
+    NOISES,
+    Compose,
+    GaussianNoise,
+    MaskingNoise,
+    MissingNoise,
+    Noise,
+    SwapNoise,
+)
 
 
 def fit(X, **params):
@@ -296,9 +304,10 @@ def test_rows_held_out_are_denoised(noise, digits):
     model = fit(X_train, noise=noise, max_epochs=40)
     noisy = corrupt(instance, X_test, X_train)
     linear = fit(X_train, noise=noise, hidden_layer_sizes=())
+    undone = np.where(np.isnan(noisy), X_train.mean(axis=0), noisy)
     errors = [
         ((X_hat - X_test) ** 2).mean()
-        for X_hat in (noisy, linear.reconstruct(noisy), model.reconstruct(noisy))
+        for X_hat in (undone, linear.reconstruct(noisy), model.reconstruct(noisy))
     ]
     assert errors[2] < 0.95 * errors[1] < 0.95 * errors[0]
     assert model.best_epoch_ > 0
@@ -677,3 +686,40 @@ def test_emphasis_needs_losses_of_entries(table):
 
     with pytest.raises(ValueError, match="needs a `reduction` attribute"):
         fit(table[0], loss=Total, emphasis=(1, 0), noise="swap")
+
+
+def test_noise_of_gaps_makes_ready_for_them(digits):
+    X, X_new = digits
+    hidden = np.random.RandomState(0).uniform(size=X_new.shape) < 0.3
+    gaps = np.where(hidden, np.nan, X_new)
+    model = fit(X, noise="missing")
+    error = np.mean((model.reconstruct(gaps) - X_new)[hidden] ** 2)
+    assert error < 0.4 * np.mean((X.mean(axis=0) - X_new)[hidden] ** 2)
+
+
+@pytest.mark.parametrize("hidden_layer_sizes", [(), (20,)])
+@pytest.mark.parametrize("level", ["auto", 0.2, (0.1, 0.5)])
+def test_noise_of_gaps_on_tables_with_gaps(hidden_layer_sizes, level, curved):
+    X = curved.copy()
+    X[::3, 1] = np.nan
+    model = DenoisingAutoencoder(
+        noise="missing",
+        noise_level=level,
+        hidden_layer_sizes=hidden_layer_sizes,
+        max_epochs=3,
+        random_state=0,
+    ).fit(X)
+    assert np.isfinite(model.reconstruct(X)).all()
+    assert np.isfinite(model.validation_loss_curve_).all()
+    assert model.score(X) > 0.5
+    model.partial_fit(X)
+    assert np.isfinite(model.transform(X)).all()
+
+
+def test_noise_of_gaps_needs_a_module_that_fills_them(curved):
+    model = DenoisingAutoencoder(2, noise="missing", module=Own)
+    with pytest.raises(ValueError, match=r"makes values NaN.*allow_nan"):
+        model.fit(curved)
+    stacked = StackedAEPretrainer(2, noise=MissingNoise(), max_epochs=1)
+    with pytest.raises(ValueError, match="Hidden layers cannot fill gaps"):
+        stacked.fit(curved)

@@ -15,6 +15,7 @@ from skae.noise import (
     DropoutNoise,
     GaussianNoise,
     MaskingNoise,
+    MissingNoise,
     Noise,
     SaltAndPepperNoise,
     SwapNoise,
@@ -34,6 +35,10 @@ def rows(seed=0):
 
 def draw(noise, x, seed=0):
     return noise(x, torch.Generator().manual_seed(seed))
+
+
+def same(a, b):
+    return bool(((a == b) | (a.isnan() & b.isnan())).all())
 
 
 def test_gaussian_noise_has_the_scale_of_the_rows():
@@ -104,7 +109,45 @@ def test_swap_noise_draws_rows_by_their_weights():
     assert_allclose(rates, [0.125, 0, 0.375], atol=0.01)
 
 
-@every_noise
+def test_missing_noise_hides_entries_at_a_rate():
+    x = rows()
+    noisy = draw(MissingNoise(0.3), x)
+    hidden = noisy.isnan()
+    assert_allclose(hidden.double().mean(dim=0), 0.3, atol=0.02)
+    assert torch.equal(noisy[~hidden], x[~hidden])
+    few = draw(MissingNoise(0.95), x)
+    assert ((~few.isnan()).sum(dim=1) >= 1).all()
+
+
+def test_missing_noise_hides_what_other_rows_miss():
+    nan = torch.nan
+    noise = MissingNoise()
+    patterns = torch.tensor([[1, 1, 1, 1], [nan, 1, 1, 1], [1, nan, nan, 1]])
+    noise.lend(patterns, torch.tensor([5.0, 1.0, 3.0]))
+    x = torch.ones(N_ROWS, 4)
+    hidden = draw(noise, x).isnan()
+    assert torch.equal(hidden[:, 1], hidden[:, 2])
+    assert torch.equal(hidden[:, 0], ~hidden[:, 1])
+    assert not hidden[:, 3].any()
+    assert_allclose(hidden[:, 0].double().mean(), 0.25, atol=0.02)
+    # What is missing stays so, and something is hidden in addition.
+    x[:, 1:3] = nan
+    hidden = draw(noise, x).isnan()
+    assert hidden[:, 1:3].all() and (hidden.sum(dim=1) == 3).all()
+    assert hidden[:, 0].double().mean() > 0.7
+    x[:, 0] = nan  # the last value stays
+    assert same(draw(noise, x), x)
+
+
+def test_missing_noise_without_gaps_to_go_by():
+    x = rows()
+    noise = MissingNoise()
+    for lent in (None, x):
+        noise.lend(lent)
+        assert_allclose(draw(noise, x).isnan().double().mean(), 0.3, atol=0.02)
+
+
+@pytest.mark.parametrize("name", sorted(set(NOISES) - {"missing"}))
 def test_moments_are_those_of_noisy_rows(name):
     x = rows()
     noise = NOISES[name](0.2).fit(x)
@@ -145,8 +188,8 @@ def test_noise_comes_from_the_generator_alone(name):
     first = draw(noise, x)
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(3)
-    assert torch.equal(draw(noise, x), first)
-    assert not torch.equal(draw(noise, x, seed=1), first)
+    assert same(draw(noise, x), first)
+    assert not same(draw(noise, x, seed=1), first)
 
 
 @every_noise
@@ -189,7 +232,7 @@ def test_noise_of_one_row_and_a_pickle(name):
     x = rows().float()
     noise = NOISES[name](0.3).fit(x)
     twin = pickle.loads(pickle.dumps(noise))
-    assert torch.equal(draw(twin, x), draw(noise, x))
+    assert same(draw(twin, x), draw(noise, x))
     assert repr(twin) == repr(noise) and "level=0.3" in repr(noise)
     assert draw(noise, x[:1]).shape == (1, N_COLUMNS)
 

@@ -2,7 +2,8 @@
 
 A module has ``encode(x) -> z``, ``decode(z) -> x_hat`` and
 ``forward(x) = decode(encode(x))``. :doc:`/guide/own_networks` lists what else skae uses
-of a module.
+of a module. :class:`ConditionalMean` and :class:`ImputingNetwork` fill missing values
+instead: rows in, whole rows out.
 
 **Trained layers in a network of your own.** A fitted estimator has `module_`, the whole
 module, and its halves `encoder_module_` and `decoder_module_`. They take and return
@@ -50,6 +51,7 @@ as everywhere in torch.
 from skae.modules._conditional_mean import ConditionalMean
 from skae.modules._convolutional import ConvolutionalAutoencoder
 from skae.modules._dense import DenseAutoencoder
+from skae.modules._imputer import ImputingNetwork
 from skae.modules._parts import Decoder, Encoder
 from skae.modules._recurrent import SeriesAutoencoder
 from skae.modules._sparse import SparseLinearAutoencoder
@@ -61,6 +63,7 @@ __all__ = [
     "Decoder",
     "DenseAutoencoder",
     "Encoder",
+    "ImputingNetwork",
     "SeriesAutoencoder",
     "SparseLinearAutoencoder",
     "VariationalDenseAutoencoder",

@@ -40,6 +40,9 @@ class Floor:
 
     random_state : RandomState
         Where starts draw from.
+
+    seed : int
+        Seed of what fills gaps, which is that of the training rows.
     """
 
     def __init__(
@@ -52,7 +55,9 @@ class Floor:
         split: Split,
         valid: Rows,
         random_state: np.random.RandomState,
+        seed: int,
     ) -> None:
+        self._seed = seed
         assert split.valid is not None  # as `valid` is
         self._start = start
         self._net = net
@@ -78,7 +83,8 @@ class Floor:
 
         The floor of all rows is kept otherwise. It has seen the rows held out, but a
         row like no other may be among them, and the state trained has not learned it:
-        it has to be better than this floor, too.
+        it has to be better than this floor, too. But it need not be if the floor has
+        learned the very values that are hidden, and knows them by heart.
         """
         net, held_out = self._net, self._held_out
         losses = net.row_losses(self._valid)
@@ -87,14 +93,16 @@ class Floor:
         fill = getattr(net.plain_module_, "fill", None)
         # That of series, which end in NaN, is not set.
         if table.missing and fill is not None and fill.is_set:
-            table = fit_fill(net.plain_module_, table, self._random_state)
-            table = filled(net.plain_module_, table)
+            table = fit_fill(net.plain_module_, table, self._seed)
+            if not self._start.takes_gaps:
+                table = filled(net.plain_module_, table)
         self._start.set(net, table, self._random_state)
         losses, start_losses, floor_losses = (
             each.reshape(-1, len(held_out)).mean(axis=0)
             for each in (losses, self._losses, net.row_losses(self._valid))
         )
         gain = np.average(floor_losses - losses, weights=held_out.weight)
+        knows_hidden = net.objective.needs_noise
         # Losses of the user's that are below zero have no logarithm.
         negative = min(losses.min(), start_losses.min()) < 0
         better = is_better(
@@ -104,8 +112,8 @@ class Floor:
             held_out.groups,
             logarithmic=net.objective.logarithmic or negative,
         )
-        if gain > 0 and better:
-            net.plain_module_.load_state_dict(trained)
+        if (gain > 0 or knows_hidden) and better:
+            self._start.keep(net, trained)
             return True
         forget_optimizer_state(net)
         return False

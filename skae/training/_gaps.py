@@ -22,7 +22,7 @@ _MIN_ROWS = 1000
 _BLOCK_VALUES = 2**20
 
 
-def fit_fill(module: Any, table: Table, random_state: np.random.RandomState) -> Table:
+def fit_fill(module: Any, table: Table, seed: int) -> Table:
     """Fit the layer of a module that fills gaps.
 
     Parameters
@@ -33,9 +33,9 @@ def fit_fill(module: Any, table: Table, random_state: np.random.RandomState) -> 
     table : Table
         Training rows, with gaps or without.
 
-    random_state : RandomState
-        Where the cells to choose the number of iterations by are drawn from; not used
-        without gaps.
+    seed : int
+        Determines the cells to choose the number of iterations by. The same seed in
+        all calls makes what is fitted depend on the rows alone.
 
     Returns
     -------
@@ -43,10 +43,10 @@ def fit_fill(module: Any, table: Table, random_state: np.random.RandomState) -> 
         The same table. If it has gaps, with its moments, `gaussian`.
     """
     if not table.missing:
-        fit_gaussian(*_some_rows(table)).put_into(module.fill)
+        fit_gaussian(*_some_rows(table), seed).put_into(module.fill)
         return table
     sample: Any = table.sample()
-    gaussian = fit_gaussian(sample.inputs, sample.weight, random_state)
+    gaussian = fit_gaussian(sample.inputs, sample.weight, seed)
     gaussian.put_into(module.fill)
     return replace(table, gaussian=gaussian)
 

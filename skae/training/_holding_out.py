@@ -121,6 +121,11 @@ def hold_out(table: Table, *, fraction: float, needed: int, seed: int) -> Split:
     )
 
 
+def hold_out_none(table: Table, **options: Any) -> Split:
+    """Hold out no rows, where nothing is trained that they could be of use for."""
+    return Split(table)
+
+
 def hold_out_strata(
     table: Table, strata: np.ndarray, *, fraction: float, seed: int
 ) -> Split:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from skae.modules._prepared import can_be_prepared
 from skae.noise import Noise
 from skae.objectives import Objective, Reconstruction
-from skae.training._batches import Rows, take
+from skae.training._batches import Rows, TensorBatches, take
 from skae.training._processes import Share, begin_together, own_generator
 from skae.training._silent_epoch import is_possible, steps
 from skae.training._statistics import fill_missing
@@ -197,9 +197,16 @@ class AutoencoderNet(TensorNet):
             return False
         return not hasattr(module, "prepared") or can_be_prepared(module)
 
-    def run_single_epoch(self, iterator: Any, *args: Any, **kwargs: Any) -> None:
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
         self._by_hand = None
-        super().run_single_epoch(iterator, *args, **kwargs)
+        together = self.objective.validates_together and not training
+        if together and type(iterator) is TensorBatches:
+            loss = self.mean_loss(Rows(iterator.X, iterator.weight))
+            self._record_epoch(prefix, loss, len(iterator))
+            return
+        super().run_single_epoch(iterator, training, prefix, *args, **kwargs)
 
     def _silent_steps(self, iterator: Any) -> Any:
         callbacks = [callback for _, callback in self.callbacks_]
@@ -322,6 +329,13 @@ class AutoencoderNet(TensorNet):
             )
         return losses.numpy()
 
+    def settle(self, rows: Rows) -> None:
+        """Set what the trained module takes from validation rows."""
+        self._set_training(False)
+        with torch.no_grad():
+            batches = rows.batches(self.evaluation_rows)
+            self.objective.settle(self.plain_module_, batches, rows.weight)
+
     # Noise
 
     def corrupt(self, x: Tensor, generator: torch.Generator) -> Tensor:
@@ -330,9 +344,17 @@ class AutoencoderNet(TensorNet):
         with torch.no_grad(), self.guarded():
             return self.noise_(x, generator)
 
+    @property
+    def makes_gaps(self) -> bool:
+        """Whether noise makes gaps, which the module is to fill."""
+        return getattr(self.noise_, "makes_gaps", False)
+
     @contextmanager
-    def with_rows(self, rows: Rows) -> Iterator[None]:
-        """Run a block in which noise may draw from the training rows."""
+    def with_rows(self, rows: Rows, given: Rows | None = None) -> Iterator[None]:
+        """Run a block in which noise may draw from the training rows.
+
+        `given` are the rows before gaps were filled, for noise that makes gaps.
+        """
         modules = [] if self.noise_ is None else self.noise_.modules()
         drawing: list[Any] = [
             each for each in modules if getattr(each, "needs_rows", False)
@@ -340,7 +362,9 @@ class AutoencoderNet(TensorNet):
         if drawing:
             rows = rows.in_memory()
         for noise in drawing:
-            noise.lend(rows.inputs, rows.weight)
+            gaps = given is not None and getattr(noise, "makes_gaps", False)
+            lent = given.in_memory() if gaps and given is not None else rows
+            noise.lend(lent.inputs, lent.weight)
         try:
             yield
         finally:

@@ -49,6 +49,7 @@ def is_possible(net: Any, batches: Any) -> bool:
         and not getattr(module, "output_units", False)
         and _has_known_loss(net, module)
         and not (net.objective.missing and _has_gaps(batches.X))
+        and not net.makes_gaps
         and type(optimizer) in _OPTIMIZERS
         and net.autocast is None
         and not (net.share_batches or net.guard_random_state or net.copy_rows)

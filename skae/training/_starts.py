@@ -39,6 +39,8 @@ class Start:
     name: ClassVar[str | None] = None
     # Whether rows are centred and scaled by training rows.
     standardizes: ClassVar[bool] = True
+    # Whether rows may have gaps: their moments are all that it needs.
+    takes_gaps: ClassVar[bool] = False
 
     def set(
         self, net: AutoencoderNet, table: Table, random_state: np.random.RandomState
@@ -57,6 +59,10 @@ class Start:
         random_state: np.random.RandomState,
     ) -> None:
         """Set the weights of a module that is standardised."""
+
+    def keep(self, net: AutoencoderNet, state: dict[str, torch.Tensor]) -> None:
+        """Set a trained state of a net that is a floor of all rows."""
+        net.plain_module_.load_state_dict(state)
 
 
 @dataclass(frozen=True)
@@ -182,6 +188,38 @@ class LinearDenoiser(Start):
             tied=self.tied,
         )
         net.plain_module_.start_linear(*map(torch.as_tensor, linear))
+
+
+@dataclass(frozen=True)
+class GaussianStart(Start):
+    """The Gaussian by which an imputing network fills gaps, and nothing beside it."""
+
+    name: ClassVar[str | None] = "the Gaussian imputer"
+    takes_gaps: ClassVar[bool] = True
+
+    def set(
+        self, net: AutoencoderNet, table: Table, random_state: np.random.RandomState
+    ) -> None:
+        """Set the state of a net whose layer that fills gaps is fitted."""
+        columns = table.statistics()
+        rows: Any = table.sample().inputs
+        varies = np.fmax.reduce(rows) > np.fmin.reduce(rows)
+        # Rounding leaves something of a constant, which must not be scaled up.
+        scale = np.where(
+            varies, np.sqrt(columns.variance), np.abs(columns.mean).clip(min=1)
+        )
+        net.plain_module_.standardize(*map(torch.as_tensor, (columns.mean, scale)))
+        net.plain_module_.silence()
+
+    def keep(self, net: AutoencoderNet, state: dict[str, torch.Tensor]) -> None:
+        """Set the trained layers, beside the Gaussian of all rows."""
+        gaussian = {
+            name: value
+            for name, value in net.plain_module_.state_dict().items()
+            if name.startswith("fill.")
+        }
+        trained = {name: v for name, v in state.items() if not name.startswith("fill.")}
+        net.plain_module_.load_state_dict({**trained, **gaussian})
 
 
 @dataclass(frozen=True)

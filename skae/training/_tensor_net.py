@@ -312,10 +312,12 @@ class TensorNet(NeuralNet):
                 f"There is no batch of the {prefix} rows: with drop_last, batch_size="
                 f"{iterator.batch_size} must not exceed the number of rows."
             )
-        loss = losses.mean()
+        self._record_epoch(prefix, losses.mean(), len(losses))
+
+    def _record_epoch(self, prefix: str, loss: float, n_batches: int) -> None:
         lowest = self.lowest_losses_.get(prefix, math.inf)
         self.lowest_losses_[prefix] = min(loss, lowest)
-        self.history.record(f"{prefix}_batch_count", len(losses))
+        self.history.record(f"{prefix}_batch_count", n_batches)
         self.history.record(f"{prefix}_loss", loss)
         self.history.record(f"{prefix}_loss_best", loss < lowest)
 

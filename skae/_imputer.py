@@ -1,0 +1,584 @@
+"""The imputer: a Gaussian, and a network that corrects it."""
+
+import math
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from scipy.sparse import issparse
+from sklearn.impute import MissingIndicator
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from skae import _checks as checks
+from skae._dense import LAYER_CONSTRAINTS, refuse_lbfgs
+from skae._docs import imputer_docs
+from skae._fitting import RecipeEstimator
+from skae._inference import apply_in_batches
+from skae._inputs import marks_nan, without_na
+from skae._plan import Plan
+from skae._report import report, unchanged_on_error, warn
+from skae._sklearn_compat import (
+    Interval,
+    MissingValues,
+    StrOptions,
+    check_feature_names_in,
+    fit_context,
+)
+from skae._tasks import FitTasks
+from skae._training import fit_net
+from skae.modules import ImputingNetwork
+from skae.modules._layers import ACTIVATIONS
+from skae.noise import MissingNoise
+from skae.objectives import Imputation
+from skae.training import (
+    GaussianStart,
+    Matrix,
+    Table,
+    column_statistics,
+    fill_missing,
+    float_tensor,
+    hold_out,
+    hold_out_none,
+    mean_one,
+    own_modes,
+    recipe,
+    threads_for,
+)
+
+# With fewer rows with hidden cells, the draw of these would decide.
+_N_NOISY_ROWS = 1024
+
+
+@imputer_docs
+class AutoencoderImputer(RecipeEstimator):
+    """Imputer that fills missing values by a Gaussian and a network that corrects it.
+
+    A multivariate Gaussian is fitted to the rows with their gaps, by expectation
+    maximisation. Its conditional mean, given the observed values of a row, is the first
+    guess of the missing ones. A network learns from the rows so filled what relations
+    are not linear: in each training step, further values are hidden as they are missing
+    in other rows, and the loss is their error. What it adds is multiplied by a factor
+    for each column that held-out rows confirm, and is kept only if it makes held-out
+    values better; otherwise the imputer is the Gaussian, of all rows.
+
+    Parameters
+    ----------
+    missing_values : float, int, None or pandas.NA, default=np.nan
+        What marks a missing value. NaN, None and pandas.NA all stand for each other. A
+        number marks them instead, in tables of integers for instance; NaN is then an
+        error, and every entry with that number counts as missing.
+
+    add_indicator : bool, default=False
+        Whether to append a column that says where values were missing, for each column
+        with missing values in `fit`, as :class:`~sklearn.impute.MissingIndicator` does.
+
+    keep_empty_features : bool, default=False
+        Whether to keep columns without any value in `fit`, whose gaps are filled by 0.
+        By default they are dropped.
+
+    min_value, max_value : float or array-like of shape (n_features,), \
+            default=-np.inf and np.inf
+        Bounds of the values that are filled in, for all columns or for each.
+
+    hidden_layer_sizes : int or sequence of int, default=(256, 256)
+        Widths of the hidden layers of the network. ``()`` is the Gaussian alone,
+        without a training.
+
+    n_passes : int, default=1
+        How often the network corrects the values. Each time after the first, it is
+        given the row with the values that the last one filled in. More than one often
+        helps where most values of a row are missing, and takes more time.
+
+    activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "silu", \
+            "tanh"}, default="gelu"
+        Activation of the hidden layers.
+
+    optimizer : {"adam", "adamw", "muon", "sgd"} or torch.optim.Optimizer class, \
+            default="adamw"
+        What minimises the loss, as in :class:`AutoencoderTransformer`.
+
+    weight_decay : float or "auto", default="auto"
+        Weight decay of the optimizer: an L2 penalty for "adam" and "sgd", decoupled
+        for "adamw" and "muon". "auto" draws the imputer towards the Gaussian:
+        ``(25 * n_features / n_samples) ** 2``, where copies of a row are one sample,
+        and not more than 2. It is 0 with another optimizer.
+
+    batch_size : int or "auto", default="auto"
+        Number of rows in each step. "auto" is a fifth of the rows, between 16 and 256.
+
+    {parameters}
+
+    Attributes
+    ----------
+    mean_ : ndarray of shape (n_columns,)
+        Mean of the Gaussian, of the columns that have a value in `fit`.
+
+    covariance_ : ndarray of shape (n_columns, n_columns)
+        Covariance of the Gaussian.
+
+    trust_ : ndarray of shape (n_columns,)
+        Factors between 0 and 1 of what the network adds to the Gaussian. All are 0
+        where the Gaussian was kept.
+
+    indicator_ : :class:`~sklearn.impute.MissingIndicator` or None
+        What makes the columns of `add_indicator`.
+
+    {attributes}
+
+    See Also
+    --------
+    DenoisingAutoencoder : Takes noise out of rows whose values are wrong, not missing.
+    sklearn.impute.IterativeImputer : Regressions of each column on all others.
+
+    Notes
+    -----
+    As for all imputers that predict missing values from observed ones, these have to
+    say why values are missing (missing at random, [1]_). If high values are missing
+    because they are high, all of them fill in values that are too low.
+
+    The loss of each column is in units of its variance, so columns need not be
+    standardised first. A value that is filled in is an expected value: filled columns
+    vary less than complete ones.
+
+    All autoencoders of skae with dense layers take missing values themselves, filled by
+    the same Gaussian.
+
+    References
+    ----------
+    .. [1] R. J. A. Little and D. B. Rubin, "Statistical analysis with missing data",
+       third edition, Wiley, 2019; the Gaussian is in section 11.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.impute import SimpleImputer
+    >>> from skae import AutoencoderImputer
+    >>> X = load_digits().data
+    >>> hidden = np.random.default_rng(0).random(X.shape) < 0.3
+    >>> X_gaps = np.where(hidden, np.nan, X)
+    >>> errors = []
+    >>> for imputer in (
+    ...     SimpleImputer(),
+    ...     AutoencoderImputer(max_epochs=20, random_state=0),
+    ... ):
+    ...     X_filled = imputer.fit_transform(X_gaps)
+    ...     errors.append(np.mean((X_filled - X)[hidden] ** 2))
+    >>> bool(errors[1] < 0.4 * errors[0])
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        missing_values: Any = np.nan,
+        add_indicator: bool = False,
+        keep_empty_features: bool = False,
+        min_value: Any = -np.inf,
+        max_value: Any = np.inf,
+        hidden_layer_sizes: Any = (256, 256),
+        n_passes: int = 1,
+        activation: str = "gelu",
+        optimizer: Any = "adamw",
+        lr: float | str = "auto",
+        weight_decay: float | str = "auto",
+        lr_schedule: Any = "auto",
+        max_epochs: int | str = "auto",
+        batch_size: int | str = "auto",
+        validation_fraction: float | None = 0.1,
+        early_stopping: bool = False,
+        n_iter_no_change: int | str = "auto",
+        tol: float = 1e-4,
+        callbacks: list | None = None,
+        net_params: dict[str, Any] | None = None,
+        device: str | torch.device = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.missing_values = missing_values
+        self.add_indicator = add_indicator
+        self.keep_empty_features = keep_empty_features
+        self.min_value = min_value
+        self.max_value = max_value
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.n_passes = n_passes
+        self.activation = activation
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.lr_schedule = lr_schedule
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    _fills_gaps = True
+    _fitted_to_gaps = True
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **RecipeEstimator._parameter_constraints,
+        "missing_values": [MissingValues(numeric_only=True), None],
+        "add_indicator": ["boolean"],
+        "keep_empty_features": ["boolean"],
+        "min_value": [Interval(Real, None, None, closed="both"), "array-like"],
+        "max_value": [Interval(Real, None, None, closed="both"), "array-like"],
+        "hidden_layer_sizes": LAYER_CONSTRAINTS["hidden_layer_sizes"],
+        "n_passes": [Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "weight_decay": [
+            Interval(Real, 0, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+    }
+
+    # Rows
+
+    def _check_X(self, X: Any, *, reset: bool) -> Matrix:
+        """Check rows, and return them with NaN where a value is missing."""
+        if issparse(X):
+            raise TypeError(
+                f"{type(self).__name__} does not take sparse matrices: what they do "
+                "not store is 0, and not missing. Pass X.toarray()."
+            )
+        X = checks.check_table(self, without_na(X), reset=reset, allow_nan=True)
+        if marks_nan(self.missing_values):
+            return X
+        if checks.has_gaps(X):
+            raise ValueError(
+                "Input X contains NaN, and missing values are marked by "
+                f"missing_values={self.missing_values!r}. Let one mark stand for all "
+                "of them."
+            )
+        X = X[:]
+        return np.where(self.missing_values == X, np.nan, X).astype(X.dtype, copy=False)
+
+    def _table(self, X: Any, sample_weight: Any) -> Table:
+        """Check training rows; leave out columns and rows without any value."""
+        X = self._check_X(X, reset=True)
+        weight = None
+        if sample_weight is not None:
+            weight = checks.check_weights(sample_weight, X)
+        missing = [np.isnan(values) for values in checks.blocks(X)]
+        empty = np.all([each.all(axis=0) for each in missing], axis=0)
+        rows = ~np.concatenate([each.all(axis=1) for each in missing])
+        if empty.all():
+            raise ValueError(
+                f"X has no value at all in its {len(X)} rows and {len(empty)} columns: "
+                "there is nothing to learn from it."
+            )
+        any_missing = any(each[:, ~empty].any() for each in missing)
+        del missing
+        self._empty = empty
+        self.indicator_ = None
+        if self.add_indicator:
+            indicator = MissingIndicator(error_on_new=False)
+            self.indicator_ = indicator.fit(X[:])
+        if empty.any():
+            X = X[:][:, ~empty]
+        if weight is not None:
+            rows &= weight > 0
+        table = Table(X, weight=weight)
+        if not rows.all():
+            table = table.take(np.flatnonzero(rows))
+            any_missing = any_missing and checks.has_gaps(table.inputs)
+        return replace(table, weight=mean_one(table.weight), missing=any_missing)
+
+    def _limits(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the bounds of values that are filled in, for each column."""
+        shape = (self.n_features_in_,)
+        limits = []
+        for name in ("min_value", "max_value"):
+            value = np.asarray(getattr(self, name), dtype=np.float64)
+            if value.shape not in ((), shape) or np.isnan(value).any():
+                raise ValueError(
+                    f"{name} must be a number, or one for each of the "
+                    f"{self.n_features_in_} columns of X. Got {getattr(self, name)!r}."
+                )
+            limits.append(np.broadcast_to(value, shape))
+        low, high = limits
+        if (low >= high).any():
+            raise ValueError(
+                "min_value must be lower than max_value in every column. Got "
+                f"min_value={self.min_value!r} and max_value={self.max_value!r}."
+            )
+        return low[~self._empty], high[~self._empty]
+
+    # Fitting
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Fit the Gaussian, and train the network that corrects it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows. Those without any value are left out.
+
+        y : None
+            Ignored.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. Weight 2 counts as the row twice, weight 0 as the row
+            left out.
+
+        Returns
+        -------
+        self : object
+            Fitted imputer.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid, or if `X` has infinite values or none at all.
+        """
+        tasks = FitTasks(self, X, y, sample_weight)
+        with own_modes(), unchanged_on_error(self):
+            table = self._table(X, sample_weight)
+            self._limits()
+            self._reset_random_state()
+            self._check_training({}, {"criterion", "module__n_features"})
+            plan = self._plan(table)
+            checks.check_weight_decay(self.optimizer, plan.weight_decay)
+            net = self._build(plan, self._seed())
+            self._set_evaluation_rows(net, table.n_features)
+            with threads_for(net):
+                result, n_epochs = fit_net(self, net, plan, table, None, tasks)
+            self._store(net, result)
+            self._start_name = plan.start_name
+            report(self, result, n_epochs, lr=net.lr)
+            tasks.end()
+        return self
+
+    def _plan(self, table: Table) -> Plan:
+        refuse_lbfgs(self)
+        widths = checks.layer_widths(
+            self.hidden_layer_sizes,
+            "hidden_layer_sizes",
+            "the widths of the network, or () for the Gaussian alone",
+        )
+        start = GaussianStart()
+        weight_decay = self.weight_decay
+        if weight_decay == "auto":
+            n_rows = len(table) if table.large else table.n_distinct()
+            weight_decay = recipe.weight_decay(self.optimizer, n_rows, table.n_features)
+        return self._planned(
+            len(table),
+            module=ImputingNetwork,
+            arguments={
+                "n_features": table.n_features,
+                "hidden_layer_sizes": widths,
+                "activation": self.activation,
+                "n_passes": int(self.n_passes),
+            },
+            objective=Imputation(missing=True),
+            noise=MissingNoise(),
+            validates_noisy=True,
+            n_noisy_rows=_N_NOISY_ROWS,
+            start=start,
+            floor=start,
+            hold_out=hold_out if widths else hold_out_none,
+            is_solved=not widths,
+            weight_decay=float(weight_decay),
+        )
+
+    # Using what was fitted
+
+    def transform(self, X: ArrayLike) -> np.ndarray:
+        """Fill the missing values of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows. One without any value becomes the mean row.
+
+        Returns
+        -------
+        X_imputed : ndarray of shape (n_samples, n_features_out)
+            Rows without missing values. Values that were not missing are unchanged.
+        """
+        check_is_fitted(self)
+        rows = self._check_X(X, reset=False)
+        empty = self._empty
+        if not empty.any():
+            filled = self._filled(rows)
+        else:
+            rows = rows[:]
+            filled = self._filled(rows[:, ~empty])
+            if self.keep_empty_features:
+                others = rows[:, empty]
+                whole = np.empty_like(rows)
+                whole[:, ~empty] = filled
+                whole[:, empty] = np.where(np.isnan(others), 0, others)
+                filled = whole
+            else:
+                names = getattr(self, "feature_names_in_", np.arange(len(empty)))
+                warn(
+                    "Columns without any value in fit are dropped: "
+                    f"{', '.join(map(str, names[empty]))}. keep_empty_features=True "
+                    "keeps them."
+                )
+        if self.indicator_ is None:
+            return filled
+        return np.hstack([filled, self.indicator_.transform(rows[:])])
+
+    def _filled(self, rows: Matrix) -> np.ndarray:
+        limits = self._limits()
+
+        def fill(values: np.ndarray, imputed: np.ndarray) -> np.ndarray:
+            return np.where(np.isnan(values), imputed.clip(*limits), values)
+
+        return apply_in_batches(
+            self.net_.plain_module_,
+            _impute,
+            rows,
+            self.net_.device,
+            copy_rows=False,
+            then=fill,
+        )
+
+    def _transform_as_tensor(self, module: Any, x: Tensor) -> Tensor:
+        """Do what `transform` does in torch, for an export."""
+        if not marks_nan(self.missing_values):
+            x = torch.where(x == float(self.missing_values), torch.nan, x)
+        missing = x.isnan()
+        with_values = torch.from_numpy(np.flatnonzero(~self._empty))
+        low, high = (torch.from_numpy(limit).float() for limit in self._limits())
+        rows = x[:, with_values]
+        filled = torch.where(rows.isnan(), module(rows).clamp(low, high), rows)
+        if self.keep_empty_features and self._empty.any():
+            others = torch.where(missing, 0, x)
+            filled = others.index_copy(1, with_values, filled)
+        if self.indicator_ is None:
+            return filled
+        indicated = missing[:, torch.from_numpy(self.indicator_.features_)]
+        return torch.cat([filled, indicated.to(x.dtype)], dim=1)
+
+    def score(
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return the R² of values that are hidden, and then filled in.
+
+        They are hidden as values are missing in other rows of `X`, always the same
+        ones; if none is missing, three in ten are hidden. The score is one minus their
+        squared error over that of the means of the columns. It is what
+        :class:`~sklearn.model_selection.GridSearchCV` maximises.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        y : None
+            Ignored.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            At most 1; 0 for the means of the columns. NaN if no value can be hidden.
+        """
+        check_is_fitted(self)
+        rows = self._check_X(X, reset=False)[:][:, ~self._empty]
+        weight = np.ones(len(rows))
+        if sample_weight is not None:
+            weight = checks.check_weights(sample_weight, rows)
+        columns = column_statistics(fill_missing(rows, weight), weight)
+        unit = np.where(columns.variance > 0, columns.variance, np.inf)
+        rows = np.tile(rows, (math.ceil(_N_NOISY_ROWS / len(rows)), 1))
+        weight = np.resize(weight, len(rows))
+        hidden = _hidden(rows, weight)
+        filled = self._filled(np.where(hidden, np.nan, rows))
+        error, total = (
+            weight @ np.where(hidden, np.square(values - rows) / unit, 0)
+            for values in (filled, columns.mean)
+        )
+        return float(1 - error.sum() / total.sum()) if total.any() else math.nan
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the columns that `transform` returns.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of the columns of `X`; those seen in `fit` by default.
+
+        Returns
+        -------
+        names : ndarray of str
+            The names of the columns, and those of the columns of `add_indicator`.
+        """
+        check_is_fitted(self)
+        names = check_feature_names_in(self, input_features)
+        kept = names if self.keep_empty_features else names[~self._empty]
+        if self.indicator_ is None:
+            return kept
+        return np.concatenate([kept, self.indicator_.get_feature_names_out(names)])
+
+    @property
+    def mean_(self) -> np.ndarray:
+        """Mean of the Gaussian."""
+        return self.net_.plain_module_.fill.mean.cpu().double().numpy()
+
+    @property
+    def covariance_(self) -> np.ndarray:
+        """Covariance of the Gaussian."""
+        fill = self.net_.plain_module_.fill
+        scale = fill.scale.cpu().double()
+        eye = torch.eye(len(scale), dtype=torch.float32, device=fill.scale.device)
+        precision = fill._times_precision(eye).cpu().double()
+        return (torch.linalg.inv(precision) / scale / scale[:, None]).numpy()
+
+    @property
+    def trust_(self) -> np.ndarray:
+        """Factors of what the network adds to the Gaussian."""
+        trust = self.net_.plain_module_.trust.cpu().double().numpy()
+        return trust if self.best_epoch_ > 0 else np.zeros_like(trust)
+
+    @property
+    def _n_inputs(self) -> int:
+        return int((~self._empty).sum())
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.get_feature_names_out())
+
+    def _parts(self) -> dict[str, Any]:
+        return {"network": lambda module, x: module(x)}
+
+    def _sizes_in_words(self) -> str:
+        return f"{self.n_features_in_:,} columns"
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        tags.input_tags.allow_nan = marks_nan(self.missing_values)
+        return tags
+
+
+def _impute(module: Any, x: Tensor) -> Tensor:
+    return module(x) if x.isnan().any() else x
+
+
+def _hidden(rows: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Choose values to hide, the same ones each time for the same rows."""
+    generator = torch.Generator().manual_seed(0)
+    x = float_tensor(rows, copy=True)
+    noise = MissingNoise()
+    noise.lend(x, torch.from_numpy(weight))
+    return (noise(x, generator).isnan() & ~x.isnan()).numpy()
