@@ -337,7 +337,7 @@ class BaseAutoencoder(FittedAutoencoderMixin, HalvesMixin, RecipeEstimator):
             tasks.end()
         return self
 
-    def _meets_gaps(self, table: Table, net: AutoencoderNet) -> bool:
+    def _meets_gaps(self, table: Table, net: Any) -> bool:
         """Return whether the module is given rows with missing values in training."""
         return net.makes_gaps or (table.missing and self._takes_gaps)
 
