@@ -894,6 +894,7 @@ def _plan_of(estimator: RecipeEstimator, n_features: int) -> Plan:
     if not hasattr(estimator, "n_features_in_"):  # a pretrainer that was never fitted
         estimator = clone(estimator)
         estimator._begin_fit(rows)
+        estimator.n_features_in_ = n_features
     return estimator._plan(Table(rows))
 
 

@@ -279,7 +279,9 @@ class RecipeEstimator(TrainedEstimator):
     def _lr(self, n_rows: int) -> float:
         lr = getattr(self, self._lr_parameter)
         if isinstance(lr, str):
-            return self._recipe.learning_rate(self.optimizer, n_rows)
+            return self._recipe.learning_rate(
+                self.optimizer, n_rows, self.n_features_in_
+            )
         return lr
 
     def _check_training(

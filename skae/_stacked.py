@@ -372,7 +372,9 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
 
     def _phase_lr(self, n_rows: int) -> float:
         if isinstance(self.lr, str):
-            return self._recipe.learning_rate(self.optimizer, n_rows)
+            return self._recipe.learning_rate(
+                self.optimizer, n_rows, self.n_features_in_
+            )
         return self.lr
 
     def _train_phase(

@@ -50,7 +50,7 @@ class Recipe:
     Parameters
     ----------
     adam_lr : float, default=3e-3
-        Learning rate of "adam" and "adamw". None: it grows with the rows, see
+        Learning rate of "adam" and "adamw". None: it depends on rows and columns, see
         `learning_rate`.
 
     batch_shares : tuple of (int, int), default=((10, 256),)
@@ -73,17 +73,20 @@ class Recipe:
     n_steps: int = 2000
     clip_norm: float | None = None
 
-    def learning_rate(self, optimizer: Any, n_samples: int) -> float:
+    def learning_rate(self, optimizer: Any, n_samples: int, n_features: int) -> float:
         """Return the learning rate of an optimizer named; 3e-3 for a class.
 
-        One that grows with the rows is 4e-6 times their number, between 3e-3 and 8e-3:
-        small tables are learned by heart at a higher rate.
+        One that depends on the table is 4e-6 times the number of rows, between 3e-3 and
+        8e-3: small tables are learned by heart at a higher rate. It is at most 0.06
+        over the root of the number of columns, as a step changes the code of a row by
+        so much more the more weights there are for it.
         """
         if not isinstance(optimizer, str):
             return 3e-3
         adam_lr = self.adam_lr
         if adam_lr is None:
             adam_lr = float(np.clip(4e-6 * n_samples, 3e-3, 8e-3))
+            adam_lr = min(adam_lr, 0.06 / math.sqrt(n_features))
         rates = {"adam": adam_lr, "adamw": adam_lr, **_LEARNING_RATES}
         return rates.get(optimizer, 3e-3)
 
