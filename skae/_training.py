@@ -282,8 +282,8 @@ def _with_validation_rows(
     if len(table) * table.n_features <= _FEW_VALUES or plan.validates_noisy:
         rows = rows.in_memory()
     if not plan.validates_noisy:
+        # The fill stays as it is, so each epoch would repeat it.
         if fills_gaps(estimator) and table.missing and table.targets is None:
-            # The fill stays as it is, so each epoch would repeat it.
             rows = rows.in_memory()
             rows = Rows((net.plain_module_.fill(rows.X), rows.X), rows.weight)
         return _DeviceRows(train, rows, None)
@@ -294,7 +294,8 @@ def _with_validation_rows(
     clean = rows.X.repeat(n_copies, 1)
     weight = None if rows.weight is None else rows.weight.repeat(n_copies)
     inputs = net.corrupt(clean, generator)
-    if net.makes_gaps and fills_gaps(estimator) and not net.objective.needs_noise:
+    gaps = table.missing or net.makes_gaps
+    if gaps and fills_gaps(estimator) and not net.objective.needs_noise:
         inputs = net.plain_module_.fill(inputs)
     noisy = Rows((inputs, clean), weight)
     return _DeviceRows(train, noisy, None if net.objective.needs_noise else rows)
