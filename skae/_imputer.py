@@ -111,6 +111,11 @@ class AutoencoderImputer(RecipeEstimator):
     batch_size : int or "auto", default="auto"
         Number of rows in each step. "auto" is a fifth of the rows, between 16 and 256.
 
+    early_stopping : bool or "auto", default="auto"
+        Whether to stop when the validation loss has not improved for
+        `n_iter_no_change` epochs. "auto" stops where rows are held out: many small
+        tables have nothing that the Gaussian does not find, too.
+
     {parameters}
 
     Attributes
@@ -191,7 +196,7 @@ class AutoencoderImputer(RecipeEstimator):
         max_epochs: int | str = "auto",
         batch_size: int | str = "auto",
         validation_fraction: float | None = 0.1,
-        early_stopping: bool = False,
+        early_stopping: bool | str = "auto",
         n_iter_no_change: int | str = "auto",
         tol: float = 1e-4,
         callbacks: list | None = None,
@@ -236,6 +241,7 @@ class AutoencoderImputer(RecipeEstimator):
         "max_value": [Interval(Real, None, None, closed="both"), "array-like"],
         "hidden_layer_sizes": LAYER_CONSTRAINTS["hidden_layer_sizes"],
         "n_passes": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "weight_decay": [
             Interval(Real, 0, None, closed="left"),

@@ -236,7 +236,8 @@ def _split(estimator: Any, plan: Plan, table: Table, table_val: Table | None) ->
             seed=estimator._split_seed,
         )
     keeps_floor = has_floor and fraction is not None
-    if estimator.early_stopping and split.valid is None and not keeps_floor:
+    asked = estimator.early_stopping not in (False, "auto")
+    if asked and split.valid is None and not keeps_floor:
         raise ValueError(
             "early_stopping=True needs validation rows, and there are none: pass "
             "X_val to fit, or set validation_fraction so that it leaves some of "
