@@ -68,8 +68,8 @@ class AutoencoderTransformer(DenseWeightsMixin, BaseAutoencoder):
         Learning rate; the highest one if there is a schedule. The loss is measured in
         units of the loss of the mean row, so the best rate does not depend on the units
         of `X`. "auto" is 4e-6 times the number of rows, between 3e-3 and 8e-3, and at
-        most 0.06 over the root of the number of columns (0.1 for "sgd", 0.01 for
-        "muon", 1 for "lbfgs").
+        most 0.0075 times the root of the rows in a step over the columns (0.1 for
+        "sgd", 0.01 for "muon", 1 for "lbfgs").
 
     batch_size : int or "auto", default="auto"
         Number of rows in each step. "auto" is a tenth of the rows up to 64 of them,

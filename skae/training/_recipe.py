@@ -77,16 +77,17 @@ class Recipe:
         """Return the learning rate of an optimizer named; 3e-3 for a class.
 
         One that depends on the table is 4e-6 times the number of rows, between 3e-3 and
-        8e-3: small tables are learned by heart at a higher rate. It is at most 0.06
-        over the root of the number of columns, as a step changes the code of a row by
-        so much more the more weights there are for it.
+        8e-3: small tables are learned by heart at a higher rate. It is at most
+        ``0.0075 * sqrt(rows in a step / columns)``: a step changes the code of a row the
+        more, the more columns there are, and the less rightly, the fewer rows it is of.
         """
         if not isinstance(optimizer, str):
             return 3e-3
         adam_lr = self.adam_lr
         if adam_lr is None:
             adam_lr = float(np.clip(4e-6 * n_samples, 3e-3, 8e-3))
-            adam_lr = min(adam_lr, 0.06 / math.sqrt(n_features))
+            n_rows = self.rows_in_step(optimizer, n_samples)
+            adam_lr = min(adam_lr, 7.5e-3 * math.sqrt(n_rows / n_features))
         rates = {"adam": adam_lr, "adamw": adam_lr, **_LEARNING_RATES}
         return rates.get(optimizer, 3e-3)
 
