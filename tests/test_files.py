@@ -31,6 +31,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     MaxAbsScaler,
     MinMaxScaler,
+    QuantileTransformer,
     RobustScaler,
     StandardScaler,
 )
@@ -236,7 +237,14 @@ def test_other_losses_and_optimizers_than_in_fit_are_refused(params, path, curve
 
 @pytest.mark.parametrize(
     "scaler",
-    [MaxAbsScaler(), MinMaxScaler(clip=True), PCA(3), RobustScaler(), StandardScaler()],
+    [
+        MaxAbsScaler(),
+        MinMaxScaler(clip=True),
+        PCA(3),
+        QuantileTransformer(n_quantiles=50),
+        RobustScaler(),
+        StandardScaler(),
+    ],
 )
 def test_pipelines(scaler, path, curved):
     X = pd.DataFrame(curved, columns=[f"column {i}" for i in range(6)])
