@@ -142,8 +142,10 @@ def read_numbers(column: Any, name: str) -> np.ndarray:
     if plain:
         if isinstance(column, np.ndarray):
             numbers = column.astype(np.float64)
+        elif hasattr(native := column.to_native(), "iloc"):
+            numbers = native.to_numpy(dtype=np.float64, na_value=np.nan)
         else:
-            numbers = column.cast(nw.Float64).to_numpy().astype(np.float64)
+            numbers = column.cast(nw.Float64).to_numpy()
     else:
         cells = _cells(column, name)
         numbers, bad = _object_numbers(cells)
@@ -541,7 +543,7 @@ def _describe_pandas(dtype: Any) -> Any:
 
 
 def _describe_polars(dtype: Any) -> Any:
-    name = type(dtype).__name__
+    name = dtype.base_type().__name__
     arguments = {
         "Datetime": ("time_unit", "time_zone"),
         "Decimal": ("precision", "scale"),

@@ -21,6 +21,7 @@ from skae._columns import (
     count_levels,
     describe,
     kind_of,
+    narwhals,
 )
 from skae._inputs import check_is_table, plain
 from skae._report import unchanged_on_error, warn
@@ -431,6 +432,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
                 f"X is a {type(X).__name__} of {type(X).__module__}. Pass a frame of "
                 "pandas or polars, for instance X.to_pandas()."
             )
+        narwhals()  # at the beginning, if it is not there
         if 0 in X.shape:
             raise ValueError(
                 f"X has shape {X.shape}. It must have at least one row and one column."

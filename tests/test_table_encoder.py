@@ -474,7 +474,6 @@ def test_without_narwhals(monkeypatch):
     monkeypatch.setitem(sys.modules, "narwhals.stable.v2", None)
     with pytest.raises(ImportError, match=r"pip install 'narwhals>=2.0.1'"):
         TableEncoder().fit(homes())
-    TableEncoder().fit(np.ones((3, 2)))
 
 
 # With other parts of scikit-learn and skae
@@ -608,8 +607,14 @@ def test_random_tables_come_back(table, add_indicator, scaler):
     found = back(encoder, table)
     if isinstance(table, pd.DataFrame):
         assert_frame_equal(found, table, rtol=1e-9, atol=1e-6)
-    else:
-        assert_polars_equal(found, table, rel_tol=1e-9, abs_tol=1e-6)
+        return
+    assert found.schema == table.schema
+    for name in table.columns:
+        if table[name].dtype == pl.Float64:
+            values, expected = found[name].to_numpy(), table[name].to_numpy()
+            assert_allclose(values, expected, rtol=1e-9, atol=1e-6)
+        else:
+            assert found[name].to_list() == table[name].to_list()
 
 
 @settings(deadline=None, max_examples=100)
