@@ -285,6 +285,8 @@ class NumberColumn:
 
     def series(self, cells: list[Any]) -> Any:
         """Return a column of the table."""
+        if self.dtype == ("numpy", "|O"):
+            cells = [np.nan if cell is None else cell for cell in cells]
         return as_series(cells, self.dtype)
 
 
@@ -537,8 +539,8 @@ def _describe_pandas(dtype: Any) -> Any:
         }
     if isinstance(dtype, pd.StringDtype):
         return {"storage": dtype.storage, "na": dtype.na_value is pd.NA}
-    if isinstance(dtype, pd.ArrowDtype) and dtype.kind == "O":
-        return {"arrow": str(dtype.pyarrow_dtype)}
+    if isinstance(dtype, pd.ArrowDtype) and str(dtype) == "string[pyarrow]":
+        return {"arrow": "string"}  # pandas takes that text for another dtype
     return str(dtype)
 
 

@@ -1,6 +1,7 @@
 """Encoder of tables of numbers, dates and categories as matrices of floats."""
 
 import difflib
+from collections import Counter
 from collections.abc import Iterator
 from numbers import Integral
 from typing import Any, ClassVar, NamedTuple, Self
@@ -34,8 +35,10 @@ from skae._sklearn_compat import (
     fit_context,
 )
 
-# Columns of fewer rows are not called nearly unique.
+# When a column of categories is said to have too many levels: in that many rows, if
+# most of them are rare.
 _FEW_ROWS = 20
+_MANY_LEVELS = 100
 
 
 class Block(NamedTuple):
@@ -142,10 +145,12 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     `inverse_transform` takes any matrix, such as one of reconstructions. Numbers are
     clipped to the range of `fit`, and rounded to the decimals that all values in `fit`
-    have, up to 10. Dates are rounded to whole days, hours, minutes, seconds or smaller
-    units, likewise. A category becomes the level with the largest value; the level of
-    rare ones is the most frequent one of them. Dtypes that have no missing values, such
-    as integers of NumPy, become floats or objects if a value is missing.
+    have, up to 10. Dates are likewise rounded to whole days, hours, minutes, seconds or
+    smaller units, in UTC. Both are computed as 64-bit floats, which hold 15 digits:
+    larger integers and finer times are rounded. A category becomes the level with the
+    largest value; the level of rare ones is the most frequent one of them. Dtypes that
+    have no missing values, such as integers of NumPy, become floats or objects if a
+    value is missing.
 
     A column without any value in `fit` has no column in the matrix, and comes back
     without values. A constant column is encoded as all others are.
@@ -253,6 +258,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             X = self._checked(X, reset=True)
             self._is_array = isinstance(X, np.ndarray)
             self._names = list(range(X.shape[1]) if self._is_array else X.columns)
+            self._has_indicators = bool(self.add_indicator)
             chosen = self._chosen()
             self._columns = [self._column(X, i, chosen) for i in range(X.shape[1])]
             self._warn_of_empty()
@@ -360,11 +366,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         found: list[str] = []
         for i, column, block in self._each_block():
             if block.kind == "category":
-                levels = [
-                    *map(str, column.levels),
-                    *["infrequent_sklearn"][: len(column.rare)],
-                ]
-                found += [f"{names[i]}_{level}" for level in levels]
+                rare = ["infrequent_sklearn"] if column.rare else []
+                found += [f"{names[i]}_{level}" for level in [*column.levels, *rare]]
             elif block.kind == "missing":
                 found.append(f"missingindicator_{names[i]}")
             else:
@@ -400,7 +403,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
                 parts = [("category", len(levels), levels)]
             else:
                 parts = [(column.kind, 1, [])]
-                if self.add_indicator and column.gaps:
+                if self._has_indicators and column.gaps:
                     parts.append(("missing", 1, []))
             for kind, width, levels in parts:
                 stop = start + width
@@ -438,7 +441,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
                 f"X has shape {X.shape}. It must have at least one row and one column."
             )
         names = list(X.columns)
-        twice = [name for i, name in enumerate(names) if name in names[:i]]
+        twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
             raise ValueError(
                 f"X has several columns with the name {twice[0]!r}. Names must be "
@@ -525,8 +528,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         dropped = sorted((levels[i] for i in rare), key=lambda each: -counts[each])
         n_rows = sum(counts.values())
         n_covered = sum(counts[level] for level in kept)
-        unique = len(levels) > n_rows / 2
-        if n_rows >= _FEW_ROWS and (unique or n_covered < n_rows / 2):
+        nearly_unique = n_rows >= _FEW_ROWS and len(levels) > n_rows / 2
+        if nearly_unique or (len(levels) > _MANY_LEVELS and n_covered < n_rows / 2):
             warn(
                 f"{label} has {len(levels)} levels in {n_rows} rows. {len(kept)} of "
                 f"them stay, which cover {n_covered / n_rows:.0%} of the rows; the "
@@ -597,10 +600,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
                 f"scaler={self.scaler!r} makes {scaled.shape[1]} columns of "
                 f"{numbers.shape[1]}. Use one that keeps their number."
             )
-        self._lowest, self._highest = (
-            np.nanmin(scaled, axis=0, initial=np.inf),
-            np.nanmax(scaled, axis=0, initial=-np.inf),
-        )
+        self._lowest = np.nanmin(scaled, axis=0, initial=np.inf)
+        self._highest = np.nanmax(scaled, axis=0, initial=-np.inf)
 
     def _scaled(self, numbers: np.ndarray) -> np.ndarray:
         if self.scaler_ is None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -107,12 +108,17 @@ def test_round_trip(scaler, add_indicator):
     assert_polars_equal(back(encoder, in_polars()), in_polars())
 
 
-def test_round_trip_with_columns_of_arrow():
+def test_round_trip_with_columns_of_arrow(tmp_path):
     table = homes().convert_dtypes(dtype_backend="pyarrow")
+    table["kind"] = pd.Series([*list("abab"), None], dtype=pd.ArrowDtype(pa.string()))
     table["date"] = pd.Series([5, None, 7, 9, 4], dtype="int32[pyarrow]").astype(
         "date32[pyarrow]"
     )
-    assert_frame_equal(back(TableEncoder(), table), table)
+    encoder = TableEncoder()
+    assert_frame_equal(back(encoder, table), table)
+    skae.save(encoder, tmp_path / "encoder.skae")
+    twin = skae.load(tmp_path / "encoder.skae")
+    assert_frame_equal(twin.inverse_transform(encoder.transform(table)), table)
 
 
 def test_the_matrix():
@@ -245,14 +251,16 @@ def test_gaps_where_fit_had_none():
         np.array([["2020-01-01", "2021-01-01"], ["NaT", "2020-05-05"]], dtype="M8[s]"),
         np.array([[1, 2], [3, 5]], dtype="m8[h]"),
         np.array([["2020-01", "2021-01"], ["2020-07", "2021-05"]], dtype="M8[M]"),
-        np.array([["a", 1.5, True], [None, 2, False], ["b", 3, None]], dtype=object),
+        np.array(
+            [["a", 1.5, True], [None, np.nan, False], ["b", 3, None]], dtype=object
+        ),
     ],
     ids=lambda X: str(X.dtype),
 )
 def test_arrays_come_back_as_arrays(X):
     found = back(TableEncoder(), X)
     assert isinstance(found, np.ndarray) and found.dtype == X.dtype
-    assert_array_equal(found, X)
+    assert_frame_equal(pd.DataFrame(found), pd.DataFrame(X))
 
 
 def test_lists_and_masked_arrays():
@@ -458,6 +466,9 @@ def test_nearly_unique_strings():
     )
     with pytest.warns(UserWarning, match=match):
         TableEncoder().fit(pd.DataFrame({"name": [*names, *["name 0"] * 100]}))
+    many = pd.DataFrame({"id": [*names] * 5})
+    with pytest.warns(UserWarning, match="300 levels in 1500 rows. 99 .* 33%"):
+        TableEncoder().fit(many)
     # Numbers may all differ, and levels of some rows each are no names.
     TableEncoder().fit(pd.DataFrame({"x": np.arange(300), "y": names[:60] * 5}))
 
