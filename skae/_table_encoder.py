@@ -17,13 +17,12 @@ from skae._columns import (
     Column,
     DateColumn,
     NumberColumn,
-    as_table,
     column_at,
     count_levels,
-    describe,
     kind_of,
     narwhals,
 )
+from skae._dtypes import as_table, describe
 from skae._inputs import check_is_table, plain
 from skae._report import unchanged_on_error, warn
 from skae._sklearn_compat import (
@@ -127,7 +126,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     n_features_in_ : int
         Number of columns of the table in `fit`.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, if all of them are strings.
 
     See Also

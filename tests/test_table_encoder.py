@@ -342,6 +342,13 @@ def test_constant_and_empty_columns():
         encoder.fit(table[["void", "nan"]])
 
 
+def test_columns_that_are_empty_in_transform():
+    for table in (homes(), in_polars()):
+        encoder = TableEncoder().fit(table)
+        empty = type(table)({name: [None] for name in table.columns})
+        assert np.isnan(encoder.transform(empty)).all()
+
+
 def test_decimals():
     table = pd.DataFrame(
         {
