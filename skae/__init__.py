@@ -14,6 +14,7 @@ from skae._sampler import AutoencoderSampler
 from skae._skl2onnx import register_onnx_converters
 from skae._sparse import SparseAutoencoder
 from skae._stacked import StackedAEPretrainer
+from skae._table_encoder import TableEncoder
 from skae._variational import VariationalAutoencoder
 
 __version__ = "0.1.0.dev0"
@@ -32,6 +33,7 @@ __all__ = [
     "RecurrentAutoencoder",
     "SparseAutoencoder",
     "StackedAEPretrainer",
+    "TableEncoder",
     "VariationalAutoencoder",
     "__version__",
     "diagnose",

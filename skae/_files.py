@@ -33,6 +33,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
     MaxAbsScaler,
     MinMaxScaler,
+    QuantileTransformer,
     RobustScaler,
     StandardScaler,
 )
@@ -41,6 +42,7 @@ from skorch.history import History
 from torch import Tensor, nn
 
 from skae import _checks as checks
+from skae._columns import CategoryColumn, DateColumn, NumberColumn
 from skae._fitting import RecipeEstimator
 from skae._plan import Plan
 from skae._pretrained import BasePretrained
@@ -71,9 +73,12 @@ _OF_SKLEARN = (
     MissingIndicator,
     PCA,
     Pipeline,
+    QuantileTransformer,
     RobustScaler,
     StandardScaler,
 )
+# What a `TableEncoder` remembers of columns.
+_COLUMNS = {each.__name__: each for each in (CategoryColumn, DateColumn, NumberColumn)}
 # The arguments of a user's module may have numbers up to this one, whatever the size of
 # its weights.
 _SMALL_NUMBER = 1000
@@ -143,7 +148,8 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str] | IO[bytes]) -> 
     estimator : estimator
         Any estimator of skae, fitted or not, or a :class:`~sklearn.pipeline.Pipeline`.
         Its steps may be estimators of skae, :class:`~sklearn.decomposition.PCA`,
-        `MissingIndicator`, `MaxAbsScaler`, `MinMaxScaler`, `RobustScaler` and
+        `MissingIndicator`, `MaxAbsScaler`, `MinMaxScaler`, `QuantileTransformer`,
+        `RobustScaler` and
         `StandardScaler`. For a pipeline with other steps, save the steps of skae.
 
     path : str, path-like or binary file object
@@ -516,10 +522,21 @@ class _Writer:
             return {
                 "dict": [[self.encode(k), self.encode(v)] for k, v in value.items()]
             }
+        if type(value) in _COLUMNS.values():
+            return {"column": self._column(value)}
         raise _NotWritable(
             "A file holds numbers, strings, arrays and collections of them. Got an "
             f"object of type {type(value).__name__}."
         )
+
+    def _column(self, value: Any) -> list[Any]:
+        try:
+            return [type(value).__name__, self.encode(vars(value))]
+        except _NotWritable as error:
+            raise _NotWritable(
+                f"The column {value.name!r} has a dtype or levels that are no strings "
+                f"and numbers. {error}"
+            ) from error
 
     def _tensor(self, value: Tensor) -> str:
         name = f"t{len(self.tensors)}"
@@ -666,6 +683,7 @@ class _Reader:
         self.left_out: set[str] = set()
         self._kinds: dict[str, Callable[[Any, str], Any]] = {
             "array": lambda name, path: self._tensor(name).numpy(),
+            "column": lambda value, path: self._column(*value),
             "device": lambda text, path: torch.device(text),
             "dict": lambda items, path: {
                 self.decode(k): self.decode(v) for k, v in items
@@ -704,6 +722,11 @@ class _Reader:
         # Each tensor is used once, so that the memory is bounded by the size of the
         # file.
         return self._tensors.pop(name)
+
+    def _column(self, name: str, fields: Any) -> Any:
+        if name not in _COLUMNS:
+            raise FileError(f"The file holds a column of an unknown kind, {name!r}.")
+        return _COLUMNS[name](**self.decode(fields))
 
     def _texts(self, kind: str, texts: Any) -> np.ndarray:
         dtype, values = np.dtype(kind), np.array(texts, dtype=object)

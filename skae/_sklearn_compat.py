@@ -6,6 +6,7 @@ from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
     MissingValues,
+    RealNotInt,
     StrOptions,
 )
 from sklearn.utils._set_output import _get_output_config as get_output_config
@@ -16,6 +17,7 @@ __all__ = [
     "HasMethods",
     "Interval",
     "MissingValues",
+    "RealNotInt",
     "StrOptions",
     "check_feature_names_in",
     "check_sample_weight",

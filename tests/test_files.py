@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import sklearn
 import torch
@@ -31,6 +32,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     MaxAbsScaler,
     MinMaxScaler,
+    QuantileTransformer,
     RobustScaler,
     StandardScaler,
 )
@@ -236,7 +238,14 @@ def test_other_losses_and_optimizers_than_in_fit_are_refused(params, path, curve
 
 @pytest.mark.parametrize(
     "scaler",
-    [MaxAbsScaler(), MinMaxScaler(clip=True), PCA(3), RobustScaler(), StandardScaler()],
+    [
+        MaxAbsScaler(),
+        MinMaxScaler(clip=True),
+        PCA(3),
+        QuantileTransformer(n_quantiles=50),
+        RobustScaler(),
+        StandardScaler(),
+    ],
 )
 def test_pipelines(scaler, path, curved):
     X = pd.DataFrame(curved, columns=[f"column {i}" for i in range(6)])
@@ -808,6 +817,38 @@ def test_mutated_texts_with_the_right_checksum(small, path, nothing_run):
         path.write_bytes(data)
         with contextlib.suppress(skae.FileError):
             skae.load(path)
+
+
+@pytest.fixture
+def table_file(path):
+    """JSON text and tensors of a file with an encoder of tables, and a table."""
+    table = pl.DataFrame({"x": [1.5, None, 2.5], "s": ["a", "b", None]})
+    skae.save(skae.TableEncoder().fit(table), path)
+    return *parts_of(path.read_bytes()), table
+
+
+def test_columns_of_tables_that_are_unknown(table_file, path):
+    content, tensors, table = table_file
+    columns = content["objects"][0]["attributes"]["_columns"]
+    dtypes = json.dumps(content).replace('"Float64"', '"read_csv"')
+    path.write_bytes(signed(dtypes, tensors))
+    encoder = skae.load(path)
+    with pytest.raises(ValueError, match="no dtype 'read_csv'"):
+        encoder.inverse_transform(encoder.transform(table))
+    columns[0]["column"][0] = "Popen"
+    path.write_bytes(signed(json.dumps(content), tensors))
+    with pytest.raises(skae.FileError, match="column of an unknown kind, 'Popen'"):
+        skae.load(path)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_mutated_columns_of_tables(table_file, path, nothing_run):
+    _, _, table = table_file
+    for data in mutated_texts(path.read_bytes(), 300, random.Random(0)):
+        path.write_bytes(data)
+        with contextlib.suppress(Exception):
+            encoder = skae.load(path)
+            encoder.inverse_transform(encoder.transform(table))
 
 
 OPENED = """

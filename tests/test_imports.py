@@ -32,6 +32,8 @@ ALLOWED = {
     },
     "plotting/": {"numpy", "sklearn", "matplotlib", "skae._fitted", "skae.plotting"},
     # Optional packages are imported where they are needed.
+    "_columns.py": {"numpy", "narwhals", "skae._dtypes", "skae._inputs"},
+    "_dtypes.py": {"numpy", "pandas", "polars", "pyarrow"},
     "_frames.py": {"numpy", "pandas", "polars"},
     "_files.py": {"torch", "numpy", "sklearn", "skorch", "safetensors", "skae"},
     "_onnx.py": {"torch", "numpy", "sklearn", "onnx", "onnxscript", "skae"},
