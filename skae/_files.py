@@ -149,8 +149,8 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str] | IO[bytes]) -> 
         Any estimator of skae, fitted or not, or a :class:`~sklearn.pipeline.Pipeline`.
         Its steps may be estimators of skae, :class:`~sklearn.decomposition.PCA`,
         `MissingIndicator`, `MaxAbsScaler`, `MinMaxScaler`, `QuantileTransformer`,
-        `RobustScaler` and
-        `StandardScaler`. For a pipeline with other steps, save the steps of skae.
+        `RobustScaler` and `StandardScaler`. For a pipeline with other steps, save the
+        steps of skae.
 
     path : str, path-like or binary file object
         The file to write. An existing file is replaced only when the new one is

@@ -78,8 +78,8 @@ class Recipe:
 
         One that depends on the table is 4e-6 times the number of rows, between 3e-3 and
         8e-3: small tables are learned by heart at a higher rate. It is at most
-        ``0.0075 * sqrt(rows in a step / columns)``: a step changes the code of a row the
-        more, the more columns there are, and the less rightly, the fewer rows it is of.
+        ``0.0075 * sqrt(rows in a step / columns)``: the more columns there are, the
+        more a step changes the code of a row.
         """
         if not isinstance(optimizer, str):
             return 3e-3
