@@ -276,6 +276,9 @@ class AutoencoderImputer(RecipeEstimator):
         weight = None
         if sample_weight is not None:
             weight = checks.check_weights(sample_weight, X)
+            if not weight.all():
+                table = Table(X, weight=weight).take(np.flatnonzero(weight))
+                X, weight = table.inputs, table.weight
         missing = [np.isnan(values) for values in checks.blocks(X)]
         empty = np.all([each.all(axis=0) for each in missing], axis=0)
         rows = ~np.concatenate([each.all(axis=1) for each in missing])
@@ -293,8 +296,6 @@ class AutoencoderImputer(RecipeEstimator):
             self.indicator_ = indicator.fit(X[:])
         if empty.any():
             X = X[:][:, ~empty]
-        if weight is not None:
-            rows &= weight > 0
         table = Table(X, weight=weight)
         if not rows.all():
             table = table.take(np.flatnonzero(rows))

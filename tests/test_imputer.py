@@ -164,6 +164,19 @@ def test_weight_two_is_the_row_twice(gaps):
 
 
 @both
+def test_rows_without_weight_do_not_count(make, gaps):
+    X = gaps[0][:200].copy()
+    X[100:, 2] = np.nan
+    weight = np.repeat([0.0, 1.0], 100)
+    params = {"add_indicator": True, "keep_empty_features": True}
+    filled = make(**params).fit(X, sample_weight=weight).transform(X)
+    assert np.isfinite(filled).all()
+    assert_array_equal(filled[100:, 2], 0)
+    indicated = gaussian(**params).fit(X[100:]).transform(X)[:, 6:]
+    assert_array_equal(filled[:, 6:], indicated)
+
+
+@both
 def test_same_random_state_gives_the_same_bits(make, gaps):
     X = gaps[0]
     first = make().fit_transform(X)
