@@ -16,7 +16,7 @@ from sklearn.utils.validation import validate_data
 from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
 
-from skae._inputs import check_is_table, column_without_numbers, plain
+from skae._inputs import check_is_table, column_without_numbers, plain, without_na
 from skae._report import warn
 from skae._sklearn_compat import check_sample_weight
 from skae.losses import LOSSES, apply_criterion, as_loss, row_losses
@@ -56,6 +56,7 @@ def check_table(
     loss: Any = None,
     n_channels: int | None = None,
     allow_nan: bool = False,
+    unmark: Callable[[Any], Any] | None = None,
 ) -> Any:
     """Check a table of rows, dense or sparse, in memory or in a mapped file.
 
@@ -82,17 +83,21 @@ def check_table(
     allow_nan : bool, default=False
         Whether values of a dense table may be missing, which is NaN.
 
+    unmark : callable, default=None
+        Replaces other marks of missing values by NaN, before values are checked.
+
     Returns
     -------
     X : ndarray or LargeTable of shape (n_samples, n_features)
         Rows, of dtype float32 or float64. An array, unless no dense copy is to be made.
     """
     # scikit-learn's checks take several times as long as the codes of one row.
-    if not reset and _is_ready(estimator, X):
-        check_values(X, name, loss, n_channels, allow_nan)
-        return X
-    allow_nan = allow_nan and not issparse(X)
-    X = _as_numbers(X, name, partial(validate_data, estimator, reset=reset), allow_nan)
+    if reset or not _is_ready(estimator, X):
+        allow_nan = allow_nan and not issparse(X)
+        check = partial(validate_data, estimator, reset=reset)
+        X = _as_numbers(X, name, check, allow_nan)
+    if unmark is not None:
+        X = unmark(X)
     magnitude = check_values(X, name, loss, n_channels, allow_nan)
     if reset:
         _check_scale(X, name, magnitude)
@@ -105,6 +110,8 @@ def _as_numbers(
     """Return a table that a check of scikit-learn has passed, dense if it is small."""
     check_is_table(X, name)
     X = plain(X, name, fill_masked=allow_nan)
+    if allow_nan:
+        X = without_na(X)
     large = is_large(X)
     dtype: Any = [np.float64, np.float32]
     given = getattr(X, "dtype", None)  # of a frame, maybe a column

@@ -19,7 +19,7 @@ from skae._dense import LAYER_CONSTRAINTS, refuse_lbfgs
 from skae._docs import imputer_docs
 from skae._fitting import RecipeEstimator
 from skae._inference import apply_in_batches
-from skae._inputs import marks_nan, without_na
+from skae._inputs import marks_nan
 from skae._plan import Plan
 from skae._report import report, unchanged_on_error, warn
 from skae._sklearn_compat import (
@@ -258,9 +258,11 @@ class AutoencoderImputer(RecipeEstimator):
                 f"{type(self).__name__} does not take sparse matrices: what they do "
                 "not store is 0, and not missing. Pass X.toarray()."
             )
-        X = checks.check_table(self, without_na(X), reset=reset, allow_nan=True)
-        if marks_nan(self.missing_values):
-            return X
+        unmark = None if marks_nan(self.missing_values) else self._unmarked
+        return checks.check_table(self, X, reset=reset, allow_nan=True, unmark=unmark)
+
+    def _unmarked(self, X: Matrix) -> np.ndarray:
+        """Replace the number that marks missing values by NaN."""
         if checks.has_gaps(X):
             raise ValueError(
                 "Input X contains NaN, and missing values are marked by "
@@ -268,7 +270,10 @@ class AutoencoderImputer(RecipeEstimator):
                 "of them."
             )
         X = X[:]
-        return np.where(self.missing_values == X, np.nan, X).astype(X.dtype, copy=False)
+        with np.errstate(over="ignore"):
+            # In the precision of the table, in which 0.1 may be another number.
+            marked = np.asarray(self.missing_values).astype(X.dtype) == X
+        return np.where(marked, np.nan, X).astype(X.dtype, copy=False)
 
     def _table(self, X: Any, sample_weight: Any) -> Table:
         """Check training rows; leave out columns and rows without any value."""

@@ -195,7 +195,8 @@ def test_other_marks_of_missing_values(estimator, X_gaps):
     objects[np.isnan(X_gaps)] = None
     names = [f"x{i}" for i in range(X_gaps.shape[1])]
     frame = pd.DataFrame(X_gaps, columns=names).astype("Float64")
-    for rows in (objects, frame, np.ma.masked_invalid(X_gaps)):
+    mixed = pd.DataFrame(objects).fillna(pd.NA)
+    for rows in (objects, frame, mixed, np.ma.masked_invalid(X_gaps)):
         assert_array_equal(quick(estimator).fit_transform(rows), codes)
 
 

@@ -251,6 +251,18 @@ def test_a_number_marks_missing_values(make, gaps):
     assert_array_equal(imputer.fit_transform(marked), expected)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("mark", [np.float64(0.1), -(2**63), 1e37, -1.7e308, np.inf])
+def test_any_number_marks_missing_values(mark, dtype, gaps):
+    X = gaps[0].astype(dtype)
+    expected = gaussian().fit_transform(X)
+    with np.errstate(over="ignore"):
+        marked = np.where(np.isnan(X), mark, X).astype(dtype)
+    imputer = gaussian(missing_values=mark)
+    assert_array_equal(imputer.fit_transform(marked), expected)
+    assert_allclose(imputer.transform(marked[:1]), expected[:1], atol=1e-5)
+
+
 def test_a_table_of_integers(gaps):
     X = np.rint(np.nan_to_num(10 * gaps[0], nan=-1000)).astype(int)
     filled = gaussian(missing_values=-1000).fit_transform(X)
