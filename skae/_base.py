@@ -118,10 +118,19 @@ class BaseAutoencoder(FittedAutoencoderMixin, HalvesMixin, RecipeEstimator):
         groups: Any = None,
         *,
         reset: bool,
+        goes_on: bool = False,
     ) -> Table:
-        """Check training rows and what belongs to them; leave out weights of zero."""
+        """Check training rows and what belongs to them; leave out weights of zero.
+
+        `goes_on` says that gaps are filled as the module does already.
+        """
         has_targets = pairs.has_targets(self, X, y, reset=reset)
-        inputs = self._check_X(X, reset=reset, is_target=not has_targets)
+        inputs = self._check_X(
+            X,
+            reset=reset,
+            is_target=not has_targets,
+            allow_nan=self._takes_new_gaps if goes_on else None,
+        )
         targets = None
         if self._takes_pairs:
             self._fitted_to_pairs = has_targets
@@ -136,7 +145,7 @@ class BaseAutoencoder(FittedAutoencoderMixin, HalvesMixin, RecipeEstimator):
         table = Table(inputs, targets, sample_weight, groups)
         if sample_weight is not None and not (sample_weight > 0).all():
             table = table.take(np.flatnonzero(sample_weight))
-        missing = self._missing(table.inputs, "X", columns=reset)
+        missing = self._missing(table.inputs, "X", columns=not goes_on)
         return replace(table, missing=missing)
 
     def _validation_table(self, X: Any, y: Any) -> Table | None:
@@ -301,7 +310,7 @@ class BaseAutoencoder(FittedAutoencoderMixin, HalvesMixin, RecipeEstimator):
         tasks = FitTasks(self, X, X if y is None else y, sample_weight)
         with own_modes(), unchanged_on_error(self):
             first = not hasattr(self, "net_")
-            table = self._table(X, y, sample_weight, reset=first)
+            table = self._table(X, y, sample_weight, reset=first, goes_on=not first)
             epochs_before, curve = 0, []
             before = not first and getattr(self, "_fitted_to_gaps", False)
             if first:

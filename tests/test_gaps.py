@@ -133,6 +133,24 @@ def test_training_goes_on(estimator, X, X_gaps, complete_first):
 
 
 @every
+def test_a_column_without_values_when_training_goes_on(estimator, X, X_gaps):
+    rows = with_gaps(X)
+    rows[:, 4] = np.nan
+    for first in (X, X_gaps):
+        model = quick(estimator).set_params(warm_start=True).fit(first)
+        with pytest.raises(ValueError, match="no value in 1 of its 10 columns"):
+            model.fit(rows)
+        assert np.isfinite(model.partial_fit(rows).transform(rows)).all()
+
+
+def test_gaps_after_many_complete_columns():
+    rows = np.random.default_rng(0).normal(size=(40, 1001))
+    model = AutoencoderTransformer(random_state=0).partial_fit(rows)
+    with pytest.raises(ValueError, match="Fill in missing values first"):
+        model.partial_fit(with_gaps(rows))
+
+
+@every
 def test_validation_rows_with_gaps(estimator, X, X_gaps):
     for rows, X_val in ((X, X_gaps), (X_gaps, X), (X_gaps, X_gaps)):
         model = quick(estimator).fit(rows[:200], X_val=X_val[200:])
