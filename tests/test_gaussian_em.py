@@ -15,7 +15,7 @@ from sklearn.impute import IterativeImputer
 from sklearn.preprocessing import StandardScaler
 
 from skae.modules import ConditionalMean
-from skae.training import conditional_mean, fit_gaussian
+from skae.training._gaussian_em import conditional_mean, fit_gaussian
 
 LOADERS = {
     "breast_cancer": load_breast_cancer,
@@ -238,6 +238,16 @@ def test_complete_rows_of_many_columns():
     gaps = with_gaps(X)
     scale = X.std(axis=0)
     assert rmse(conditional_mean(gaussian, gaps) / scale, X / scale, gaps) < 0.5
+
+
+def test_a_column_without_values_in_a_sample_of_the_rows():
+    X = with_gaps(correlated(8000, 1100, n_factors=1), rate=0.1)
+    X[:, 0] = np.nan
+    X[0, 0] = 1
+    for seed in range(2):  # not all samples have the first row
+        gaussian = fit_gaussian(X, None, seed)
+        assert np.isfinite(gaussian.mean).all()
+        assert np.isfinite(conditional_mean(gaussian, X[-100:])).all()
 
 
 def test_results_are_repeatable():

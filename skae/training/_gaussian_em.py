@@ -591,7 +591,8 @@ def _factor_step(
         solution = torch.linalg.solve(system + prior, b)
         squares[columns] += ((system @ solution - 2 * b) * solution).sum(dim=(1, 2))
         after[columns] = solution[:, :, 0]
-    noise = squares / totals
+    # A column may have no value in the sample of rows. Its variance is 1 in its units.
+    noise = torch.where(totals > 0, squares / totals, 1.0)
     # The codes get mean 0 and covariance I again, which takes many steps otherwise
     # (Liu, Rubin and Wu 1998, Parameter expansion to accelerate EM).
     second = torch.zeros(r + 1, r + 1, dtype=torch.float64)
