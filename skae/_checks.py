@@ -1204,9 +1204,10 @@ def check_noise(net: AutoencoderNet, x: Tensor) -> None:
         )
     if net.makes_gaps:
         noisy = torch.where(noisy.isnan(), x, noisy)
-    if noisy.dtype != x.dtype or not noisy.isfinite().all():
+    wrong = ~(noisy.isfinite() | x.isnan())  # gaps stay gaps
+    if noisy.dtype != x.dtype or wrong.any():
         raise ValueError(
             "noise must give finite float32 rows, as it is given. "
-            f"It gave {noisy.dtype} rows, of which {int((~noisy.isfinite()).sum())} "
-            "entries are not finite."
+            f"It gave {noisy.dtype} rows, of which {int(wrong.sum())} entries are not "
+            "finite."
         )

@@ -283,6 +283,13 @@ def test_modules_of_ones_own(X, X_gaps):
     assert np.isfinite(model.loss_curve_).all()
 
 
+@pytest.mark.parametrize("noise", ["auto", "masking", "swap", "missing"])
+def test_noise_for_modules_of_ones_own(noise, X_gaps):
+    model = quick(DenoisingAutoencoder, module=TakesGaps, noise=noise).fit(X_gaps)
+    assert np.isfinite(model.loss_curve_).all()
+    assert np.isfinite(model.reconstruct(X_gaps)).all()
+
+
 class Listener(Callback):
     """Listens to batches, so that steps are taken one by one."""
 
