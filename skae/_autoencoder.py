@@ -62,7 +62,8 @@ class AutoencoderTransformer(DenseWeightsMixin, BaseAutoencoder):
         copied. A class or another callable is called with those of `n_features` and
         `n_components` that its signature names. `hidden_layer_sizes`, `activation`
         and `tied_weights` are then ignored, and so is `n_components` if no signature
-        names it.
+        names it. It is given missing values, NaN, if it has an attribute
+        ``allow_nan = True``; `fit` refuses them otherwise.
 
     lr : float or "auto", default="auto"
         Learning rate; the highest one if there is a schedule. The loss is measured in

@@ -159,7 +159,8 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows that the new rows should resemble, in any form that the autoencoder
-            accepts, but without NaN. Series must have equal length.
+            accepts, but without NaN: fill in missing values first, for instance with
+            :class:`AutoencoderImputer`. Series must have equal length.
 
         y : None
             Ignored.
@@ -371,7 +372,16 @@ def _dense(rows: Any, estimator: Any) -> np.ndarray:
         accept_sparse="csr",
         dtype=[np.float64, np.float32],
         allow_nd=True,
+        ensure_all_finite="allow-nan",
         ensure_min_samples=2,  # a single row has no variance
         estimator=estimator,
     )
-    return values if isinstance(values, np.ndarray) else values.toarray()
+    if not isinstance(values, np.ndarray):
+        values = values.toarray()
+    if np.isnan(values).any():
+        raise ValueError(
+            "Input X contains NaN, and AutoencoderSampler draws from whole rows. Fill "
+            "in missing values first, for instance with AutoencoderImputer, or leave "
+            "out such rows. Series must have equal length."
+        )
+    return values
