@@ -65,15 +65,24 @@ def state():
 @pytest.mark.parametrize("estimator", EVERY)
 def test_modes_of_the_caller_change_no_bit(estimator, mode, curved):
     y = (curved[:, 0] > 0).astype(int)
+    gaps = curved.copy()
+    gaps[::3, 1] = gaps[1::4, 4] = np.nan
     expected = make(estimator).fit(curved, y)
     with MODES[mode]():
         before = state()
         model = make(estimator).fit(curved, y)
         inside = results(model, curved)
         assert state() == before
-        with pytest.raises(ValueError, match="NaN"):
-            model.transform(np.full_like(curved, np.nan))
+        with pytest.raises(ValueError, match="infinity"):
+            model.transform(np.full_like(curved, np.inf))
         assert state() == before
+        if model._takes_gaps:
+            filled = model.transform(gaps)
+            refitted = make(estimator).fit(gaps, y).transform(gaps)
+            assert state() == before
+    if model._takes_gaps:
+        assert_array_equal(filled, expected.transform(gaps))
+        assert_array_equal(refitted, make(estimator).fit(gaps, y).transform(gaps))
     for found in (inside, results(model, curved)):
         for given, right in zip(found, results(expected, curved), strict=True):
             assert_array_equal(given, right)
