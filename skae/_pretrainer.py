@@ -115,7 +115,7 @@ def random_module(
     if pretrainer._takes_gaps and not pretrainer._has_user_module:
         if table.missing:
             table = fit_fill(module, table, seed)
-        prepare_for_gaps(module, table)
+        prepare_for_gaps(module, table, seed)
     if hasattr(module, "standardize") and scaled_by_rows:
         standardize(module, table.statistics())
     return module, arguments

@@ -139,7 +139,7 @@ def fills_gaps(estimator: Any) -> bool:
 def take_gaps_from_now_on(estimator: Any, net: AutoencoderNet, table: Table) -> None:
     """Let a trained module fill gaps of new rows, though these may have none."""
     if fills_gaps(estimator):
-        prepare_for_gaps(net.plain_module_, table)
+        prepare_for_gaps(net.plain_module_, table, estimator._split_seed)
 
 
 def _without_gaps(

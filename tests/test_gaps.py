@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 import pytest
+import torch
 from estimators import BECOMES_PCA, ESTIMATORS, quick
 from modules_for_tests import Own
 from numpy.testing import assert_allclose, assert_array_equal
@@ -396,3 +397,16 @@ def test_displays_and_diagnosis(X_gaps):
     for display in (CodeMapDisplay, ErrorDisplay):
         display.from_estimator(model, X_gaps)
     assert "mean squared error" in str(skae.diagnose(model, X_gaps))
+
+
+def test_complete_rows_of_many_columns_leave_the_global_state():
+    X = np.random.default_rng(0).normal(size=(120, 320))
+    fills = []
+    for seed in (1, 2):
+        np.random.seed(seed)  # noqa: NPY002
+        model = quick(AutoencoderTransformer, max_epochs=1).fit(X)
+        left = np.random.random()  # noqa: NPY002
+        np.random.seed(seed)  # noqa: NPY002
+        assert np.random.random() == left  # noqa: NPY002
+        fills.append(model.module_.fill.precision)
+    assert torch.equal(*fills)

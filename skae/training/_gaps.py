@@ -51,10 +51,10 @@ def fit_fill(module: Any, table: Table, seed: int) -> Table:
     return replace(table, gaussian=gaussian)
 
 
-def prepare_for_gaps(module: Any, table: Table) -> None:
+def prepare_for_gaps(module: Any, table: Table, seed: int) -> None:
     """Let a module that was trained on complete rows fill the gaps of new ones."""
     if not module.fill.is_set and table.n_features <= _MAX_COLUMNS:
-        fit_gaussian(*_some_rows(table)).put_into(module.fill)
+        fit_fill(module, table, seed)
 
 
 def _some_rows(table: Table) -> tuple[np.ndarray, np.ndarray | None]:
