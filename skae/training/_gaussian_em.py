@@ -273,8 +273,9 @@ class _Rows:
     def expected(self, mean: Tensor, covariance: Tensor) -> Iterator[_Expected]:
         """Fill the rows, block by block."""
         d = len(mean)
-        precision = torch.cholesky_inverse(torch.linalg.cholesky(covariance))
-        flat = precision.reshape(-1)
+        if any(gaps.shape[1] > 0 for _, gaps, _ in self.blocks):
+            precision = torch.cholesky_inverse(torch.linalg.cholesky(covariance))
+            flat = precision.reshape(-1)
         for rows, gaps, number in self.blocks:
             # The gaps become the mean.
             centred = (torch.from_numpy(self.Z[rows]) - mean).nan_to_num_(0.0)
@@ -302,10 +303,11 @@ class _Moments:
         self.second = mean.new_zeros(len(mean), len(mean))
 
     def add(self, expected: _Expected, weight: Tensor) -> None:
-        weighted = expected.centred * weight[:, None]
         self.total += float(weight.sum())
-        self.first += weighted.sum(dim=0)
-        self.second.addmm_(weighted.T, expected.centred)
+        self.first += weight @ expected.centred
+        scaled = (expected.centred * weight.sqrt()[:, None]).numpy()
+        # NumPy computes one half of such a symmetric product.
+        self.second += torch.from_numpy(scaled.T @ scaled)
         if expected.covariances is not None and expected.cells is not None:
             of_pattern = torch.zeros(len(expected.cells), dtype=torch.float64)
             of_pattern.index_add_(0, expected.pattern, weight)
