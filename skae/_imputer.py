@@ -52,6 +52,10 @@ from skae.training import (
 
 # With fewer rows with hidden cells, the draw of these would decide.
 _N_NOISY_ROWS = 1024
+# Small tables have little that the Gaussian does not find.
+_STEPS_PER_ROW = 2
+# Larger batches take longer, and learn narrow tables by heart.
+_BATCH_ROWS_PER_COLUMN = 4
 
 
 @imputer_docs
@@ -109,7 +113,12 @@ class AutoencoderImputer(RecipeEstimator):
         and not more than 2. It is 0 with another optimizer.
 
     batch_size : int or "auto", default="auto"
-        Number of rows in each step. "auto" is a fifth of the rows, between 16 and 256.
+        Number of rows in each step. "auto" is a fifth of the rows, but not more than
+        256 or four for each column, and at least 16.
+
+    max_epochs : int or "auto", default="auto"
+        Number of passes over the training rows. "auto" makes 2 steps for each row, and
+        about 2000 at most.
 
     early_stopping : bool or "auto", default="auto"
         Whether to stop when the validation loss has not improved for
@@ -387,7 +396,7 @@ class AutoencoderImputer(RecipeEstimator):
         if weight_decay == "auto":
             n_rows = len(table) if table.large else table.n_distinct()
             weight_decay = recipe.weight_decay(self.optimizer, n_rows, table.n_features)
-        return self._planned(
+        plan = self._planned(
             len(table),
             module=ImputingNetwork,
             arguments={
@@ -402,10 +411,15 @@ class AutoencoderImputer(RecipeEstimator):
             n_noisy_rows=_N_NOISY_ROWS,
             start=start,
             floor=start,
+            n_steps=min(self._recipe.n_steps, _STEPS_PER_ROW * len(table)),
             hold_out=hold_out if widths else hold_out_none,
             is_solved=not widths,
             weight_decay=float(weight_decay),
         )
+        if self.batch_size != "auto":
+            return plan
+        most = max(16, _BATCH_ROWS_PER_COLUMN * table.n_features)
+        return replace(plan, batch_size=min(plan.batch_size, most))
 
     # Using what was fitted
 
