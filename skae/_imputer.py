@@ -564,11 +564,7 @@ class AutoencoderImputer(RecipeEstimator):
     @property
     def covariance_(self) -> np.ndarray:
         """Covariance of the Gaussian."""
-        fill = self.net_.plain_module_.fill
-        scale = fill.scale.cpu().double()
-        eye = torch.eye(len(scale), dtype=torch.float32, device=fill.scale.device)
-        precision = fill._times_precision(eye).cpu().double()
-        return (torch.linalg.inv(precision) / scale / scale[:, None]).numpy()
+        return self.net_.plain_module_.fill.covariance().numpy()
 
     @property
     def trust_(self) -> np.ndarray:

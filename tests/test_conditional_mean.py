@@ -135,6 +135,14 @@ def test_low_rank_equals_dense():
     assert low_rank.precision is None
     x = gaps(n_features=20)
     assert_allclose(low_rank(x), dense(x), atol=1e-4)
+    assert_allclose(low_rank.covariance(), dense.covariance(), atol=1e-4)
+
+
+def test_covariance_is_that_which_was_set():
+    _, covariance = gaussian()
+    assert_allclose(layer_of().covariance(), covariance, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match="is the identity until"):
+        ConditionalMean(2).covariance()
 
 
 def low_rank_layer():

@@ -88,6 +88,29 @@ class ConditionalMean(nn.Module):
         return self.mean is not None
 
     @torch.no_grad()
+    def covariance(self) -> Tensor:
+        """Return the covariance (n_features, n_features) of a layer that is set.
+
+        Returns
+        -------
+        covariance : tensor of shape (n_features, n_features)
+            Covariance, in float64 on the CPU.
+
+        Raises
+        ------
+        ValueError
+            If the layer is the identity.
+        """
+        if self.scale is None:
+            raise ValueError(
+                "This layer has no covariance: it is the identity until `set` or "
+                "`set_low_rank` is called."
+            )
+        precision = self._times_precision(torch.diag(torch.ones_like(self.scale)))
+        scale = self.scale.cpu().double()
+        return torch.linalg.inv(precision.cpu().double()) / scale / scale[:, None]
+
+    @torch.no_grad()
     def set(self, mean: Any, covariance: Any) -> None:
         """Set the Gaussian by its covariance.
 
