@@ -38,7 +38,6 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 from sklearn.utils.metadata_routing import MetadataRequest
-from skorch.history import History
 from torch import Tensor, nn
 
 from skae import _checks as checks
@@ -839,7 +838,7 @@ class _Reader:
                 target.load_state_dict(state)
             else:
                 setattr(net, name, state)
-        net.history_ = History(self.decode(content["history"]))
+        net.history_[:] = self.decode(content["history"])
         net.module_.eval()
         return net
 

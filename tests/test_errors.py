@@ -337,6 +337,24 @@ def test_interruption_keeps_the_best_state_and_warns(validation_fraction, curved
         np.testing.assert_array_equal(whole.fit(curved).transform(curved), broken)
 
 
+@pytest.mark.parametrize(("where", "kept"), [("begin", 3), ("step", 3), ("end", 4)])
+def test_interruption_of_the_last_epoch(where, kept, curved):
+    params = {
+        "init": "random",
+        "lr_schedule": None,
+        "validation_fraction": None,
+        "random_state": 0,
+    }
+    model = AutoencoderTransformer(
+        max_epochs=4, callbacks=[CtrlCInFourthEpoch(where)], **params
+    )
+    with pytest.warns(UserWarning, match=f"interrupted after {kept} of 4 epochs"):
+        broken = model.fit(curved).transform(curved)
+    assert model.best_epoch_ == kept
+    whole = AutoencoderTransformer(max_epochs=kept, **params).fit(curved)
+    np.testing.assert_allclose(whole.transform(curved), broken, atol=1e-5)
+
+
 @pytest.mark.parametrize("signalled", [False, True])
 @pytest.mark.parametrize("where", ["begin", "validation", "end"])
 @pytest.mark.parametrize("estimator", ESTIMATORS)

@@ -20,6 +20,7 @@ from skorch.callbacks import (
     GradientNormClipping,
     LRScheduler,
 )
+from skorch.history import History
 from torch.utils.data import DataLoader
 
 import skae
@@ -43,6 +44,11 @@ def test_history_and_prediction(curved):
     assert net.history[:, "train_loss"] == model.loss_curve_
     assert net.history[:, "valid_loss"] == model.validation_loss_curve_[1:]
     assert net.history[-1, "epoch"] == 4 and net.history[-1, "dur"] > 0
+    as_of_skorch = History(net.history)
+    for index in (0, -1, slice(1, 3), (slice(None), ("epoch", "dur")), (-1, "dur")):
+        assert net.history[index] == as_of_skorch[index]
+    with pytest.raises(IndexError):
+        net.history[4]
     X = curved.astype(np.float32)
     assert_allclose(net.predict(X), model.reconstruct(X), atol=1e-6)
     assert net.module_ is model.module_ and not net.module_.training

@@ -64,9 +64,11 @@ class KeepState(Callback):
 
     state_: dict[str, Any]
 
-    def _save(self, net: NeuralNet, loss: float) -> None:
+    def _keep(self, net: NeuralNet, loss: float) -> None:
         self.best_epoch_ = self.epoch_
         self.best_loss_ = loss
+        if self._is_last(net):
+            return  # nothing follows that would change the module
         state = net.plain_module_.state_dict()
         tensors = [name for name in state if isinstance(state[name], torch.Tensor)]
         if self.state_:
@@ -87,7 +89,7 @@ class KeepState(Callback):
         self.diverged_at_: int | None = None
         self.stopped_early_ = False
         self.state_ = {}
-        self._save(net, self.lowest_)
+        self._keep(net, self.lowest_)
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         self.epoch_ += 1
@@ -98,11 +100,11 @@ class KeepState(Callback):
             forget_optimizer_state(net)  # it may hold values that are not finite
             raise EndOfTraining
         if self.start_loss is None:
-            self._save(net, record["train_loss"])
+            self._keep(net, record["train_loss"])
             return
         loss = record["valid_loss"]
         if loss < self.best_loss_:
-            self._save(net, loss)
+            self._keep(net, loss)
         # Losses that are negative log densities may be negative.
         if loss < self.lowest_ - self.tol * abs(loss):
             self.lowest_ = loss
@@ -112,6 +114,10 @@ class KeepState(Callback):
         if self.epochs_without_improvement_ == self.patience:
             # `EndRun` stops training, after all other callbacks have seen this epoch.
             self.stopped_early_ = True
+
+    def _is_last(self, net: Any) -> bool:
+        """Return whether the state kept is that after the last epoch."""
+        return self.start_loss is None and self.best_epoch_ == net.max_epochs
 
     @staticmethod
     def _parameters_are_finite(net: Any) -> bool:
@@ -128,7 +134,7 @@ class KeepState(Callback):
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         last = self.start_loss is None and self.diverged_at_ is None
-        if not last or net.interrupted_:
+        if not self._is_last(net) and (net.interrupted_ or not last):
             net.plain_module_.load_state_dict(self.state_)
         del self.state_
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, LRScheduler
+from skorch.history import History
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -20,6 +21,19 @@ from skae.training._batches import Rows, make_batches
 from skae.training._modes import own_modes
 from skae.training._random import DrawsFrom, PrivateRandomState
 from skae.training._recipe import EVALUATION_ROWS
+
+
+class Epochs(History):
+    """History of skorch from which an epoch is taken in the same time, however many.
+
+    skorch copies the list of all epochs each time, and does so several times an epoch.
+    `partial_fit` would take longer with each call before it.
+    """
+
+    def __getitem__(self, i: Any) -> Any:
+        if isinstance(i, int | slice):
+            return list.__getitem__(self, i)
+        return super().__getitem__(i)
 
 
 class TensorNet(NeuralNet):
@@ -83,6 +97,7 @@ class TensorNet(NeuralNet):
 
     lr: float
     iterator_valid__batch_size: int
+    history_: Any
     module_: Any
     criterion_: Any
 
@@ -187,6 +202,8 @@ class TensorNet(NeuralNet):
         return self
 
     def initialize_history(self) -> "TensorNet":
+        if self.history_ is None:
+            self.history_ = Epochs()
         super().initialize_history()
         self.lowest_losses_: dict[str, float] = {}
         self.interrupted_ = False
