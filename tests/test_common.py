@@ -34,6 +34,7 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 from skorch.callbacks import Callback
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from skae import (
     AutoencoderTransformer,
@@ -247,6 +248,38 @@ def test_fits_of_a_thread_pool_have_one_thread_each(two_threads):
         list(pool.map(fit_with_large_table, [900, 900]))
     assert {threads for _, threads in NotesThreads.seen} == {1}
     assert torch.get_num_threads() == 2
+
+
+def blas_threads():
+    return {
+        library["num_threads"]
+        for library in threadpool_info()
+        if library["user_api"] == "blas"
+    }
+
+
+def test_a_fit_of_a_thread_pool_has_one_thread_of_blas(curved, monkeypatch):
+    during = []
+    set_weights = PCAStart.set_weights
+
+    def noting(*args, **kwargs):
+        during.append(blas_threads())
+        return set_weights(*args, **kwargs)
+
+    def fit():
+        with threadpool_limits(2, user_api="blas"):
+            before = blas_threads()
+            quick(AutoencoderTransformer).fit(curved)
+            return before, blas_threads()
+
+    monkeypatch.setattr(PCAStart, "set_weights", noting)
+    with ThreadPoolExecutor(1) as pool:
+        before, after = pool.submit(fit).result()
+    assert during and all(each == {1} for each in during)
+    assert after == before
+    during.clear()
+    fit()
+    assert during and all(each == before for each in during)  # in the main thread
 
 
 class WithLargeTable(NotesThreads):

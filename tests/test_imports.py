@@ -23,6 +23,7 @@ ALLOWED = {
         "scipy",
         "sklearn",
         "skorch",
+        "threadpoolctl",
         "tqdm",
         "skae.modules",
         "skae.noise",

@@ -4,13 +4,16 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
 import torch
 from estimators import BECOMES_PCA, ESTIMATORS, quick
 from numpy.testing import assert_array_equal
+from skorch.callbacks import Callback
 
 import skae
 from skae import AutoencoderTransformer, PretrainedClassifier, PretrainedRegressor
@@ -168,6 +171,34 @@ def test_forked_processes_answer(case, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+class NoteThreads(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        net.history.record("threads", torch.get_num_threads())
+
+
+def threads_of_a_fit(n_threads):
+    if n_threads is not None:
+        torch.set_num_threads(n_threads)
+    X = np.random.default_rng(0).standard_normal((600, 100))
+    model = AutoencoderTransformer(
+        batch_size=512, max_epochs=1, callbacks=[NoteThreads()], random_state=0
+    )
+    return model.fit(X).net_.history[-1, "threads"]
+
+
+@pytest.mark.parametrize(
+    "environment, n_threads, expected",
+    [(None, None, 1), ("2", None, 2), (None, 3, 3)],
+)
+def test_processes_that_are_started_anew(environment, n_threads, expected, monkeypatch):
+    if environment is None:
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    else:
+        monkeypatch.setenv("OMP_NUM_THREADS", environment)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        assert pool.submit(threads_of_a_fit, n_threads).result() == expected
 
 
 @pytest.fixture

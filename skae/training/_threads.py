@@ -1,11 +1,13 @@
-"""Number of threads that torch uses during a fit and in forked processes."""
+"""Number of threads that a fit uses, and torch in forked processes."""
 
+import multiprocessing
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
+from threadpoolctl import get_cached_controller
 
 from skae.training._tensor_net import TensorNet
 
@@ -13,6 +15,7 @@ from skae.training._tensor_net import TensorNet
 # for longer than they compute.
 _OPERATIONS = 3e6
 
+_default_threads = torch.get_num_threads()
 _lock = threading.Lock()
 _blocks = 0
 _callers_threads = 1
@@ -22,18 +25,35 @@ _in_this_thread = threading.local()
 def threads_for(net: TensorNet) -> AbstractContextManager[None]:
     """Return a context with as many threads as the training steps of a net keep busy.
 
-    They are at most those of the caller. Outside the main thread of Python, there is
-    one: a pool of threads uses the cores already.
+    They are at most those of the caller. In a worker of a pool, there is one, of torch
+    and of the BLAS of NumPy and SciPy: the pool uses the cores already.
     """
-    if threading.current_thread() is not threading.main_thread():
-        return on_one_thread()
     if getattr(_in_this_thread, "in_block", False):
         return nullcontext()
+    if _is_worker():
+        return _as_worker()
     n_parameters = sum(p.numel() for p in net.module_.parameters())
     # Each parameter is used in one product of the forward pass, and in two of the
     # backward pass.
     operations = 6 * n_parameters * net.batch_size
     return _at_most(max(1, int(operations // _OPERATIONS)))
+
+
+def _is_worker() -> bool:
+    """Return whether this is a thread, or a process, beside others of its kind."""
+    if threading.current_thread() is not threading.main_thread():
+        return True
+    is_set = (
+        "OMP_NUM_THREADS" in os.environ or torch.get_num_threads() != _default_threads
+    )
+    return multiprocessing.parent_process() is not None and not is_set
+
+
+@contextmanager
+def _as_worker() -> Iterator[None]:
+    # Several threads may limit BLAS at once: threadpoolctl lets one of them do so.
+    with on_one_thread(), get_cached_controller().limit(limits=1, user_api="blas"):
+        yield
 
 
 def on_one_thread() -> AbstractContextManager[None]:
@@ -73,10 +93,10 @@ def _after_fork_in_child() -> None:
     The child does not have the threads that torch started in the parent, and OpenMP
     would wait for them forever.
     """
-    global _lock, _blocks, _callers_threads
+    global _lock, _blocks, _callers_threads, _default_threads
     _lock = threading.Lock()  # another thread may have held the old one
     _blocks = int(getattr(_in_this_thread, "in_block", False))
-    _callers_threads = 1
+    _callers_threads = _default_threads = 1
     torch.set_num_threads(1)
 
 
