@@ -76,7 +76,7 @@ def hold_out(table: Table, *, fraction: float, needed: int, seed: int) -> Split:
             "Give two groups or more, or pass X_val, or set "
             "validation_fraction=None to train on all rows."
         )
-    first, number = distinct_rows(table.hashes())
+    first, number = distinct_rows(table.hashes)
     n_distinct = len(first)
     if table.targets is not None and groups is None:
         distinct_targets, target = distinct_rows(row_hashes(table.targets))
@@ -226,7 +226,7 @@ def _rows_of_some_groups(
 def distinct_with_weights(table: Table) -> Table:
     """Return each distinct row once, in memory, with weights that count its copies."""
     table = replace(table.sample(), weight=None)
-    first, number = distinct_rows(table.hashes())
+    first, number = distinct_rows(table.hashes)
     if len(first) == len(table):
         return table
     return replace(table.read(first), weight=mean_one(np.bincount(number)))
@@ -234,7 +234,7 @@ def distinct_with_weights(table: Table) -> Table:
 
 def share_in(table: Table, rows: Table) -> float:
     """Compute the share of rows that a table has, too."""
-    return float(np.isin(rows.hashes(), table.hashes()).mean())
+    return float(np.isin(rows.hashes, table.hashes).mean())
 
 
 def mean_one(weight: np.ndarray | None) -> np.ndarray | None:

@@ -97,11 +97,14 @@ def spread_sample(X: np.ndarray, size: int, seed: int) -> np.ndarray:
     index : ndarray of shape (size,)
         Indices of the rows drawn.
     """
-    mean = X.mean(axis=0, dtype=np.float64)
+    mean = X.mean(axis=0, dtype=np.float64).astype(X.dtype)
     distance = np.empty(len(X))
-    # Blocks of this size, in float64, stay in the processor's cache.
-    for rows in gen_batches(len(X), max(1, 2**15 // X.shape[1])):
-        centred = X[rows] - mean
+    # Blocks of this size stay in the processor's cache.
+    n_rows = min(len(X), max(1, 2**16 // X.shape[1]))
+    memory = np.empty((n_rows, X.shape[1]), X.dtype)
+    for rows in gen_batches(len(X), n_rows):
+        centred = memory[: rows.stop - rows.start]
+        np.subtract(X[rows], mean, out=centred)
         distance[rows] = np.einsum("ij,ij->i", centred, centred)
     rng = np.random.RandomState(seed)
     # The rows are shuffled first, so that equal distances come in random order.

@@ -32,17 +32,29 @@ def column_statistics(X: Matrix, sample_weight: np.ndarray | None = None) -> Col
         weight = None if sample_weight is None else sample_weight.astype(X.dtype)
         statistics = mean_variance_axis(X.array, axis=0, weights=weight)
         return Columns(*(each.astype(np.float64) for each in statistics))
-    weight = np.ones(len(X)) if sample_weight is None else sample_weight
-    weight = weight / weight.sum()
-    # In blocks of about a megabyte, so that no copy of a large X is made; in float64,
-    # because sums of many float32 drift; relative to a row, so that columns that are
-    # constant have variance zero.
+    n_rows, n_features = X.shape
+    # In blocks of about a megabyte, so that no copy of a large X is made, and each row
+    # is read once; in float64, because sums of many float32 drift; relative to a row,
+    # so that columns that are constant have variance zero.
+    size = min(n_rows, max(1, 2**17 // n_features))
+    memory = np.empty((size, n_features))
     first = X[:1][0].astype(np.float64)
-    blocks = list(gen_batches(len(X), max(1, 2**17 // X.shape[1])))
-    mean = sum(weight[rows] @ (X[rows] - first) for rows in blocks)
-    variance = sum(weight[rows] @ np.square(X[rows] - first - mean) for rows in blocks)
-    mean = first + mean
-    return Columns(mean, variance)
+    mean, squares, total = np.zeros(n_features), np.zeros(n_features), 0.0
+    for rows in gen_batches(n_rows, size):
+        block = memory[: rows.stop - rows.start]
+        np.subtract(X[rows], first, out=block)
+        weight = np.ones(len(block)) if sample_weight is None else sample_weight[rows]
+        in_block = weight.sum()
+        mean_of_block = weight @ block / in_block
+        block -= mean_of_block
+        np.square(block, out=block)
+        # Sums of squares of two parts (Chan, Golub & LeVeque 1983, eq. 2.1).
+        total += in_block
+        delta = mean_of_block - mean
+        share = in_block / total
+        squares += weight @ block + np.square(delta) * in_block * (1 - share)
+        mean += delta * share
+    return Columns(first + mean, squares / total)
 
 
 def fill_missing(X: np.ndarray, sample_weight: np.ndarray | None = None) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Tables: rows, what the decoder has to return for them, and their weights."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -147,8 +148,9 @@ class Table:
         table = self.filled()
         return column_statistics(table.inputs, table.weight)
 
+    @cached_property
     def hashes(self) -> np.ndarray:
-        """Compute a hash of each row, or of each pair of rows."""
+        """A hash of each row, or of each pair of rows."""
         hashes = row_hashes(self.inputs)
         if self.targets is None:
             return hashes
@@ -156,7 +158,7 @@ class Table:
 
     def n_distinct(self) -> int:
         """Count the rows that differ from all others, copies as one."""
-        return count_different(self.hashes())
+        return count_different(self.hashes)
 
     def on(self, device: Any, copy: bool = False) -> Rows:
         """Return the rows as tensors on a device.
