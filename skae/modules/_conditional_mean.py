@@ -189,12 +189,13 @@ class ConditionalMean(nn.Module):
         """Fill the NaN of rows (batch, n_features)."""
         if self.mean is None or self.scale is None:
             return x
-        missing = x.isnan()
         # A traced graph must not depend on the rows that it is traced with.
         tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined]
         traced = torch.compiler.is_compiling() or tracing
-        if not traced and not missing.any():
+        # A sum takes a fraction of the time of a mask. It is NaN if a value is.
+        if not traced and not x.sum().isnan():
             return x
+        missing = x.isnan()
         # Conjugate gradients need products of full precision.
         precise: AbstractContextManager[Any] = (
             nullcontext() if traced else torch.autocast(x.device.type, enabled=False)

@@ -30,18 +30,25 @@ def own_modes(gradients: bool = True) -> Iterator[None]:
     gradients : bool, default=True
         Whether the block computes gradients. If False, it runs in inference mode.
     """
-    with ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(not gradients))
-        for device_type in _DEVICE_TYPES:
-            if torch.is_autocast_enabled(device_type):
-                stack.enter_context(torch.autocast(device_type, enabled=False))
-        # A new tensor has the defaults, however they were set.
-        default = torch.empty(0)
-        if default.device.type != "cpu":
-            stack.enter_context(torch.device("cpu"))
-        if default.dtype != torch.float32:
-            stack.enter_context(_Float32())
-        yield
+    contexts: list[Any] = [
+        torch.autocast(device_type, enabled=False)
+        for device_type in _DEVICE_TYPES
+        if torch.is_autocast_enabled(device_type)
+    ]
+    # A new tensor has the defaults, however they were set.
+    default = torch.empty(0)
+    if default.device.type != "cpu":
+        contexts.append(torch.device("cpu"))
+    if default.dtype != torch.float32:
+        contexts.append(_Float32())
+    with torch.inference_mode(not gradients):
+        if not contexts:  # an empty stack takes as long as a small layer
+            yield
+            return
+        with ExitStack() as stack:
+            for context in contexts:
+                stack.enter_context(context)
+            yield
 
 
 class _Float32(TorchFunctionMode):
