@@ -322,6 +322,25 @@ def test_codes_do_not_depend_on_the_padding_of_the_longest(params):
     assert_allclose(long.hidden(x)[0][:, :64], state[-1], atol=1e-6)
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_whole_series_are_the_same_beside_one_that_ends_early(cell, bidirectional):
+    torch.manual_seed(0)
+    module = SeriesAutoencoder(
+        6, 2, n_components=3, cell=cell, bidirectional=bidirectional
+    )
+    whole = torch.randn(5, 12)
+    short = torch.cat([torch.randn(1, 8), torch.full((1, 4), torch.nan)], 1)
+    parameter = module.forwards.weight_hh_l0
+    codes, gradients = [], []
+    for x in (whole, torch.cat([whole, short])):
+        z = module.encode(x)[:5]
+        codes.append(z)
+        gradients += torch.autograd.grad(z.square().sum(), parameter)
+    torch.testing.assert_close(*codes)
+    torch.testing.assert_close(*gradients)
+
+
 @pytest.mark.parametrize("linear_path", [True, False])
 @torch.no_grad()
 def test_a_recurrent_decoder_is_given_its_own_output(linear_path):

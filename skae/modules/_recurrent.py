@@ -18,6 +18,16 @@ CELLS: dict[str, tuple[Any, Any]] = {
 }
 
 
+def _are_whole(x: Tensor) -> bool:
+    """Return whether rows are known to have no series that ends early."""
+    # A traced graph must not depend on the rows that it is traced with.
+    tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined]
+    if tracing or torch.compiler.is_compiling():
+        return False
+    # A NaN makes the sum NaN. To look at it would stop other devices at each step.
+    return x.device.type == "cpu" and not bool(x.sum().isnan())
+
+
 class SeriesAutoencoder(StandardizedModule):
     r"""Recurrent autoencoder of series with a linear path beside it.
 
@@ -135,7 +145,7 @@ class SeriesAutoencoder(StandardizedModule):
     def centre(self, x: Tensor) -> Tensor:
         """Centre and scale rows; entries after the end of a series become 0."""
         x = super().centre(x)
-        return torch.where(x.isnan(), 0.0, x)
+        return x if _are_whole(x) else torch.where(x.isnan(), 0.0, x)
 
     def encode(self, x: Tensor) -> Tensor:
         """Map rows (batch, n_steps * n_channels) to codes (batch, n_components)."""
@@ -154,18 +164,21 @@ class SeriesAutoencoder(StandardizedModule):
 
     def _last_state(self, x: Tensor, centred: Tensor) -> Tensor:
         shape = (-1, self.n_steps, self.n_channels)
+        if self.backwards is None and _are_whole(x):
+            states, _ = self.forwards(centred.reshape(shape))
+            return states[:, -1]
         n_steps = (~x.reshape(shape)[:, :, 0].isnan()).sum(1)  # (batch,)
         last = (n_steps - 1).clamp(min=0)
         x = centred.reshape(shape)
-        states = [self._state_at(self.forwards, x, last)]
+        at_last = [self._state_at(self.forwards, x, last)]
         if self.backwards is not None:
             # Each series backwards, from its last step. What follows after the first
             # step has no influence on the state that is taken.
             steps = torch.arange(self.n_steps, device=x.device)
             order = (last[:, None] - steps).clamp(min=0)
             order = order[:, :, None].expand(-1, -1, self.n_channels)
-            states.append(self._state_at(self.backwards, x.gather(1, order), last))
-        return torch.cat(states, 1)
+            at_last.append(self._state_at(self.backwards, x.gather(1, order), last))
+        return torch.cat(at_last, 1)
 
     @staticmethod
     def _state_at(layers: nn.RNNBase, x: Tensor, step: Tensor) -> Tensor:
