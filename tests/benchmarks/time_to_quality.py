@@ -14,15 +14,19 @@ was fitted to is at the level; the time to compute that error is taken out.
   the PCA it starts from.
 - The others train at a constant rate, and the error is taken after each epoch: a bare
   torch loop, scikit-learn's `MLPRegressor` fitted to ``(X, X)``, encdr, `AutoEncoder`
-  of pyod and keras on torch. Their learning rates are their defaults; batches have 256
-  rows (or a tenth of the rows), hidden layers 100 and 100 units on all sides. pyod and
-  encdr have no callback: they are fitted anew, for 1, 2, 4, ... epochs.
+  of pyod, keras on torch, `AETrainer` of autoencoders, and `AE` of pyautoencoder, which
+  leaves the loop to its user: that of the bare torch loop. Their learning rates are
+  their defaults; batches have 256 rows (or a tenth of the rows), hidden layers 100 and
+  100 units on all sides. pyod and encdr have no callback: they are fitted anew, for 1,
+  2, 4, ... epochs.
 
 No fit goes on for much longer than `--cap` seconds. Peers that are not installed (``pip
 install -e ".[bench]"``) are left out, with the reason.
 """
 
+import contextlib
 import importlib
+import io
 import itertools
 import os
 import time
@@ -33,6 +37,7 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.neural_network import MLPRegressor
 from torch import nn
+from torch.utils.data import DataLoader
 
 from skae import AutoencoderTransformer
 from tests.benchmarks import common
@@ -122,26 +127,31 @@ def skae(X, n_components, clock, **params):
 def bare_loop(X, n_components, clock):
     """Train by a torch loop: Adam at 1e-3."""
     torch.manual_seed(0)
-    widths = [X.shape[1], *HIDDEN, n_components]
-    layers = []
+    net = nn.Sequential(*halves(X.shape[1], n_components))
+    run_loop(X, net, lambda x: nn.functional.mse_loss(net(x), x), net, clock)
+
+
+def halves(n_features, n_components):
+    """Encoder and decoder of dense layers."""
+    widths = [n_features, *HIDDEN, n_components]
     for half in (widths, widths[::-1]):
+        layers = []
         for d_in, d_out in itertools.pairwise(half):
             layers += [nn.Linear(d_in, d_out), nn.GELU()]
-        layers.pop()
-    net, rows = nn.Sequential(*layers), torch.from_numpy(X)
+        yield nn.Sequential(*layers[:-1])
+
+
+def run_loop(X, net, loss_of, reconstruct, clock):
+    """Train a torch module by a bare loop."""
+    rows = torch.from_numpy(X)
     optimizer = torch.optim.Adam(net.parameters(), fused=True)
-
-    @torch.no_grad()
-    def reconstruct(X):
-        return net(torch.from_numpy(X)).numpy()
-
     while True:
         for index in torch.randperm(len(rows)).split(batch_size_of(X)):
-            x = rows[index]
             optimizer.zero_grad()
-            nn.functional.mse_loss(net(x), x).backward()
+            loss_of(rows[index]).backward()
             optimizer.step()
-        clock.look(reconstruct)
+        with torch.no_grad():
+            clock.look(lambda X: reconstruct(torch.from_numpy(X)).numpy())
 
 
 def batch_size_of(X):
@@ -223,6 +233,48 @@ def keras(X, n_components, clock):
     )
 
 
+def autoencoders(X, n_components, clock):
+    """Train the autoencoder of autoencoders by its trainer, which prints progress."""
+    from autoencoders import (
+        AETrainer,
+        AutoencoderConfig,
+        AutoencoderModel,
+        TrainingConfig,
+    )
+    from autoencoders.data import TensorSpec
+
+    torch.manual_seed(0)
+    model = AutoencoderModel(
+        AutoencoderConfig(),
+        sample_spec=TensorSpec(shape=(X.shape[1],)),
+        encoder="mlp",
+        encoder_config={"hidden_dims": [*HIDDEN, n_components], "activation": "gelu"},
+    )
+    trainer = AETrainer(model, TrainingConfig(device="cpu"))
+    batches = DataLoader(torch.from_numpy(X), batch_size_of(X), shuffle=True)
+    while True:
+        with contextlib.redirect_stdout(io.StringIO()):
+            trainer.train_epoch(batches)
+        with torch.no_grad():
+            clock.look(lambda X: model(torch.from_numpy(X)).reconstruction.numpy())
+
+
+def pyautoencoder(X, n_components, clock):
+    """Train the autoencoder of pyautoencoder, a wrapper of two torch modules."""
+    from pyautoencoder.vanilla import AE
+
+    torch.manual_seed(0)
+    net = AE(*halves(X.shape[1], n_components))
+    net.build(torch.from_numpy(X[:1]))
+    run_loop(
+        X,
+        net,
+        lambda x: net.compute_loss(x, net(x)).objective,
+        lambda x: net(x).x_hat,
+        clock,
+    )
+
+
 SIDES = {
     "skae": skae,
     'skae, `init="random"`': lambda *args: skae(*args, init="random"),
@@ -231,8 +283,10 @@ SIDES = {
     "encdr": encdr,
     "pyod": pyod,
     "keras": keras,
+    "autoencoders": autoencoders,
+    "pyautoencoder": pyautoencoder,
 }
-PACKAGES = {"encdr": "encdr", "pyod": "pyod", "keras": "keras"}
+PACKAGES = ("encdr", "pyod", "keras", "autoencoders", "pyautoencoder")
 
 
 def measure(name, cap):
@@ -246,7 +300,7 @@ def measure(name, cap):
     for side, train in SIDES.items():
         if side in PACKAGES:
             try:
-                importlib.import_module(PACKAGES[side])
+                importlib.import_module(side)
             except ImportError as reason:
                 row["left_out"][side] = str(reason)
                 continue
@@ -286,6 +340,8 @@ def main():
     parser.add_argument("--cap", type=float, default=120, help="seconds for a side")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    # The first optimizer of torch in a process imports its compiler: no training.
+    torch.optim.Adam([nn.Parameter(torch.zeros(1))], fused=True)
     record = {**common.environment(), "rows": []}
     for name in args.sets:
         try:
