@@ -91,7 +91,8 @@ class AutoencoderImputer(RecipeEstimator):
 
     hidden_layer_sizes : int or sequence of int, default=(256, 256)
         Widths of the hidden layers of the network. ``()`` is the Gaussian alone,
-        without a training.
+        without a training. `random_state` then draws the values that choose its number
+        of steps.
 
     n_passes : int, default=1
         How often the network corrects the values. Each time after the first, it is
@@ -354,7 +355,7 @@ class AutoencoderImputer(RecipeEstimator):
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. Weight 2 counts as the row twice, weight 0 as the row
-            left out.
+            left out. The network makes as many steps as for rows without weights.
 
         Returns
         -------

@@ -31,8 +31,7 @@ class _Method(nn.Module):
     def __init__(self, estimator: Any, method: str) -> None:
         super().__init__()
         self.module = copy.deepcopy(estimator.net_.plain_module_).cpu().eval()
-        if not getattr(estimator, "_fitted_to_gaps", False):
-            _leave_gaps(self.module)
+        _fill_only_gaps(self.module)
         functions: dict[str, Callable[[Any, Tensor], Tensor]] = {
             "transform": _transform(estimator),
             "reconstruct": OUTPUTS["reconstruction"],
@@ -52,11 +51,23 @@ class _Method(nn.Module):
         return self.function(self.module, one_more)[:-1]
 
 
-def _leave_gaps(module: nn.Module) -> None:
-    """Take out what rows without gaps do not need."""
-    for each in module.modules():
-        if isinstance(each, ConditionalMean):
-            each.clear()
+class _FillGaps(nn.Module):
+    """Layer that fills gaps where a batch has any, as complete rows take no steps."""
+
+    def __init__(self, fill: ConditionalMean) -> None:
+        super().__init__()
+        self.fill = fill
+
+    def forward(self, x: Tensor) -> Tensor:
+        # The branches must return tensors of their own.
+        return torch.cond(x.isnan().any(), self.fill, torch.clone, (x,))
+
+
+def _fill_only_gaps(module: nn.Module) -> None:
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, ConditionalMean) and child.is_set:
+                setattr(parent, name, _FillGaps(child))
 
 
 def _transform(estimator: Any) -> Callable[[Any, Tensor], Tensor]:
@@ -66,7 +77,7 @@ def _transform(estimator: Any) -> Callable[[Any, Tensor], Tensor]:
 
 
 def _minus_row_losses(estimator: Any, module: Any, x: Tensor) -> Tensor:
-    missing = getattr(estimator, "_fitted_to_gaps", False)
+    missing = any(isinstance(each, _FillGaps) for each in module.modules())
     return -estimator.net_.row_losses_with(module, x, missing)
 
 
@@ -89,7 +100,7 @@ def to_onnx(
 
     The model has one input `X`, any number of float32 rows, and one output `output`. It
     equals the result of the method up to rounding errors. The model uses opset 18. Its
-    input may have NaN if the estimator was fitted to rows with missing values.
+    input may have NaN if rows of the estimator may.
 
     Parameters
     ----------

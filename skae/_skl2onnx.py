@@ -166,7 +166,10 @@ def _add(scope: Any, operator: Any, container: Any, method: str, output: str) ->
             "skl2onnx, and the estimator itself with skae.to_onnx."
         )
     prefix = scope.get_unique_operator_name("skae") + "_"
+    known = {each.name for each in (*model.graph.initializer, *model.graph.input)}
+    known |= {name for node in model.graph.node for name in node.output}
     graph = compose.add_prefix_graph(model.graph, prefix)
+    _prefix_inside(graph.node, known, prefix)
     # The input of the model may be float64 or integers.
     before = helper.make_node(
         "Cast",
@@ -180,6 +183,21 @@ def _add(scope: Any, operator: Any, container: Any, method: str, output: str) ->
     )
     versions = {each.domain: each.version for each in model.opset_import}
     _take_in(container, [before, *graph.node, after], graph.initializer, versions)
+
+
+def _prefix_inside(nodes: Any, known: set[str], prefix: str) -> None:
+    """Add a prefix to names of a graph that branches of its nodes use.
+
+    ``onnx.compose`` adds it to names of the branches alone.
+    """
+    for node in nodes:
+        for attribute in node.attribute:
+            inside = attribute.g.node
+            for each in inside:
+                names = [prefix + i if i in known else i for i in each.input]
+                del each.input[:]
+                each.input.extend(names)
+            _prefix_inside(inside, known, prefix)
 
 
 def _take_in(

@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 import pytest
+import skl2onnx
 import torch
 from estimators import BECOMES_PCA, ESTIMATORS, quick
 from modules_for_tests import Own
@@ -14,7 +15,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse, stats
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import r2_score
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 
@@ -173,19 +176,27 @@ def test_copies_and_files(estimator, X, X_gaps):
 
 
 @every
-def test_onnx(estimator, X, X_gaps):
-    model = quick(estimator).fit(X_gaps)
+@pytest.mark.parametrize("complete", [True, False])
+def test_onnx(estimator, complete, X, X_gaps):
+    model = quick(estimator).fit(X if complete else X_gaps)
+    session = onnxruntime.InferenceSession(skae.to_onnx(model).SerializeToString())
+    for rows in (X_gaps.astype(np.float32), X.astype(np.float32)):
+        (found,) = session.run(None, {"X": rows})
+        assert_allclose(found, model.transform(rows), atol=1e-4)
 
-    def run(onnx_model, rows):
-        session = onnxruntime.InferenceSession(onnx_model.SerializeToString())
-        return session.run(None, {"X": rows.astype(np.float32)})[0]
 
-    onnx_model = skae.to_onnx(model)
-    for rows in (X, X_gaps):
-        assert_allclose(run(onnx_model, rows), model.transform(rows), atol=1e-4)
-    # What is not needed for rows without gaps is not in the model.
-    complete = skae.to_onnx(quick(estimator).fit(X))
-    assert len(complete.graph.node) < len(onnx_model.graph.node)
+def test_onnx_of_a_pipeline(X, X_gaps):
+    skae.register_onnx_converters()
+    y = X[:, 0] > np.median(X[:, 0])
+    pipeline = make_pipeline(
+        skae.AutoencoderTransformer(2, max_epochs=2, random_state=0),
+        LogisticRegression(),
+    ).fit(X, y)
+    rows = X_gaps.astype(np.float32)
+    model = skl2onnx.to_onnx(pipeline, rows[:1], options={"zipmap": False})
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    found = session.run(None, {"X": rows})[1]
+    assert_allclose(found, pipeline.predict_proba(rows), atol=1e-4)
 
 
 def test_scores_in_onnx(X_gaps):

@@ -85,6 +85,16 @@ def test_the_network_is_better_than_the_gaussian_and_this_than_the_mean(digits):
     assert errors[2] < 0.95 * errors[1]
 
 
+def test_rows_without_any_value_become_the_mean_row(digits):
+    X = np.where(
+        np.random.RandomState(0).uniform(size=digits[0].shape) < 0.3, np.nan, digits[0]
+    )
+    imputer = quick(max_epochs=60).fit(X)
+    assert imputer.trust_.any()
+    filled = imputer.transform(np.full((1, X.shape[1]), np.nan))
+    assert_allclose(filled[0], imputer.mean_, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_it_is_the_gaussian_where_there_is_nothing_to_learn(seed):
     rng = np.random.RandomState(seed)

@@ -112,6 +112,8 @@ class ImputingNetwork(nn.Module):
         missing = x.isnan()
         filled = self.fill(x)
         correction = self.trust * self.correction(filled, missing)
+        # Nothing is known of a row without any value, but the mean.
+        correction = torch.where(missing.all(dim=1, keepdim=True), 0, correction)
         return torch.where(missing, filled + correction, x)
 
 
