@@ -14,6 +14,7 @@ from skae._sampler import AutoencoderSampler
 from skae._skl2onnx import register_onnx_converters
 from skae._sparse import SparseAutoencoder
 from skae._stacked import StackedAEPretrainer
+from skae._table_autoencoder import TableAutoencoder
 from skae._table_encoder import TableEncoder
 from skae._variational import VariationalAutoencoder
 
@@ -33,6 +34,7 @@ __all__ = [
     "RecurrentAutoencoder",
     "SparseAutoencoder",
     "StackedAEPretrainer",
+    "TableAutoencoder",
     "TableEncoder",
     "VariationalAutoencoder",
     "__version__",

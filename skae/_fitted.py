@@ -30,6 +30,7 @@ class FittedAutoencoderMixin(TransformerMixin):
     output: str
     n_components_: int
     n_features_in_: int
+    _n_inputs: int
 
     def _apply(
         self,
@@ -171,7 +172,7 @@ class FittedAutoencoderMixin(TransformerMixin):
             Reconstructions, ``inverse_transform(transform(X))``: whole rows, whether
             values of `X` are missing or not.
         """
-        X_hat = self._apply(_reconstruct, self._check_new_rows(X))
+        X_hat = self._apply(reconstruct_rows, self._check_new_rows(X))
         return self._form.restore(X_hat)
 
     def reconstruction_error(
@@ -195,7 +196,7 @@ class FittedAutoencoderMixin(TransformerMixin):
         """
         rows = self._check_new_rows(X)
         if per_feature:
-            return self._apply(_reconstruct, rows, _squared_error)
+            return self._apply(reconstruct_rows, rows, _squared_error)
         return self._row_errors(rows)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
@@ -287,7 +288,7 @@ class FittedAutoencoderMixin(TransformerMixin):
         return float(np.average(errors, weights=table.weight)), table.statistics()
 
     def _row_errors(self, X: Matrix, targets: Matrix | None = None) -> np.ndarray:
-        return self._apply(_reconstruct, X, _row_error, targets=targets)
+        return self._apply(reconstruct_rows, X, _row_error, targets=targets)
 
     # Interface of scikit-learn
 
@@ -322,7 +323,7 @@ class FittedAutoencoderMixin(TransformerMixin):
     def _hidden_sizes(self) -> list[int]:
         """Widths of the hidden layers whose activations the module gives."""
         with own_modes(gradients=False):
-            x = torch.zeros(2, self.n_features_in_, device=self.net_.device)
+            x = torch.zeros(2, self._n_inputs, device=self.net_.device)
             return checks.check_hidden(in_evaluation(self.net_.plain_module_), x)
 
     @property
@@ -355,7 +356,7 @@ def _encode(module: Any, x: Tensor) -> Tensor:
     return module.encode(x)
 
 
-def _reconstruct(module: Any, x: Tensor) -> Tensor:
+def reconstruct_rows(module: Any, x: Tensor) -> Tensor:
     x_hat = module.decode(module.encode(x))
     # Where a series has ended, there is nothing to reconstruct.
     return module.end_as(x, x_hat) if hasattr(module, "end_as") else x_hat
@@ -369,7 +370,7 @@ def _hidden(module: Any, x: Tensor) -> Tensor:
 OUTPUTS: dict[str, Callable[[Any, Tensor], Tensor]] = {
     "code": _encode,
     "hidden": _hidden,
-    "reconstruction": _reconstruct,
+    "reconstruction": reconstruct_rows,
 }
 
 

@@ -32,6 +32,22 @@ class FlatRows:
 
 
 @dataclass(frozen=True)
+class TableRows(FlatRows):
+    """Rows of a table of mixed columns, encoded as a matrix.
+
+    Parameters
+    ----------
+    encoder : TableEncoder
+        The fitted encoder.
+    """
+
+    encoder: Any
+
+    def restore(self, rows: np.ndarray) -> Any:
+        return self.encoder.inverse_transform(rows)
+
+
+@dataclass(frozen=True)
 class ImageRows(FlatRows):
     """Flattened images.
 

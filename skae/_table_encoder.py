@@ -379,6 +379,16 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return [block for _, _, block in self._each_block()]
 
+    def _columns_of(self) -> dict[int, list[slice]]:
+        """Return the columns of the matrix that stand for each column of the table.
+
+        Columns of the table, which are numbered from 0, may have several blocks or none.
+        """
+        found: dict[int, list[slice]] = {}
+        for i, _, block in self._each_block():
+            found.setdefault(i, []).append(block.columns)
+        return found
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "scaler_")
 

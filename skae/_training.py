@@ -162,7 +162,8 @@ def _without_gaps(
     if plan.start.takes_gaps:
         return table
     loss = as_loss(estimator.loss)
-    return filled(module, table, loss.low, loss.high)
+    gaps = net.objective.returns_gaps
+    return filled(module, table, loss.low, loss.high, returns_gaps=gaps)
 
 
 class _DeviceRows(NamedTuple):

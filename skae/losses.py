@@ -7,6 +7,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+from skae.modules._mixed_link import LEVEL, NUMBER, MixedLink
+
+
+# Less variance of standardised numbers, and entropy, is rounding.
+_MIN_UNIT = 1e-10
 
 
 @dataclass(frozen=True)
@@ -201,3 +208,155 @@ def kl_penalty(activity: Tensor, target: float, weight: Tensor | None = None) ->
     on = target * (target / mean).log()
     off = (1 - target) * ((1 - target) / (1 - mean)).log()
     return (on + off).mean().expand(activity.shape[0])
+
+
+class MixedLoss(nn.Module):
+    r"""Loss of rows of numbers and categories, each in units of its own.
+
+    The loss of a number is its squared error, that of a category the cross-entropy of
+    its levels, and that of a mark of yes or no the cross-entropy of the two. Each is
+    divided by its mean :math:`u_j` for reconstructions by the mean row: the variance of
+    a number, the entropy of a category or a mark. The loss of a row is the mean of
+
+    .. math::
+
+        \frac{(\hat x_j - x_j)^2}{u_j}
+        \quad \text{and} \quad
+        -\frac{1}{u_j} \sum_l x_{jl} \log \hat p_{jl}
+
+    over the numbers, categories and marks that it has a value of. What never varies,
+    :math:`u_j = 0`, does not count.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of columns.
+
+    Attributes
+    ----------
+    link : MixedLink
+        What the columns stand for.
+
+    rate : tensor of shape (n_features,)
+        :math:`1 / u_j` of what each column belongs to, 0 if it does not count.
+
+    share : tensor of shape (n_features,)
+        One over the number of columns in the block of each column, 0 if it does not
+        count.
+    """
+
+    rate: Tensor
+    share: Tensor
+
+    def __init__(self, n_features: int) -> None:
+        super().__init__()
+        self.link = MixedLink(n_features)
+        self.register_buffer("rate", torch.ones(n_features))
+        self.register_buffer("share", torch.ones(n_features))
+
+    @torch.no_grad()
+    def fit(self, x: Tensor, weight: Tensor | None, kind: Any, block: Any) -> None:
+        """Set what the columns stand for, and the units by rows.
+
+        Parameters
+        ----------
+        x : tensor of shape (n_samples, n_features)
+            Rows; NaN where a value is missing.
+
+        weight : tensor of shape (n_samples,) or None
+            Weights of the rows; None: all one.
+
+        kind, block : array-like of shape (n_features,)
+            See :class:`~skae.modules._mixed_link.MixedLink`.
+        """
+        self.link.set(kind, block)
+        kind, block = self.link.kind, self.link.block
+        weight = (x.new_ones(len(x)) if weight is None else weight).double()
+        there = ~x.isnan()
+        total = (weight @ there.double()).clamp(min=torch.finfo(torch.float64).tiny)
+        mean = weight @ torch.where(there, x, 0).double() / total
+        square = weight @ torch.where(there, x - mean, 0).square().double() / total
+        entropy = torch.special.entr(mean)
+        losses = torch.where(kind == LEVEL, entropy, entropy + torch.special.entr(1 - mean))
+        losses = torch.where(kind == NUMBER, square, losses)
+        unit = torch.zeros_like(losses).scatter_add(0, block, losses)[block]
+        counts = unit > _MIN_UNIT
+        self.rate.copy_(torch.where(counts, 1 / unit, 0))
+        self.share.copy_(counts / torch.bincount(block)[block])
+
+    def of(self, columns: Any) -> "MixedLoss":
+        """Return the loss of some columns, whole blocks, a mask (n_features,), alone.
+
+        It is on the CPU.
+        """
+        mask = torch.as_tensor(columns)
+        part = MixedLoss(int(mask.sum()))
+        block = torch.unique(self.link.block.cpu()[mask], return_inverse=True)[1]
+        part.link.set(self.link.kind.cpu()[mask], block)
+        part.rate.copy_(self.rate.cpu()[mask])
+        part.share.copy_(self.share.cpu()[mask])
+        return part
+
+    def forward(self, logits: Tensor, x: Tensor) -> Tensor:
+        """Compute the mean loss of rows."""
+        return self.row_losses(logits, x).mean()
+
+    def row_losses(self, logits: Tensor, x: Tensor) -> Tensor:
+        """Compute the loss (batch,) of each row, which is 0 without any value.
+
+        Parameters
+        ----------
+        logits : tensor of shape (batch, n_features)
+            What the decoder computes before the link.
+
+        x : tensor of shape (batch, n_features)
+            Rows; NaN where a value is missing.
+        """
+        losses, _, there = self._entries(logits, x)
+        return (losses * self._weight(there)).sum(1)
+
+    def entries(self, logits: Tensor, x: Tensor) -> Tensor:
+        """Compute what each column adds to the loss of its block, in units of it.
+
+        It is NaN where a value is missing, and where the block does not count.
+        """
+        losses, _, there = self._entries(logits, x)
+        return torch.where(there & (self.share > 0), losses * self.rate, torch.nan)
+
+    def mean_with_gradient(
+        self, logits: Tensor, x: Tensor, row_weight: Tensor | None, unit: float
+    ) -> tuple[Tensor, Tensor]:
+        """Compute the mean loss, and the gradient at `logits` of this loss over `unit`.
+
+        `row_weight` (batch,) holds weights of the rows, of mean one.
+        """
+        losses, gradient, there = self._entries(logits, x)
+        weight = self._weight(there) / x.shape[0]
+        if row_weight is not None:
+            weight = weight * row_weight[:, None]
+        return (losses * weight).sum(), gradient.mul_(weight).div_(unit)
+
+    def _entries(self, logits: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return losses and their gradients, not in units, and where values are.
+
+        They are numbers where `x` is NaN, so that they can be multiplied by zero.
+        """
+        there = ~x.isnan()
+        x = torch.where(there, x, 0)
+        is_number, is_level = self.link.kind == NUMBER, self.link.kind == LEVEL
+        log_p = self.link.log_softmax(logits)
+        error = logits - x
+        losses = torch.where(
+            is_number,
+            error.square(),
+            torch.where(is_level, -x * log_p, functional.softplus(logits) - x * logits),
+        )
+        p = torch.where(is_level, log_p.exp(), logits.sigmoid())
+        return losses, torch.where(is_number, 2 * error, p - x), there
+
+    def _weight(self, there: Tensor) -> Tensor:
+        """Return the weights of entries, whose losses so add up to those of rows."""
+        there = there.to(self.rate.dtype)
+        # A row without any value has a count of zero, and no loss.
+        count = (there @ self.share).clamp(min=0.5)
+        return there * self.rate / count[:, None]

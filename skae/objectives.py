@@ -48,6 +48,8 @@ class Objective:
     logarithmic: ClassVar[bool] = False
     # Whether training rows keep their gaps, which the module fills in each step.
     trains_on_gaps: ClassVar[bool] = False
+    # Whether the rows to return keep their gaps, where those to encode are filled once.
+    returns_gaps: ClassVar[bool] = False
     # Whether rows without noise have no loss.
     needs_noise: ClassVar[bool] = False
     # Whether the losses of validation rows depend on one another.
@@ -87,7 +89,7 @@ class Objective:
         """Compute what the loss is taken from; torch.compile compiles it."""
         raise NotImplementedError
 
-    def predictions(self, outputs: Tensor, x: Tensor) -> Tensor:
+    def predictions(self, module: Any, outputs: Tensor, x: Tensor) -> Tensor:
         """Return what skorch's callbacks see of the outputs: reconstructions of `x`."""
         return outputs
 
@@ -217,7 +219,7 @@ class Reconstruction(Objective):
         z = module.encode(x)
         return module.decode(z) if self.link == "identity" else module.decode_logits(z)
 
-    def predictions(self, outputs: Tensor, x: Tensor) -> Tensor:
+    def predictions(self, module: Any, outputs: Tensor, x: Tensor) -> Tensor:
         return LINKS[self.link](outputs)
 
     def losses(
@@ -275,6 +277,42 @@ class Reconstruction(Objective):
         return super().mean_with_gradient(*arguments) if found is None else found
 
 
+@dataclass(frozen=True)
+class MixedReconstruction(Objective):
+    """The loss of reconstructions of numbers and categories.
+
+    The criterion is a :class:`~skae.losses.MixedLoss`, and the module has the link
+    "mixed". The loss of the mean row is 1 if all columns vary.
+    """
+
+    of_reconstructions: ClassVar[bool] = True
+    # Values that are filled in are no levels, but something between them.
+    returns_gaps: ClassVar[bool] = True
+
+    def outputs(self, module: Any, x: Tensor, *arguments: Any) -> Tensor:
+        return module.decode_logits(module.encode(x))
+
+    def predictions(self, module: Any, outputs: Tensor, x: Tensor) -> Tensor:
+        return module.mixed_link(outputs)
+
+    def losses(
+        self, criterion: Any, outputs: Tensor, x_in: Tensor, x: Tensor
+    ) -> Tensor:
+        return criterion.row_losses(outputs, x)
+
+    def mean_with_gradient(
+        self,
+        criterion: Any,
+        x_hat: Tensor,
+        x_in: Tensor,
+        x: Tensor,
+        weight: Tensor | None,
+        unit: float,
+    ) -> tuple[Tensor, Tensor]:
+        with torch.no_grad():
+            return criterion.mean_with_gradient(x_hat, x, weight, unit)
+
+
 def _is_mean_of_all(criterion: nn.Module, x: Tensor) -> bool:
     """Whether a loss is known to be a mean over all entries, with none missing."""
     if not (type(criterion) is nn.MSELoss and criterion.reduction == "mean"):
@@ -312,7 +350,7 @@ class SparseReconstruction(Reconstruction):
         z = module.encode(x)
         return torch.cat([module.decode(z), module.activity(z)], dim=1)
 
-    def predictions(self, outputs: Tensor, x: Tensor) -> Tensor:
+    def predictions(self, module: Any, outputs: Tensor, x: Tensor) -> Tensor:
         return outputs[:, : x.shape[1]]
 
     def _penalties(
@@ -451,7 +489,7 @@ class Imputation(Objective):
         x_hat = filled + module.correction(filled, x.isnan())
         return torch.stack([x_hat, module.scale.expand_as(x_hat)])
 
-    def predictions(self, outputs: Tensor, x: Tensor) -> Tensor:
+    def predictions(self, module: Any, outputs: Tensor, x: Tensor) -> Tensor:
         return outputs[0]
 
     def losses(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from skae.modules._layers import TiedLinear, dense_layers, tied_layers
 from skae.modules._layerwise import LayerAutoencoder
 from skae.modules._links import LINKS, link_name
+from skae.modules._mixed_link import MixedLink
 from skae.modules._prepared import PreparedDense
 from skae.modules._standardized import StandardizedModule
 
@@ -61,10 +62,11 @@ class DenseAutoencoder(StandardizedModule):
         Whether :math:`W` and :math:`V` have gradients. Ignored without a separate
         path.
 
-    link : {"identity", "sigmoid"}, default="identity"
-        Function that `decode` ends in: "sigmoid" is for data in [0, 1].
-        `decode_logits` returns the values before it. A module with another link than
-        "identity" is not meant to be standardised.
+    link : {"identity", "mixed", "sigmoid"}, default="identity"
+        Function that `decode` ends in: "sigmoid" is for data in [0, 1], "mixed" for
+        numbers beside the zeros and ones of categories, whose probabilities are
+        computed by the layer `mixed_link`. `decode_logits` returns the values before
+        it. A module with the link "sigmoid" is not meant to be standardised.
 
     binary_output : bool, default=False
         True is the same as ``link="sigmoid"``.
@@ -125,7 +127,8 @@ class DenseAutoencoder(StandardizedModule):
             )
             self.linear_encoder.requires_grad_(train_linear_path)
             self.linear_decoder.requires_grad_(train_linear_path)
-        self.link = link_name(link, binary_output)
+        self.link = link_name(link, binary_output, others=("mixed",))
+        self.mixed_link = MixedLink(n_features) if self.link == "mixed" else None
 
     def encode(self, x: Tensor) -> Tensor:
         """Map rows (batch, n_features) to codes (batch, n_components)."""
@@ -137,7 +140,10 @@ class DenseAutoencoder(StandardizedModule):
 
     def decode(self, z: Tensor) -> Tensor:
         """Map codes (batch, n_components) to rows (batch, n_features)."""
-        return LINKS[self.link](self.decode_logits(z))
+        logits = self.decode_logits(z)
+        if self.mixed_link is not None:
+            return self.mixed_link(logits)
+        return LINKS[self.link](logits)
 
     def decode_logits(self, z: Tensor) -> Tensor:
         """Map codes to rows before the link."""

@@ -16,7 +16,9 @@ LINKS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def link_name(link: str, binary_output: bool = False) -> str:
+def link_name(
+    link: str, binary_output: bool = False, others: tuple[str, ...] = ()
+) -> str:
     """Return the name of the link that two parameters of a module ask for.
 
     Parameters
@@ -27,10 +29,13 @@ def link_name(link: str, binary_output: bool = False) -> str:
     binary_output : bool, default=False
         Whether the link is "sigmoid", whatever `link` is.
 
+    others : tuple of str, default=()
+        Names of links that the module computes itself.
+
     Returns
     -------
     name : str
-        A key of `LINKS`.
+        A key of `LINKS`, or one of `others`.
 
     Raises
     ------
@@ -38,8 +43,7 @@ def link_name(link: str, binary_output: bool = False) -> str:
         If there is no such link.
     """
     name = "sigmoid" if binary_output else link
-    if name not in LINKS:
-        raise ValueError(
-            f"link may be {', '.join(map(repr, sorted(LINKS)))}. Got {name!r}."
-        )
+    known = sorted({*LINKS, *others})
+    if name not in known:
+        raise ValueError(f"link may be {', '.join(map(repr, known))}. Got {name!r}.")
     return name

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from skae.modules._conditional_mean import ConditionalMean
 from skae.modules._layers import TiedLinear
+from skae.modules._mixed_link import MixedLink
 
 _aten = torch.ops.aten
 
@@ -48,8 +49,8 @@ _ACTIVATIONS: dict[type[nn.Module], tuple[Callable[..., Tensor], Callable]] = {
     ),
     nn.Tanh: (torch.tanh, lambda grad, x, y: _aten.tanh_backward.default(grad, y)),
 }
-# Rows to train on have no gaps to fill.
-_KNOWN = {nn.Linear, TiedLinear, ConditionalMean, *_ACTIVATIONS}
+# Rows to train on have no gaps to fill, and the loss is of what comes before the link.
+_KNOWN = {nn.Linear, TiedLinear, ConditionalMean, MixedLink, *_ACTIVATIONS}
 _HOOKS = (
     "_forward_hooks",
     "_forward_pre_hooks",

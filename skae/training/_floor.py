@@ -95,7 +95,9 @@ class Floor:
         if table.missing and fill is not None and fill.is_set:
             table = fit_fill(net.plain_module_, table, self._seed)
             if not self._start.takes_gaps:
-                table = filled(net.plain_module_, table)
+                table = filled(
+                    net.plain_module_, table, returns_gaps=net.objective.returns_gaps
+                )
         self._start.set(net, table, self._random_state)
         losses, start_losses, floor_losses = (
             each.reshape(-1, len(held_out)).mean(axis=0)

@@ -67,7 +67,12 @@ def _some_rows(table: Table) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def filled(
-    module: Any, table: Table, low: float = -math.inf, high: float = math.inf
+    module: Any,
+    table: Table,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    returns_gaps: bool = False,
 ) -> Table:
     """Return a table whose gaps are filled by a module.
 
@@ -82,9 +87,14 @@ def filled(
 
     low, high : float
         Bounds of the values that are filled in.
+
+    returns_gaps : bool, default=False
+        Whether the rows to return, `targets`, are those with the gaps.
     """
     if not table.missing:
         return table
+    if returns_gaps:
+        table = replace(table, targets=table.inputs)
     inputs: Any = table.inputs
     if table.large:
         inputs = _FilledTable(inputs, module.fill, (low, high))

@@ -266,7 +266,9 @@ class AutoencoderNet(TensorNet):
                 )
             (loss / self.loss_unit).backward()
         if "on_batch_end" not in self._silent:  # only callbacks look at it
-            outputs = self.objective.predictions(outputs.detach(), x)
+            outputs = self.objective.predictions(
+                self.plain_module_, outputs.detach(), x
+            )
         return {"loss": loss, "y_pred": outputs}
 
     def _step_on_share(
@@ -290,7 +292,7 @@ class AutoencoderNet(TensorNet):
         with torch.no_grad():
             outputs = self._outputs(x_in)
             loss = self.get_loss(outputs, weight, X=(x_in, x), training=False)
-            y_pred = self.objective.predictions(outputs, x)
+            y_pred = self.objective.predictions(self.plain_module_, outputs, x)
         return {"loss": loss, "y_pred": y_pred}
 
     @staticmethod

@@ -13,6 +13,7 @@ import torch
 from skae.training._atoms import set_atoms, set_signed_axes
 from skae.training._gaussian import fit_factor_analysis, fit_probabilistic_pca
 from skae.training._linear_denoiser import fit_denoiser, fit_paired_denoiser
+from skae.training._mixed_pca import fit_mixed_pca, mean_logits
 from skae.training._net import AutoencoderNet
 from skae.training._pca import fit_pca
 from skae.training._statistics import Columns
@@ -220,6 +221,61 @@ class GaussianStart(Start):
         }
         trained = {name: v for name, v in state.items() if not name.startswith("fill.")}
         net.plain_module_.load_state_dict({**trained, **gaussian})
+
+
+@dataclass(frozen=True)
+class MixedStart(Start):
+    """Random weights; the decoder ends in numbers and probabilities of the mean row."""
+
+    def set(
+        self, net: AutoencoderNet, table: Table, random_state: np.random.RandomState
+    ) -> None:
+        """Set the state of a net whose loss is a `MixedLoss`."""
+        module, loss = net.plain_module_, net.criterion_
+        columns = table.statistics()
+        # Numbers have the variance one, and categories are near it.
+        module.standardize(torch.as_tensor(columns.mean), torch.ones(()))
+        module.mixed_link.load_state_dict(loss.link.state_dict())
+        self.set_weights(net, table, columns, random_state)
+
+    def set_weights(
+        self,
+        net: AutoencoderNet,
+        table: Table,
+        columns: Columns,
+        random_state: np.random.RandomState,
+    ) -> None:
+        bias = torch.as_tensor(mean_logits(columns.mean, net.criterion_) - columns.mean)
+        module = net.plain_module_
+        with torch.no_grad():
+            module.decoder[-1].bias.add_(bias.to(module.mean))
+
+
+@dataclass(frozen=True)
+class MixedPCA(MixedStart):
+    """PCA of numbers and categories, with a decoder that is linear before its link.
+
+    Parameters
+    ----------
+    n_components : int
+        Size of the code.
+    """
+
+    n_components: int
+
+    name: ClassVar[str | None] = "PCA of mixed data"
+
+    def set_weights(
+        self,
+        net: AutoencoderNet,
+        table: Table,
+        columns: Columns,
+        random_state: np.random.RandomState,
+    ) -> None:
+        linear = fit_mixed_pca(
+            table, columns, net.criterion_, self.n_components, random_state
+        )
+        net.plain_module_.start_linear(*map(torch.as_tensor, linear))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,486 @@
+"""The autoencoder of tables of mixed columns."""
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from skae import _checks as checks
+from skae._base import BaseAutoencoder
+from skae._dense import LAYER_CONSTRAINTS, DenseWeightsMixin, hidden_widths
+from skae._docs import shared_docs
+from skae._fitted import reconstruct_rows
+from skae._inputs import plain
+from skae._plan import Plan
+from skae._shapes import TableRows
+from skae._sklearn_compat import StrOptions, safe_indexing
+from skae._table_encoder import TableEncoder
+from skae.losses import MixedLoss
+from skae.modules import DenseAutoencoder
+from skae.modules._mixed_link import LEVEL, MARK, NUMBER
+from skae.objectives import MixedReconstruction
+from skae.training import Matrix, MixedPCA, MixedStart, Table, recipe
+
+_KINDS = {"number": NUMBER, "date": NUMBER, "category": LEVEL, "missing": MARK}
+
+
+@shared_docs
+class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
+    """Autoencoder of tables with numbers, categories, dates and missing values.
+
+    It takes frames of pandas and polars as they are, and arrays. `transform` returns
+    codes, `inverse_transform` and `reconstruct` return tables like that of `fit`: of
+    the same library, with the same columns, dtypes and levels.
+
+    A :class:`TableEncoder` turns the table into a matrix, and a dense autoencoder
+    reconstructs it: numbers and dates by squared error, categories by the cross-entropy
+    of their levels. All columns of the table count the same. It starts as PCA of mixed
+    data, in closed form. What training adds is kept if rows held out from it are
+    reconstructed better, and the start, fitted to all rows, is kept otherwise.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Size of the code.
+
+    encoder : TableEncoder, default=None
+        Encoder of the table, which is cloned. It says which columns are categories and
+        how many levels they have, for instance
+        ``TableEncoder(categorical_features=["zip"], max_categories=20)``. Whatever its
+        scaler, numbers are standardised afterwards. None is ``TableEncoder()``.
+
+    hidden_layer_sizes : int or sequence of int, default=(100, 100)
+        Widths of the encoder's hidden layers, from input to code; the decoder has
+        them in reverse. ``()`` has linear layers only.
+
+    activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "silu", \
+            "tanh"}, default="gelu"
+        Activation of the hidden layers.
+
+    {initializer}
+
+    init : {"auto", "pca", "random"}, default="auto"
+        State before the first step. "pca" is PCA of mixed data, "random" has no linear
+        path, and what is trained is kept, better or not. "auto" is "pca".
+
+    output : {"code", "hidden"}, default="code"
+        What `transform` returns: the codes, or the activations of all hidden layers of
+        the encoder, concatenated. It may be changed after fitting.
+
+    lr : float or "auto", default="auto"
+        Learning rate; the highest one if there is a schedule. "auto" is 0.01 (0.1 for
+        "sgd", 1 for "lbfgs").
+
+    {parameters}
+
+    Attributes
+    ----------
+    encoder_ : TableEncoder
+        The fitted encoder. Its `blocks_` say which columns of the matrix stand for
+        which column of the table.
+
+    {weights}
+
+    {attributes}
+
+    See Also
+    --------
+    TableEncoder : The encoding of tables as matrices, for other estimators.
+    AutoencoderTransformer : Autoencoder of numbers in comparable units.
+
+    Notes
+    -----
+    The loss of a column is divided by its loss for the mean row: the variance of a
+    number, the entropy of a category. The loss of a row is the mean over its columns
+    with a value. Columns that never vary do not count.
+
+    In PCA of mixed data, each number and each category has a total variance of one. The
+    decoder of categories is a logistic regression on the codes.
+
+    Missing values are filled by their conditional mean in a Gaussian, as in
+    :class:`AutoencoderTransformer`, and have no loss. A level that `fit` has not seen
+    is a missing value. Rows without any value are left out of `fit`.
+
+    `module_`, `encoder_module_` and `decoder_module_` take and return rows of the matrix
+    of `encoder_`, with probabilities of the levels.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn.datasets import load_wine
+    >>> from skae import TableAutoencoder
+    >>> table = load_wine(as_frame=True).frame
+    >>> table["target"] = table["target"].map({0: "Barolo", 1: "Grignolino", 2: "Barbera"})
+    >>> table.loc[::7, "alcohol"] = None
+    >>> autoencoder = TableAutoencoder(2, max_epochs=20, random_state=0).fit(table)
+    >>> autoencoder.transform(table).shape
+    (178, 2)
+    >>> autoencoder.reconstruct(table)["target"].head(3).tolist()
+    ['Barolo', 'Barolo', 'Barolo']
+    """
+
+    # Numbers have a squared error, beside the losses of categories.
+    loss = "squared_error"
+    _recipe = recipe.TABLE
+    _fills_gaps = True
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        encoder: Any = None,
+        hidden_layer_sizes: Any = (100, 100),
+        activation: str = "gelu",
+        kernel_initializer: str = "auto",
+        init: str = "auto",
+        output: str = "code",
+        optimizer: Any = "adam",
+        lr: float | str = "auto",
+        weight_decay: float = 0.0,
+        lr_schedule: Any = "auto",
+        max_epochs: int | str = "auto",
+        batch_size: int | str = "auto",
+        validation_fraction: float | None = 0.1,
+        early_stopping: bool = False,
+        n_iter_no_change: int | str = "auto",
+        tol: float = 1e-4,
+        callbacks: list | None = None,
+        net_params: dict[str, Any] | None = None,
+        device: str | torch.device = "auto",
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.encoder = encoder
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.kernel_initializer = kernel_initializer
+        self.init = init
+        self.output = output
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.lr_schedule = lr_schedule
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.device = device
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseAutoencoder._parameter_constraints,
+        **LAYER_CONSTRAINTS,
+        "encoder": [TableEncoder, None],
+        "init": [StrOptions({"auto", "pca", "random"})],
+        "output": [StrOptions({"code", "hidden"})],
+    }
+    del _parameter_constraints["loss"]
+
+    # Rows
+
+    @property
+    def _form(self) -> TableRows:
+        return TableRows(self.encoder_)
+
+    def _check_X(
+        self,
+        X: Any,
+        *,
+        name: str = "X",
+        reset: bool,
+        is_target: bool = True,
+        allow_nan: bool | None = None,
+    ) -> Matrix:
+        """Encode a table as a matrix, with NaN where a value is missing."""
+        if reset:
+            self.encoder_ = self._new_encoder().fit(X)
+            self.n_features_in_ = self.encoder_.n_features_in_
+            if hasattr(self.encoder_, "feature_names_in_"):
+                self.feature_names_in_ = self.encoder_.feature_names_in_
+            elif hasattr(self, "feature_names_in_"):
+                del self.feature_names_in_
+        matrix = np.asarray(self.encoder_.transform(X))
+        checks.check_values(matrix, name, allow_nan=True)
+        return matrix.astype(
+            np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64,
+            copy=False,
+        )
+
+    def _new_encoder(self) -> TableEncoder:
+        encoder = TableEncoder() if self.encoder is None else clone(self.encoder)
+        encoder.set_output(transform="default")
+        if encoder.scaler is None:
+            encoder.scaler = "standard"
+        elif not isinstance(encoder.scaler, str):
+            encoder.scaler = make_pipeline(encoder.scaler, StandardScaler())
+        return encoder
+
+    def _missing(self, X: Matrix, name: str, *, columns: bool) -> bool:
+        return checks.has_gaps(X)
+
+    def _table(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        groups: Any = None,
+        *,
+        reset: bool,
+        goes_on: bool = False,
+    ) -> Table:
+        if sample_weight is not None:
+            X = plain(X, fill_masked=True)
+            sample_weight = checks.check_weights(sample_weight, X)
+            counts = np.flatnonzero(sample_weight)
+            if len(counts) < len(sample_weight):
+                # The encoder is not to see the others.
+                X, sample_weight = safe_indexing(X, counts), sample_weight[counts]
+                if groups is not None:
+                    groups = safe_indexing(plain(groups, "groups"), counts)
+        table = super()._table(
+            X, None, sample_weight, groups, reset=reset, goes_on=goes_on
+        )
+        return _with_values(table, "X")
+
+    def _validation_table(self, X: Any, y: Any) -> Table | None:
+        table = super()._validation_table(X, y)
+        return None if table is None else _with_values(table, "X_val")
+
+    # The plan
+
+    def _plan(self, table: Table, *, stream: bool = False) -> Plan:
+        n_components, is_linear = int(self.n_components), self.init != "random"
+        start = MixedPCA(n_components) if is_linear else MixedStart()
+        return self._planned(
+            len(table),
+            module=DenseAutoencoder,
+            arguments={
+                "n_features": table.n_features,
+                "n_components": n_components,
+                "hidden_layer_sizes": hidden_widths(self),
+                "activation": self.activation,
+                "kernel_initializer": self.kernel_initializer,
+                "linear_path": is_linear,
+                "link": "mixed",
+            },
+            criterion=self._mixed_loss(table),
+            objective=MixedReconstruction(),
+            start=start,
+            floor=start if is_linear else None,
+        )
+
+    def _mixed_loss(self, table: Table) -> MixedLoss:
+        loss = MixedLoss(table.n_features)
+        blocks = self.encoder_.blocks_
+        sizes = [block.columns.stop - block.columns.start for block in blocks]
+        loss.fit(
+            torch.as_tensor(table.inputs),
+            None if table.weight is None else torch.as_tensor(table.weight),
+            np.repeat([_KINDS[block.kind] for block in blocks], sizes),
+            np.repeat(np.arange(len(blocks)), sizes),
+        )
+        return loss
+
+    # Using what was fitted
+
+    def inverse_transform(self, X: ArrayLike) -> Any:
+        """Decode codes to a table.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        table : frame or ndarray of shape (n_samples, n_features)
+            Table like that of `fit`: of the same library, with the same columns and
+            dtypes. Categories have the most probable level. No value is missing, unless
+            the encoder has ``add_indicator=True``.
+        """
+        return super().inverse_transform(X)
+
+    def reconstruct(self, X: Any) -> Any:
+        """Encode a table and decode it again.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            Table.
+
+        Returns
+        -------
+        table : frame or ndarray of shape (n_samples, n_features)
+            Reconstruction, ``inverse_transform(transform(X))``. A frame of pandas has
+            the index of `X`.
+        """
+        table = super().reconstruct(X)
+        if hasattr(table, "iloc") and hasattr(X, "iloc"):
+            table.index = X.index
+        return table
+
+    def reconstruction_error(self, X: Any, per_feature: bool = False) -> np.ndarray:
+        """Return the losses of the reconstructions, in units of the columns.
+
+        The loss of a number is its squared error over the variance of its column in
+        `fit`; that of a category is minus the logarithm of the probability of its level
+        over the entropy of the column. So 1 is the mean of a column for reconstructions
+        by the mean row.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            Table.
+
+        per_feature : bool, default=False
+            Whether to return the loss of each cell, not the mean of each row.
+
+        Returns
+        -------
+        error : ndarray of shape (n_samples,) or (n_samples, n_features)
+            Losses. That of a cell is NaN if its value is missing, or if its column never
+            varied in `fit`. The mean of a row is over the others.
+        """
+        if not per_feature:
+            return -self.score_samples(X)
+        rows = self._check_new_rows(X)
+
+        def entries(module: Any, x: Tensor) -> Tensor:
+            logits = module.decode_logits(module.encode(x))
+            return self.net_.criterion_.entries(logits, x)
+
+        return self._by_column(self._apply(entries, rows))
+
+    def _by_column(self, entries: np.ndarray) -> np.ndarray:
+        """Sum the losses of entries of the matrix up to those of cells of the table."""
+        error = np.full((len(entries), self.n_features_in_), np.nan, entries.dtype)
+        for i, parts in self.encoder_._columns_of().items():
+            losses = [entries[:, part].sum(axis=1) for part in parts]
+            error[:, i] = _mean_there(np.stack(losses, axis=1))
+        return error
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Return minus the loss of each row: the higher, the more normal a row is.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            Table.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Minus the loss, averaged over the columns with a value in the row, in the
+            units of `reconstruction_error`. NaN for a row without any.
+        """
+        rows = self._check_new_rows(X)
+        losses = self._apply(self.net_.row_losses_with, rows)
+        return np.where(np.isnan(rows[:]).all(axis=1), np.nan, -losses)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return one minus the mean loss of the rows.
+
+        That is the mean over the columns of R² for numbers and of McFadden's R² for
+        categories, with the variances and entropies of `fit`. It is what
+        :class:`~sklearn.model_selection.GridSearchCV` maximises.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            Table.
+
+        y : None
+            Ignored.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            At most 1; about 0 for the reconstruction of every row by the mean row. NaN
+            if no row has a value.
+        """
+        scores = self.score_samples(X)
+        weight = np.ones(len(scores))
+        if sample_weight is not None:
+            weight = checks.check_weights(sample_weight, scores)
+        there = ~np.isnan(scores)
+        if not weight[there].any():
+            return math.nan
+        return 1 + float(np.average(scores[there], weights=weight[there]))
+
+    def category_probabilities(self, X: Any) -> dict[Any, dict[Any, np.ndarray]]:
+        """Return the probabilities of the levels in the reconstructions.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            Table.
+
+        Returns
+        -------
+        probabilities : dict of dict of ndarray of shape (n_samples,)
+            For each column of categories, by its name, the probability of each level.
+            If rare levels share one column of the encoder, the most frequent one of them
+            stands for all. Arrays have positions in place of names.
+        """
+        matrix = self._apply(reconstruct_rows, self._check_new_rows(X))
+        return {
+            block.name: dict(zip(block.levels, matrix[:, block.columns].T, strict=True))
+            for block in self.encoder_.blocks_
+            if block.kind == "category"
+        }
+
+    # Interface of scikit-learn
+
+    @property
+    def _n_inputs(self) -> int:
+        return self.encoder_.blocks_[-1].columns.stop
+
+    def _sizes_in_words(self) -> str:
+        return f"{super()._sizes_in_words()}, {self._n_inputs:,} columns of the matrix"
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        return tags
+
+
+def _with_values(table: Table, name: str) -> Table:
+    """Leave out rows without any value."""
+    if not table.missing:
+        return table
+    empty = np.isnan(table.inputs[:]).all(axis=1)
+    if empty.all():
+        raise ValueError(
+            f"{name} has no value in the columns that were not empty in fit: there is "
+            "nothing to learn from it."
+        )
+    return table.take(np.flatnonzero(~empty)) if empty.any() else table
+
+
+def _mean_there(losses: np.ndarray) -> np.ndarray:
+    """Average the losses (n_samples, n_blocks) of the blocks of a column."""
+    there = ~np.isnan(losses)
+    count = there.sum(axis=1)
+    total = losses.sum(axis=1, where=there)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

@@ -1,0 +1,150 @@
+"""PCA of numbers and categories, with a decoder that is linear before its link."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+
+from skae.losses import MixedLoss
+from skae.modules._mixed_link import MARK, NUMBER
+from skae.training._pca import LinearMap, fit_pca
+from skae.training._statistics import Columns, column_statistics
+from skae.training._table import Table
+
+# Rows and steps that are enough to fit a linear decoder, and its ridge penalty.
+_MAX_ROWS, _N_STEPS, _RIDGE = 4_000, 25, 1e-3
+# Shares of levels that no row has have no logarithm.
+_MIN_SHARE = 1e-4
+
+
+def mean_logits(mean: np.ndarray, loss: MixedLoss) -> np.ndarray:
+    """Return what a decoder has to compute so that its link makes the mean row of it.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_features,)
+        Mean row.
+
+    loss : MixedLoss
+        Loss, which knows what the columns stand for.
+    """
+    kind = loss.link.kind.cpu().numpy()
+    share = mean.clip(_MIN_SHARE, 1 - _MIN_SHARE)
+    logits = np.where(kind == MARK, np.log(share / (1 - share)), np.log(share))
+    return np.where(kind == NUMBER, mean, logits)
+
+
+def fit_mixed_pca(
+    table: Table,
+    columns: Columns,
+    loss: MixedLoss,
+    n_components: int,
+    random_state: np.random.RandomState,
+) -> LinearMap:
+    """Fit PCA in which each number and each category has a total variance of one.
+
+    The decoder of numbers is that of PCA. The decoder of categories is a logistic
+    regression on the codes, with a ridge penalty and few steps of L-BFGS, fitted to a
+    sample of the rows of large tables.
+
+    Parameters
+    ----------
+    table : Table of shape (n_samples, n_features)
+        Rows without gaps. Those of `targets`, if there are any, have them.
+
+    columns : Columns
+        Their statistics.
+
+    loss : MixedLoss
+        Loss, which knows what the columns stand for.
+
+    n_components : int
+        Size of the code.
+
+    random_state : RandomState
+        For PCA's randomised solver and the spreading over more components than PCA
+        has.
+
+    Returns
+    -------
+    linear : LinearMap
+        The map from rows to what the decoder computes before its link.
+    """
+    block = loss.link.block.cpu().numpy()
+    total = np.bincount(block, weights=columns.variance)[block]
+    scale = np.sqrt(np.where(total > 0, total, 1))
+    linear = _scaled_pca(table, scale, n_components, random_state)
+    encoder, decoder = linear.encoder_weight / scale, linear.decoder_weight
+    decoder = decoder * scale[:, None]
+    bias = mean_logits(columns.mean, loss)
+    others = loss.link.kind.cpu().numpy() != NUMBER
+    if others.any():
+        decoder[others] = 0
+        few = table.read(slice(None, None, -(-len(table) // _MAX_ROWS)))
+        codes = (few.inputs - columns.mean) @ encoder.T
+        _fit_logistic(codes, few, loss, others, decoder, bias)
+    return LinearMap(encoder, decoder, bias - columns.mean)
+
+
+def _scaled_pca(
+    table: Table,
+    scale: np.ndarray,
+    n_components: int,
+    random_state: np.random.RandomState,
+) -> LinearMap:
+    """Fit PCA to rows that are divided by the scales of their columns."""
+    gaussian = table.gaussian
+    if gaussian is not None and gaussian.covariance is not None:
+        covariance = gaussian.covariance / np.outer(scale, scale)
+        gaussian = replace(gaussian, covariance=covariance)
+    inputs: Any = table.inputs
+    scaled = Table(inputs / scale.astype(inputs.dtype), weight=table.weight)
+    statistics = column_statistics(scaled.inputs, scaled.weight)
+    scaled = replace(scaled, gaussian=gaussian)
+    return fit_pca(scaled, statistics, n_components, random_state)[0]
+
+
+def _fit_logistic(
+    codes: np.ndarray,
+    table: Table,
+    loss: MixedLoss,
+    others: np.ndarray,
+    decoder: np.ndarray,
+    bias: np.ndarray,
+) -> None:
+    """Fit the decoder of all columns but numbers, in place."""
+    size = codes.std(axis=0)
+    size[size == 0] = 1
+    # The last column is for the bias.
+    z = torch.from_numpy(np.column_stack([codes / size, np.ones(len(codes))])).float()
+    x = torch.as_tensor(table.reconstructed)[:, others].float()
+    weight = None
+    if table.weight is not None:
+        weight = torch.from_numpy(table.weight / table.weight.mean()).float()
+    of_others = loss.of(others)
+    n_blocks = float(of_others.share.sum())
+    shape = (int(others.sum()), z.shape[1])
+
+    def penalised(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        weights = torch.from_numpy(flat.reshape(shape)).float()
+        value, gradient = of_others.mean_with_gradient(z @ weights.T, x, weight, 1.0)
+        gradient = gradient.T @ z
+        slopes = weights[:, :-1]
+        value = value * n_blocks + _RIDGE * slopes.square().mean()
+        gradient *= n_blocks
+        gradient[:, :-1] += 2 * _RIDGE / slopes.numel() * slopes
+        return float(value), gradient.double().numpy().ravel()
+
+    first = np.zeros(shape)
+    first[:, -1] = bias[others]
+    found = minimize(
+        penalised,
+        first.ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": _N_STEPS},
+    ).x.reshape(shape)
+    decoder[others] = found[:, :-1] / size
+    bias[others] = found[:, -1]
