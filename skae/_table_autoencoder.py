@@ -208,13 +208,6 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         allow_nan: bool | None = None,
     ) -> Matrix:
         """Encode a table as a matrix, with NaN where a value is missing."""
-        if reset:
-            self.encoder_ = self._new_encoder().fit(X)
-            self.n_features_in_ = self.encoder_.n_features_in_
-            if hasattr(self.encoder_, "feature_names_in_"):
-                self.feature_names_in_ = self.encoder_.feature_names_in_
-            elif hasattr(self, "feature_names_in_"):
-                del self.feature_names_in_
         matrix = np.asarray(self.encoder_.transform(X))
         checks.check_values(matrix, name, allow_nan=True)
         return matrix.astype(
@@ -222,14 +215,20 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
             copy=False,
         )
 
-    def _new_encoder(self) -> TableEncoder:
+    def _fit_encoder(self, X: Any, sample_weight: Any) -> None:
         encoder = TableEncoder() if self.encoder is None else clone(self.encoder)
         encoder.set_output(transform="default")
         if encoder.scaler is None:
             encoder.scaler = "standard"
         elif not isinstance(encoder.scaler, str):
             encoder.scaler = make_pipeline(encoder.scaler, StandardScaler())
-        return encoder
+        encoder._validate_params()
+        self.encoder_ = encoder._fit(X, sample_weight)
+        self.n_features_in_ = encoder.n_features_in_
+        if hasattr(encoder, "feature_names_in_"):
+            self.feature_names_in_ = encoder.feature_names_in_
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
 
     def _missing(self, X: Matrix, name: str, *, columns: bool) -> bool:
         return checks.has_gaps(X)
@@ -253,6 +252,8 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
                 X, sample_weight = safe_indexing(X, counts), sample_weight[counts]
                 if groups is not None:
                     groups = safe_indexing(plain(groups, "groups"), counts)
+        if reset:
+            self._fit_encoder(X, sample_weight)
         table = super()._table(
             X, None, sample_weight, groups, reset=reset, goes_on=goes_on
         )

@@ -10,7 +10,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils import Tags, check_array
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    check_is_fitted,
+    has_fit_parameter,
+    validate_data,
+)
 
 from skae._columns import (
     CategoryColumn,
@@ -253,6 +257,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             If a column has no value, or if most values of a category are levels of few
             rows.
         """
+        return self._fit(X)
+
+    def _fit(self, X: Any, sample_weight: np.ndarray | None = None) -> Self:
+        """Do what `fit` does, with weights for a scaler that takes them."""
         with unchanged_on_error(self):
             X = self._checked(X, reset=True)
             self._is_array = isinstance(X, np.ndarray)
@@ -261,7 +269,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             chosen = self._chosen()
             self._columns = [self._column(X, i, chosen) for i in range(X.shape[1])]
             self._warn_of_empty()
-            self._fit_scaler(X)
+            self._fit_scaler(X, sample_weight)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -596,13 +604,18 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         ]
         return np.stack(columns, axis=1) if columns else np.empty((len(X), 0))
 
-    def _fit_scaler(self, X: Any) -> None:
+    def _fit_scaler(self, X: Any, sample_weight: Any) -> None:
         self.scaler_ = None
         numbers = self._numbers(X)
         if numbers.shape[1] > 0 and self.scaler is not None:
             standard = isinstance(self.scaler, str)
             scaler = StandardScaler() if standard else clone(self.scaler)
-            self.scaler_ = scaler.fit(numbers)
+            takes_weights = has_fit_parameter(scaler, "sample_weight")
+            if sample_weight is not None and takes_weights:
+                scaler.fit(numbers, sample_weight=sample_weight)
+            else:
+                scaler.fit(numbers)
+            self.scaler_ = scaler
         scaled = self._scaled(numbers)
         if scaled.shape != numbers.shape:
             raise ValueError(
