@@ -263,7 +263,7 @@ class BaseAutoencoder(FittedAutoencoderMixin, HalvesMixin, RecipeEstimator):
                 plan = plan.going_on_from(self.net_)
             with threads_for(net):
                 result, n_epochs = fit_net(self, net, plan, table, table_val, tasks)
-                take_gaps_from_now_on(self, net, table)
+                take_gaps_from_now_on(self, net, plan, table)
                 self._describe(net, table)
             self._store(net, result)
             self._start_name = plan.start_name
@@ -332,7 +332,7 @@ class BaseAutoencoder(FittedAutoencoderMixin, HalvesMixin, RecipeEstimator):
             self._fitted_to_gaps = before or self._meets_gaps(table, net)
             with threads_for(net):
                 result = pass_over(self, net, plan, table, tasks, first=first)
-                take_gaps_from_now_on(self, net, table)
+                take_gaps_from_now_on(self, net, plan, table)
                 self._describe(net, table)
             if table.weight is not None:
                 # The weights decide how much the rows count, not what the loss is.

@@ -288,6 +288,12 @@ class _Evidence:
     """Data, errors and codes that the rules use."""
 
     def __init__(self, estimator: Any, X: Any, X_train: Any) -> None:
+        if not estimator._module_takes_rows:
+            raise ValueError(
+                f"diagnose compares squared errors, and {type(estimator).__name__} has "
+                "other losses. Look at its summary(), and at the columns of "
+                "reconstruction_error(X, per_feature=True)."
+            )
         self.estimator = estimator
         self.rows = _sample(estimator, X)
         if len(self.rows) < _MIN_ROWS:

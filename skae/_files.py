@@ -1061,11 +1061,12 @@ def _check_unchanged(estimator: Any, net: Any) -> None:
             "were, or fit again."
         ) from error
     optimizer = recipe.OPTIMIZERS.get(plan.optimizer, plan.optimizer)
+    params = estimator.get_params(deep=False)
     for name, found, value in (
         ("loss", net.criterion, plan.criterion),
         ("optimizer", net.optimizer, optimizer),
     ):
-        if value is not found:
+        if name in params and value is not found:
             raise FileError(
                 f"The estimator cannot be built again: {name}="
                 f"{getattr(estimator, name)!r} is not what it was fitted with. Set "

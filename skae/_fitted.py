@@ -32,6 +32,10 @@ class FittedAutoencoderMixin(TransformerMixin):
     n_features_in_: int
     _n_inputs: int
 
+    # Whether the module takes the rows that the estimator takes, and not others that
+    # are made of them.
+    _module_takes_rows: ClassVar[bool] = True
+
     def _apply(
         self,
         function: Callable[[Any, Tensor], Tensor],

@@ -68,6 +68,13 @@ def made_pretrainer(
             "AutoencoderTransformer(10), or a fitted one inside "
             f"sklearn.frozen.FrozenEstimator. Got {estimator.pretrainer!r}."
         )
+    if not pretrainer._module_takes_rows:
+        name = type(pretrainer).__name__
+        raise ValueError(
+            f"{name} cannot be a pretrainer: its module takes an encoded table, not "
+            "the rows of X. Put a TableEncoder before this estimator in a pipeline, "
+            "and use another pretrainer, such as AutoencoderTransformer."
+        )
     if frozen:
         check_is_fitted(pretrainer)
         # With scikit-learn's messages about other columns.

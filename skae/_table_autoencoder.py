@@ -131,6 +131,7 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
     loss = "squared_error"
     _recipe = recipe.TABLE
     _fills_gaps = True
+    _module_takes_rows = False
 
     def __init__(
         self,

@@ -136,10 +136,17 @@ def fills_gaps(estimator: Any) -> bool:
     return estimator._fills_gaps and not estimator._has_user_module
 
 
-def take_gaps_from_now_on(estimator: Any, net: AutoencoderNet, table: Table) -> None:
+def take_gaps_from_now_on(
+    estimator: Any, net: AutoencoderNet, plan: Plan, table: Table
+) -> None:
     """Let a trained module fill gaps of new rows, though these may have none."""
     if fills_gaps(estimator):
-        prepare_for_gaps(net.plain_module_, table, estimator._split_seed)
+        prepare_for_gaps(
+            net.plain_module_,
+            table,
+            estimator._split_seed,
+            by_means=plan.objective.returns_gaps,
+        )
 
 
 def _without_gaps(

@@ -51,10 +51,21 @@ def fit_fill(module: Any, table: Table, seed: int) -> Table:
     return replace(table, gaussian=gaussian)
 
 
-def prepare_for_gaps(module: Any, table: Table, seed: int) -> None:
-    """Let a module that was trained on complete rows fill the gaps of new ones."""
-    if not module.fill.is_set and table.n_features <= _MAX_COLUMNS:
+def prepare_for_gaps(
+    module: Any, table: Table, seed: int, *, by_means: bool = False
+) -> None:
+    """Let a module that was trained on complete rows fill the gaps of new ones.
+
+    With more than 1,000 columns, it does not, or fills them `by_means` of the columns.
+    """
+    if module.fill.is_set:
+        return
+    if table.n_features <= _MAX_COLUMNS:
         fit_fill(module, table, seed)
+    elif by_means:
+        no_loadings = np.zeros((table.n_features, 1))
+        ones = np.ones(table.n_features)
+        module.fill.set_low_rank(table.statistics().mean, no_loadings, ones)
 
 
 def _some_rows(table: Table) -> tuple[np.ndarray, np.ndarray | None]:
