@@ -30,7 +30,6 @@ class FittedAutoencoderMixin(TransformerMixin):
     output: str
     n_components_: int
     n_features_in_: int
-    _n_inputs: int
 
     # Whether the module takes the rows that the estimator takes, and not others that
     # are made of them.
@@ -327,7 +326,8 @@ class FittedAutoencoderMixin(TransformerMixin):
     def _hidden_sizes(self) -> list[int]:
         """Widths of the hidden layers whose activations the module gives."""
         with own_modes(gradients=False):
-            x = torch.zeros(2, self._n_inputs, device=self.net_.device)
+            n_inputs = self._n_inputs
+            x = torch.zeros(2, n_inputs, device=self.net_.device)
             return checks.check_hidden(in_evaluation(self.net_.plain_module_), x)
 
     @property

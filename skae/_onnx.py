@@ -188,9 +188,9 @@ def exported(estimator: Any, method: str, opset: int) -> Any:
     """Convert a method that returns floats to a model with the exporter of torch."""
     if not getattr(estimator, "_module_takes_rows", True):
         raise ValueError(
-            f"{type(estimator).__name__} takes tables of mixed columns, and ONNX models "
-            "matrices of numbers. Export its module_ with torch.onnx, and pass the "
-            "matrix of encoder_.transform(X) to the model."
+            f"{type(estimator).__name__} takes tables of mixed columns, and ONNX "
+            "models matrices of numbers. Export its module_ with torch.onnx, and pass "
+            "the matrix of encoder_.transform(X) to the model."
         )
     rows = torch.zeros((2, estimator.n_features_in_), dtype=torch.float32, device="cpu")
     logger = logging.getLogger("torch.onnx")

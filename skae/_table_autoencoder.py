@@ -10,10 +10,10 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skae import _checks as checks
+from skae import _pairs as pairs
 from skae._base import BaseAutoencoder
 from skae._dense import LAYER_CONSTRAINTS, DenseWeightsMixin, hidden_widths
 from skae._docs import shared_docs
@@ -23,11 +23,18 @@ from skae._plan import Plan
 from skae._shapes import TableRows
 from skae._sklearn_compat import StrOptions, safe_indexing
 from skae._table_encoder import TableEncoder
-from skae.losses import MixedLoss
 from skae.modules import DenseAutoencoder
 from skae.modules._mixed_link import LEVEL, MARK, NUMBER
 from skae.objectives import MixedReconstruction
-from skae.training import Matrix, MixedPCA, MixedStart, Table, recipe
+from skae.training import (
+    Matrix,
+    MixedPCA,
+    MixedStart,
+    Table,
+    mean_one,
+    mixed_loss,
+    recipe,
+)
 
 _KINDS = {"number": NUMBER, "date": NUMBER, "category": LEVEL, "missing": MARK}
 
@@ -109,8 +116,8 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
     :class:`AutoencoderTransformer`, and have no loss. A level that `fit` has not seen
     is a missing value. Rows without any value are left out of `fit`.
 
-    `module_`, `encoder_module_` and `decoder_module_` take and return rows of the matrix
-    of `encoder_`, with probabilities of the levels.
+    `module_`, `encoder_module_` and `decoder_module_` take and return rows of the
+    matrix of `encoder_`, with probabilities of the levels.
 
     Examples
     --------
@@ -118,7 +125,8 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
     >>> from sklearn.datasets import load_wine
     >>> from skae import TableAutoencoder
     >>> table = load_wine(as_frame=True).frame
-    >>> table["target"] = table["target"].map({0: "Barolo", 1: "Grignolino", 2: "Barbera"})
+    >>> names = {0: "Barolo", 1: "Grignolino", 2: "Barbera"}
+    >>> table["target"] = table["target"].map(names)
     >>> table.loc[::7, "alcohol"] = None
     >>> autoencoder = TableAutoencoder(2, max_epochs=20, random_state=0).fit(table)
     >>> autoencoder.transform(table).shape
@@ -209,12 +217,11 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         allow_nan: bool | None = None,
     ) -> Matrix:
         """Encode a table as a matrix, with NaN where a value is missing."""
-        matrix = np.asarray(self.encoder_.transform(X))
+        X = plain(X, name, fill_masked=True)
+        matrix = self.encoder_.transform(X)
         checks.check_values(matrix, name, allow_nan=True)
-        return matrix.astype(
-            np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64,
-            copy=False,
-        )
+        single = isinstance(X, np.ndarray) and X.dtype == np.float32
+        return matrix.astype(np.float32 if single else np.float64, copy=False)
 
     def _fit_encoder(self, X: Any, sample_weight: Any) -> None:
         encoder = TableEncoder() if self.encoder is None else clone(self.encoder)
@@ -254,9 +261,10 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
                 if groups is not None:
                     groups = safe_indexing(plain(groups, "groups"), counts)
         if reset:
-            self._fit_encoder(X, sample_weight)
+            weight = None if sample_weight is None else mean_one(sample_weight)
+            self._fit_encoder(X, weight)
         table = super()._table(
-            X, None, sample_weight, groups, reset=reset, goes_on=goes_on
+            X, y, sample_weight, groups, reset=reset, goes_on=goes_on
         )
         return _with_values(table, "X")
 
@@ -269,6 +277,8 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
     def _plan(self, table: Table, *, stream: bool = False) -> Plan:
         n_components, is_linear = int(self.n_components), self.init != "random"
         start = MixedPCA(n_components) if is_linear else MixedStart()
+        blocks = self.encoder_.blocks_
+        sizes = [block.columns.stop - block.columns.start for block in blocks]
         return self._planned(
             len(table),
             module=DenseAutoencoder,
@@ -281,23 +291,15 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
                 "linear_path": is_linear,
                 "link": "mixed",
             },
-            criterion=self._mixed_loss(table),
+            criterion=mixed_loss(
+                table,
+                np.repeat([_KINDS[block.kind] for block in blocks], sizes),
+                np.repeat(np.arange(len(blocks)), sizes),
+            ),
             objective=MixedReconstruction(),
             start=start,
             floor=start if is_linear else None,
         )
-
-    def _mixed_loss(self, table: Table) -> MixedLoss:
-        loss = MixedLoss(table.n_features)
-        blocks = self.encoder_.blocks_
-        sizes = [block.columns.stop - block.columns.start for block in blocks]
-        loss.fit(
-            torch.as_tensor(table.inputs),
-            None if table.weight is None else torch.as_tensor(table.weight),
-            np.repeat([_KINDS[block.kind] for block in blocks], sizes),
-            np.repeat(np.arange(len(blocks)), sizes),
-        )
-        return loss
 
     # Using what was fitted
 
@@ -332,7 +334,7 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
             Reconstruction, ``inverse_transform(transform(X))``. A frame of pandas has
             the index of `X`.
         """
-        table = super().reconstruct(X)
+        table: Any = super().reconstruct(X)
         if hasattr(table, "iloc") and hasattr(X, "iloc"):
             table.index = X.index
         return table
@@ -356,8 +358,8 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         Returns
         -------
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
-            Losses. That of a cell is NaN if its value is missing, or if its column never
-            varied in `fit`. The mean of a row is over the others.
+            Losses. That of a cell is NaN if its value is missing, or if its column
+            never varied in `fit`. The mean of a row is over the others.
         """
         if not per_feature:
             return -self.score_samples(X)
@@ -419,6 +421,7 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
             At most 1; about 0 for the reconstruction of every row by the mean row. NaN
             if no row has a value.
         """
+        pairs.warn_of_targets(self, X, y)
         scores = self.score_samples(X)
         weight = np.ones(len(scores))
         if sample_weight is not None:
@@ -440,8 +443,8 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         -------
         probabilities : dict of dict of ndarray of shape (n_samples,)
             For each column of categories, by its name, the probability of each level.
-            If rare levels share one column of the encoder, the most frequent one of them
-            stands for all. Arrays have positions in place of names.
+            If rare levels share one column of the encoder, the most frequent one of
+            them stands for all. Arrays have positions in place of names.
         """
         matrix = self._apply(reconstruct_rows, self._check_new_rows(X))
         return {

@@ -390,7 +390,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     def _columns_of(self) -> dict[int, list[slice]]:
         """Return the columns of the matrix that stand for each column of the table.
 
-        Columns of the table, which are numbered from 0, may have several blocks or none.
+        Columns of the table are numbered from 0, and may have several blocks or none.
         """
         found: dict[int, list[slice]] = {}
         for i, _, block in self._each_block():

@@ -12,10 +12,6 @@ from torch.nn import functional
 from skae.modules._mixed_link import LEVEL, NUMBER, MixedLink
 
 
-# Less variance of standardised numbers, and entropy, is rounding.
-_MIN_UNIT = 1e-10
-
-
 @dataclass(frozen=True)
 class Loss:
     """A reconstruction loss, and what it asks of decoders and of rows.
@@ -255,34 +251,23 @@ class MixedLoss(nn.Module):
         self.register_buffer("share", torch.ones(n_features))
 
     @torch.no_grad()
-    def fit(self, x: Tensor, weight: Tensor | None, kind: Any, block: Any) -> None:
-        """Set what the columns stand for, and the units by rows.
+    def set(self, kind: Any, block: Any, unit: Any) -> None:
+        """Set what the columns stand for, and their units.
 
         Parameters
         ----------
-        x : tensor of shape (n_samples, n_features)
-            Rows; NaN where a value is missing.
-
-        weight : tensor of shape (n_samples,) or None
-            Weights of the rows; None: all one.
-
         kind, block : array-like of shape (n_features,)
             See :class:`~skae.modules._mixed_link.MixedLink`.
+
+        unit : array-like of shape (n_features,)
+            :math:`u_j` of what each column belongs to. It does not count if it is 0.
         """
         self.link.set(kind, block)
-        kind, block = self.link.kind, self.link.block
-        weight = (x.new_ones(len(x)) if weight is None else weight).double()
-        there = ~x.isnan()
-        total = (weight @ there.double()).clamp(min=torch.finfo(torch.float64).tiny)
-        mean = weight @ torch.where(there, x, 0).double() / total
-        square = weight @ torch.where(there, x - mean, 0).square().double() / total
-        entropy = torch.special.entr(mean)
-        losses = torch.where(kind == LEVEL, entropy, entropy + torch.special.entr(1 - mean))
-        losses = torch.where(kind == NUMBER, square, losses)
-        unit = torch.zeros_like(losses).scatter_add(0, block, losses)[block]
-        counts = unit > _MIN_UNIT
+        unit = torch.as_tensor(unit, dtype=self.rate.dtype)
+        counts = unit > 0
+        size = torch.bincount(self.link.block)[self.link.block]
         self.rate.copy_(torch.where(counts, 1 / unit, 0))
-        self.share.copy_(counts / torch.bincount(block)[block])
+        self.share.copy_(counts / size)
 
     def of(self, columns: Any) -> "MixedLoss":
         """Return the loss of some columns, whole blocks, a mask (n_features,), alone.

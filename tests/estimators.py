@@ -14,6 +14,9 @@ ESTIMATORS = [
     and issubclass(value, BaseAutoencoder)
 ]
 
+# Those whose modules take the rows of `X`, and whose errors are in the units of `X`.
+OF_NUMBERS = [each for each in ESTIMATORS if each is not skae.TableAutoencoder]
+
 # What an estimator says that becomes PCA, as on the few rows and epochs of most tests.
 BECOMES_PCA = (
     "ignore:.* What is kept is (signed )?PCA:sklearn.exceptions.ConvergenceWarning"

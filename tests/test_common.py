@@ -13,7 +13,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from estimators import BECOMES_PCA, ESTIMATORS, quick
+from estimators import BECOMES_PCA, ESTIMATORS, OF_NUMBERS, quick
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from modules_for_tests import Own
@@ -366,7 +366,7 @@ def test_threads_can_transform_with_one_estimator(estimator, curved):
     assert model.module_.training
 
 
-@every_estimator
+@pytest.mark.parametrize("estimator", OF_NUMBERS)
 def test_score_of_rows_that_do_not_vary(estimator, curved):
     for dtype in (np.float32, np.float64):
         X = np.tile(np.array([1.7, 0.0, -1e3], dtype=dtype), (120, 1))
@@ -374,7 +374,7 @@ def test_score_of_rows_that_do_not_vary(estimator, curved):
         assert quick(estimator).fit(X).score(X * dtype(1.5)) == 0
 
 
-@every_estimator
+@pytest.mark.parametrize("estimator", OF_NUMBERS)
 @pytest.mark.parametrize("init", ["auto", "random"])
 @pytest.mark.parametrize("unit", [1e-20, 1e-26, 1e-45, 1e-200])
 def test_units_too_small_for_squares(estimator, init, unit, curved):
@@ -415,7 +415,7 @@ def test_small_numbers_that_are_no_trouble(estimator, curved):
     assert len(np.unique(scores)) > 390
 
 
-@every_estimator
+@pytest.mark.parametrize("estimator", OF_NUMBERS)
 def test_score_of_one_row(estimator, curved):
     model = quick(estimator).fit(curved)
     one = np.arange(400) == 3
@@ -479,7 +479,7 @@ def test_rows_are_transformed_one_by_one(estimator, data):
     assert_allclose(model.transform(X[[row]]), codes[[row]], **rounding)
 
 
-@every_estimator
+@pytest.mark.parametrize("estimator", OF_NUMBERS)
 def test_methods_agree(estimator, curved):
     model = quick(estimator).fit(curved)
     codes = model.transform(curved)

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from estimators import BECOMES_PCA, ESTIMATORS, quick
+from estimators import BECOMES_PCA, OF_NUMBERS, quick
 from modules_for_tests import ByHeart
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import coo_array, csr_array, csr_matrix
@@ -216,7 +216,7 @@ def test_a_denoiser_is_given_noisy_rows(digits):
 
 
 @pytest.mark.filterwarnings(BECOMES_PCA)
-@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("estimator", OF_NUMBERS)
 def test_every_autoencoder_is_looked_at_and_left_as_it_is(estimator, digits):
     model = quick(estimator).fit(digits[0])
     codes = model.transform(digits[1])

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from estimators import BECOMES_PCA, ESTIMATORS, quick
+from estimators import BECOMES_PCA, ESTIMATORS, OF_NUMBERS, quick
 from modules_for_tests import (
     NoDecoder,
     Own,
@@ -189,7 +189,7 @@ X_VAL = {
 }
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("estimator", OF_NUMBERS)
 @pytest.mark.parametrize("name", X_VAL)
 def test_validation_rows(name, estimator, curved):
     change, message = X_VAL[name]
@@ -289,7 +289,7 @@ def test_divergence_keeps_a_finite_state_and_warns(validation_fraction, curved):
     assert np.isfinite(model.transform(curved)).all()
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("estimator", OF_NUMBERS)
 def test_best_loss_is_that_of_the_state_kept(estimator, curved):
     params = {"optimizer": "sgd", "lr": 1e30, "validation_fraction": None}
     if estimator is StackedAEPretrainer:

@@ -80,6 +80,8 @@ def assert_same(model, twin, X):
         if name.endswith("_") and not name.startswith("_"):
             if name == "net_":
                 assert losses(twin) == losses(model)
+            elif name == "encoder_":
+                assert_array_equal(twin.encoder_.transform(X), value.transform(X))
             elif name != "pretrainer_":
                 assert_array_equal(getattr(twin, name), value, strict=True)
                 assert type(getattr(twin, name)) is type(value), name

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import skl2onnx
 import torch
-from estimators import BECOMES_PCA, ESTIMATORS, quick
+from estimators import BECOMES_PCA, ESTIMATORS, OF_NUMBERS, quick
 from modules_for_tests import Own
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse, stats
@@ -37,6 +37,9 @@ from skae.training import _streaming
 
 pytestmark = pytest.mark.filterwarnings(BECOMES_PCA)
 
+of_numbers = pytest.mark.parametrize(
+    "estimator", [each for each in OF_NUMBERS if each._fills_gaps]
+)
 every = pytest.mark.parametrize(
     "estimator", [each for each in ESTIMATORS if each._fills_gaps]
 )
@@ -72,7 +75,7 @@ def test_results_are_whole(estimator, X_gaps):
     assert X_hat.shape == X_gaps.shape and np.isfinite(X_hat).all()
 
 
-@every
+@of_numbers
 def test_errors_and_scores_are_of_the_values_that_there_are(estimator, X_gaps):
     model = quick(estimator).fit(X_gaps)
     squares = np.square(X_gaps - model.reconstruct(X_gaps))
@@ -115,7 +118,7 @@ def test_rows_of_an_estimator_fitted_to_complete_rows(estimator, X, X_gaps):
     assert error < 0.8 * np.square(model.transform(by_mean) - model.transform(X)).mean()
 
 
-@every
+@of_numbers
 def test_a_row_without_values_is_the_mean_row(estimator, X, X_gaps):
     model = quick(estimator).fit(X_gaps)
     nothing = np.full((1, X.shape[1]), np.nan)
@@ -136,7 +139,7 @@ def test_training_goes_on(estimator, X, X_gaps, complete_first):
     assert np.isfinite(model.transform(X_gaps)).all()
 
 
-@every
+@of_numbers
 def test_a_column_without_values_when_training_goes_on(estimator, X, X_gaps):
     rows = with_gaps(X)
     rows[:, 4] = np.nan
@@ -175,7 +178,7 @@ def test_copies_and_files(estimator, X, X_gaps):
             )
 
 
-@every
+@of_numbers
 @pytest.mark.parametrize("complete", [True, False])
 def test_onnx(estimator, complete, X, X_gaps):
     model = quick(estimator).fit(X if complete else X_gaps)
@@ -218,7 +221,7 @@ def test_a_table_in_a_file(estimator, X_gaps, tmp_path, monkeypatch):
     assert model.score(table) == pytest.approx(expected.score(X_gaps), abs=0.1)
 
 
-@every
+@of_numbers
 def test_other_marks_of_missing_values(estimator, X_gaps):
     codes = quick(estimator).fit_transform(X_gaps)
     objects = X_gaps.astype(object)
@@ -230,7 +233,7 @@ def test_other_marks_of_missing_values(estimator, X_gaps):
         assert_array_equal(quick(estimator).fit_transform(rows), codes)
 
 
-@every
+@of_numbers
 def test_bad_rows(estimator, X_gaps):
     empty = X_gaps.copy()
     empty[:, [3, 7]] = np.nan

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from estimators import BECOMES_PCA, ESTIMATORS, quick
+from estimators import BECOMES_PCA, ESTIMATORS, OF_NUMBERS, quick
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import set_config
 from sklearn.base import clone
@@ -74,7 +74,7 @@ def copies():
     return np.where((X == 0) & (rng.rand(*X.shape) < 0.5), -0.0, X)
 
 
-@every_estimator
+@pytest.mark.parametrize("estimator", OF_NUMBERS)
 @pytest.mark.parametrize("init", ["auto", "random"])
 @pytest.mark.parametrize("kind", ["array", "float32", "file", "csr"])
 @pytest.mark.filterwarnings(BECOMES_PCA)
@@ -209,7 +209,7 @@ def patients(curved):
     return np.array([f"patient {label}" for label in labels])
 
 
-@every_estimator
+@pytest.mark.parametrize("estimator", OF_NUMBERS)
 @pytest.mark.filterwarnings(BECOMES_PCA)
 def test_groups_are_on_one_side(estimator, curved, patients):
     curved = curved.astype(np.float32)

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from estimators import BECOMES_PCA, ESTIMATORS, quick
+from estimators import BECOMES_PCA, OF_NUMBERS, quick
 from modules_for_tests import Own
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
@@ -30,7 +30,7 @@ def run(model, X):
     return session.run(None, {"X": X})[0]
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("estimator", OF_NUMBERS)
 @pytest.mark.parametrize("method", ["transform", "reconstruct", "score_samples"])
 def test_autoencoders(estimator, method, curved, tmp_path):
     X = curved.astype(np.float32)
@@ -143,7 +143,7 @@ def convert(pipeline, X, **params):
 
 
 @pytest.mark.parametrize(
-    "estimator", [each for each in ESTIMATORS if each is not skae.RecurrentAutoencoder]
+    "estimator", [each for each in OF_NUMBERS if each is not skae.RecurrentAutoencoder]
 )
 def test_pipelines(estimator, labelled):
     X, y, _ = labelled

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 import torch
-from estimators import BECOMES_PCA, ESTIMATORS, quick
+from estimators import BECOMES_PCA, OF_NUMBERS, quick
 from modules_for_tests import Own
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -471,7 +471,7 @@ def test_mistakes_are_explained(given, message, pairs):
 
 others = pytest.mark.parametrize(
     "estimator",
-    [each for each in ESTIMATORS if each is not DenoisingAutoencoder],
+    [each for each in OF_NUMBERS if each is not DenoisingAutoencoder],
 )
 
 

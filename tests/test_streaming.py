@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
-from estimators import BECOMES_PCA, ESTIMATORS, quick
+from estimators import BECOMES_PCA, OF_NUMBERS, quick
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
@@ -29,7 +29,7 @@ from skae import (
 from skae.training import LargeTable, Rows, StreamedRows, _streaming, mapped
 from skae.training._batches import StreamedBatches
 
-every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
+every_estimator = pytest.mark.parametrize("estimator", OF_NUMBERS)
 
 
 @pytest.fixture
@@ -442,7 +442,7 @@ def test_memory_stays_small_beside_the_table(tmp_path):
     assert int(run.stdout) < X.nbytes / 2
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS)
+@every_estimator
 @pytest.mark.filterwarnings(BECOMES_PCA)
 def test_too_few_distinct_rows_of_a_large_table(estimator, all_is_large):
     number = np.random.RandomState(0).randint(20, size=600)

@@ -4,7 +4,7 @@ import re
 import warnings
 
 import pytest
-from estimators import BECOMES_PCA, ESTIMATORS, quick
+from estimators import BECOMES_PCA, ESTIMATORS, OF_NUMBERS, quick
 from modules_for_tests import Own
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -180,7 +180,7 @@ def test_the_state_kept_has_one_name(model, floor, n_rows, curved, capsys):
         assert f"State kept: {name}, with" in model.summary()
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("estimator", OF_NUMBERS)
 def test_an_offset_is_warned_of_once(estimator, curved):
     for n_rows in (40, 300):
         with warnings.catch_warnings(record=True) as caught:

@@ -25,6 +25,7 @@ from skae.training._holding_out import (
     share_in,
 )
 from skae.training._linear_denoiser import full_width
+from skae.training._mixed_pca import mixed_loss
 from skae.training._modes import own_modes
 from skae.training._net import AutoencoderNet
 from skae.training._random import (
@@ -132,6 +133,7 @@ __all__ = [
     "mapped",
     "mean_one",
     "min_variance",
+    "mixed_loss",
     "n_rows_in",
     "on_one_thread",
     "ordered_distinct_rows",

@@ -110,7 +110,7 @@ def fit_gaussian(
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-        Rows. Each row and each column has a value.
+        Rows, each with a value. A column without any is taken for zeros.
 
     weight : ndarray of shape (n_samples,), default=None
         Weights of the rows. Weight 2 is the row twice.
@@ -128,6 +128,10 @@ def fit_gaussian(
         The Gaussian, with a positive definite covariance.
     """
     rng = check_random_state(random_state)
+    empty = np.isnan(X[0])
+    if empty.any():
+        empty[empty] = np.isnan(X[:, empty]).all(axis=0)
+        X = np.where(empty, 0, X) if empty.any() else X
     centre, scale = _units(X, weight)
     Z = np.empty_like(X)
     for rows in gen_batches(len(X), max(1, _BLOCK_VALUES // X.shape[1])):

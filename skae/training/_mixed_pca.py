@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.optimize import minimize
+from scipy.special import entr
+from sklearn.utils import gen_batches
 
 from skae.losses import MixedLoss
 from skae.modules._mixed_link import MARK, NUMBER
@@ -15,8 +17,42 @@ from skae.training._table import Table
 
 # Rows and steps that are enough to fit a linear decoder, and its ridge penalty.
 _MAX_ROWS, _N_STEPS, _RIDGE = 4_000, 25, 1e-3
+# Numbers in a block of rows.
+_BLOCK_VALUES = 2**20
 # Shares of levels that no row has have no logarithm.
 _MIN_SHARE = 1e-4
+
+
+# Less variance of standardised numbers, and less entropy, is rounding.
+_MIN_UNIT = 1e-10
+
+
+def mixed_loss(table: Table, kind: np.ndarray, block: np.ndarray) -> MixedLoss:
+    """Make the loss of rows, in units of the loss of the mean row.
+
+    Parameters
+    ----------
+    table : Table of shape (n_samples, n_features)
+        Rows; NaN where a value is missing.
+
+    kind, block : ndarray of shape (n_features,)
+        See :class:`~skae.modules._mixed_link.MixedLink`.
+    """
+    rows: Any = table.inputs
+    weight = np.ones(len(table)) if table.weight is None else table.weight
+    sums = np.zeros((3, table.n_features))
+    for part in gen_batches(len(table), max(1, _BLOCK_VALUES // table.n_features)):
+        there = ~np.isnan(rows[part])
+        values = np.where(there, rows[part], 0)
+        sums += weight[part] @ np.stack([there, values, np.square(values)])
+    # A column need not have a value in the rows of later calls.
+    mean, square = sums[1:] / np.maximum(sums[0], np.finfo(float).tiny)
+    losses = np.where(kind == NUMBER, square - np.square(mean), entr(mean))
+    losses += np.where(kind == MARK, entr(1 - mean), 0)
+    unit = np.bincount(block, weights=losses)[block]
+    loss = MixedLoss(table.n_features)
+    loss.set(kind, block, np.where(unit > _MIN_UNIT, unit, 0))
+    return loss
 
 
 def mean_logits(mean: np.ndarray, loss: MixedLoss) -> np.ndarray:
