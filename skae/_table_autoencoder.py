@@ -1,6 +1,7 @@
 """The autoencoder of tables of mixed columns."""
 
 import math
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,8 +22,8 @@ from skae._fitted import reconstruct_rows
 from skae._inputs import plain
 from skae._plan import Plan
 from skae._shapes import TableRows
-from skae._sklearn_compat import StrOptions, safe_indexing
-from skae._table_encoder import TableEncoder
+from skae._sklearn_compat import Interval, StrOptions, safe_indexing
+from skae._table_encoder import Block, TableEncoder
 from skae.modules import DenseAutoencoder
 from skae.modules._mixed_link import LEVEL, MARK, NUMBER
 from skae.objectives import MixedReconstruction
@@ -69,7 +70,7 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         them in reverse. ``()`` has linear layers only.
 
     activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "silu", \
-            "tanh"}, default="gelu"
+            "tanh"}, default="silu"
         Activation of the hidden layers.
 
     {initializer}
@@ -82,9 +83,24 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         What `transform` returns: the codes, or the activations of all hidden layers of
         the encoder, concatenated. It may be changed after fitting.
 
+    optimizer : {"adam", "adamw", "lbfgs", "muon", "sgd"} or torch.optim.Optimizer \
+            class, default="adamw"
+        What minimises the loss, as in :class:`AutoencoderTransformer`.
+
     lr : float or "auto", default="auto"
         Learning rate; the highest one if there is a schedule. "auto" is 0.01 (0.1 for
         "sgd", 1 for "lbfgs").
+
+    weight_decay : float or "auto", default="auto"
+        Weight decay of the optimizer: an L2 penalty for "adam" and "sgd", decoupled
+        for "adamw" and "muon". "auto" keeps small tables from being learned by heart:
+        ``(25 * n_columns / n_samples) ** 2`` with the columns of the matrix, where
+        copies of a row are one sample, and not more than 2. It is 0 with another
+        optimizer than "adamw".
+
+    batch_size : int or "auto", default="auto"
+        Number of rows in each step. "auto" is a tenth of the rows up to 64 of them,
+        then a twentieth, between 16 and 128. It is all rows for "lbfgs".
 
     {parameters}
 
@@ -147,13 +163,13 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         *,
         encoder: Any = None,
         hidden_layer_sizes: Any = (100, 100),
-        activation: str = "gelu",
+        activation: str = "silu",
         kernel_initializer: str = "auto",
         init: str = "auto",
         output: str = "code",
-        optimizer: Any = "adam",
+        optimizer: Any = "adamw",
         lr: float | str = "auto",
-        weight_decay: float = 0.0,
+        weight_decay: float | str = "auto",
         lr_schedule: Any = "auto",
         max_epochs: int | str = "auto",
         batch_size: int | str = "auto",
@@ -198,6 +214,10 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         "encoder": [TableEncoder, None],
         "init": [StrOptions({"auto", "pca", "random"})],
         "output": [StrOptions({"code", "hidden"})],
+        "weight_decay": [
+            Interval(Real, 0, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
     }
     del _parameter_constraints["loss"]
 
@@ -277,7 +297,7 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
     def _plan(self, table: Table, *, stream: bool = False) -> Plan:
         n_components, is_linear = int(self.n_components), self.init != "random"
         start = MixedPCA(n_components) if is_linear else MixedStart()
-        blocks = self.encoder_.blocks_
+        blocks = self._blocks()
         sizes = [block.columns.stop - block.columns.start for block in blocks]
         return self._planned(
             len(table),
@@ -299,7 +319,14 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
             objective=MixedReconstruction(),
             start=start,
             floor=start if is_linear else None,
+            weight_decay=self._weight_decay(table),
         )
+
+    def _weight_decay(self, table: Table) -> float:
+        if self.weight_decay != "auto":
+            return float(self.weight_decay)
+        n_rows = table.n_distinct()
+        return recipe.weight_decay(self.optimizer, n_rows, table.n_features)
 
     # Using what was fitted
 
@@ -449,9 +476,14 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         matrix = self._apply(reconstruct_rows, self._check_new_rows(X))
         return {
             block.name: dict(zip(block.levels, matrix[:, block.columns].T, strict=True))
-            for block in self.encoder_.blocks_
+            for block in self._blocks()
             if block.kind == "category"
         }
+
+    def _blocks(self) -> list[Block]:
+        """Return the blocks of the matrix, but for those of columns without values."""
+        blocks = self.encoder_.blocks_
+        return [each for each in blocks if each.columns.start < each.columns.stop]
 
     # Interface of scikit-learn
 

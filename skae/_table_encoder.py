@@ -394,7 +394,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         """
         found: dict[int, list[slice]] = {}
         for i, _, block in self._each_block():
-            found.setdefault(i, []).append(block.columns)
+            if block.columns.start < block.columns.stop:
+                found.setdefault(i, []).append(block.columns)
         return found
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from skae.modules._mixed_link import LEVEL, NUMBER, MixedLink
+from skae.modules._mixed_link import MARK, NUMBER, MixedLink
 
 
 @dataclass(frozen=True)
@@ -328,16 +328,18 @@ class MixedLoss(nn.Module):
         """
         there = ~x.isnan()
         x = torch.where(there, x, 0)
-        is_number, is_level = self.link.kind == NUMBER, self.link.kind == LEVEL
         log_p = self.link.log_softmax(logits)
-        error = logits - x
-        losses = torch.where(
-            is_number,
-            error.square(),
-            torch.where(is_level, -x * log_p, functional.softplus(logits) - x * logits),
-        )
-        p = torch.where(is_level, log_p.exp(), logits.sigmoid())
-        return losses, torch.where(is_number, 2 * error, p - x), there
+        losses, gradient = -x * log_p, log_p.exp() - x
+        # Most columns are levels; the others are few.
+        numbers = (self.link.kind == NUMBER).nonzero()[:, 0]
+        error = logits[:, numbers] - x[:, numbers]
+        losses[:, numbers], gradient[:, numbers] = error.square(), 2 * error
+        marks = (self.link.kind == MARK).nonzero()[:, 0]
+        if len(marks) > 0:
+            of_marks, x = logits[:, marks], x[:, marks]
+            losses[:, marks] = functional.softplus(of_marks) - x * of_marks
+            gradient[:, marks] = of_marks.sigmoid() - x
+        return losses, gradient, there
 
     def _weight(self, there: Tensor) -> Tensor:
         """Return the weights of entries, whose losses so add up to those of rows."""

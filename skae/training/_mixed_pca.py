@@ -15,8 +15,11 @@ from skae.training._pca import LinearMap, fit_pca
 from skae.training._statistics import Columns, column_statistics
 from skae.training._table import Table
 
-# Rows and steps that are enough to fit a linear decoder, and its ridge penalty.
-_MAX_ROWS, _N_STEPS, _RIDGE = 4_000, 25, 1e-3
+# Rows, values in them and steps that are enough to fit a linear decoder, and its ridge
+# penalty.
+_MAX_ROWS, _MAX_VALUES, _N_STEPS, _RIDGE = 4_000, 2**20, 25, 1e-3
+# Numbers in a block of rows that stays in the processor's cache.
+_CACHED_VALUES = 2**15
 # Numbers in a block of rows.
 _BLOCK_VALUES = 2**20
 # Shares of levels that no row has have no logarithm.
@@ -118,7 +121,8 @@ def fit_mixed_pca(
     others = loss.link.kind.cpu().numpy() != NUMBER
     if others.any():
         decoder[others] = 0
-        few = table.read(slice(None, None, -(-len(table) // _MAX_ROWS)))
+        most = min(_MAX_ROWS, max(1, _MAX_VALUES // int(others.sum())))
+        few = table.read(slice(None, None, -(-len(table) // most)))
         codes = (few.inputs - columns.mean) @ encoder.T
         _fit_logistic(codes, few, loss, others, decoder, bias)
     return LinearMap(encoder, decoder, bias - columns.mean)
@@ -156,20 +160,26 @@ def _fit_logistic(
     # The last column is for the bias.
     z = torch.from_numpy(np.column_stack([codes / size, np.ones(len(codes))])).float()
     x = torch.as_tensor(table.reconstructed)[:, others].float()
-    weight = None
-    if table.weight is not None:
-        weight = torch.from_numpy(table.weight / table.weight.mean()).float()
+    total = np.ones(len(codes)) if table.weight is None else table.weight
+    weight = torch.from_numpy(total / total.sum()).float()
     of_others = loss.of(others)
     n_blocks = float(of_others.share.sum())
     shape = (int(others.sum()), z.shape[1])
+    size_of_block = max(1, _CACHED_VALUES // shape[0])
 
     def penalised(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights = torch.from_numpy(flat.reshape(shape)).float()
-        value, gradient = of_others.mean_with_gradient(z @ weights.T, x, weight, 1.0)
-        gradient = gradient.T @ z
         slopes = weights[:, :-1]
-        value = value * n_blocks + _RIDGE * slopes.square().mean()
-        gradient *= n_blocks
+        value = _RIDGE * slopes.square().mean()
+        gradient = torch.zeros(shape)
+        for rows in gen_batches(len(z), size_of_block):
+            logits = z[rows] @ weights.T
+            scale = n_blocks * (rows.stop - rows.start)
+            part, of_logits = of_others.mean_with_gradient(
+                logits, x[rows], weight[rows], 1 / scale
+            )
+            value += scale * part
+            gradient += of_logits.T @ z[rows]
         gradient[:, :-1] += 2 * _RIDGE / slopes.numel() * slopes
         return float(value), gradient.double().numpy().ravel()
 
