@@ -2,7 +2,7 @@
 
 import math
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from skae._plan import Plan
 from skae._shapes import TableRows
 from skae._sklearn_compat import Interval, StrOptions, safe_indexing
 from skae._table_encoder import Block, TableEncoder
+from skae.losses import MixedLoss
 from skae.modules import DenseAutoencoder
 from skae.modules._mixed_link import LEVEL, MARK, NUMBER
 from skae.objectives import MixedReconstruction
@@ -94,9 +95,10 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
     weight_decay : float or "auto", default="auto"
         Weight decay of the optimizer: an L2 penalty for "adam" and "sgd", decoupled
         for "adamw" and "muon". "auto" keeps small tables from being learned by heart:
-        ``(25 * n_columns / n_samples) ** 2`` with the columns of the matrix, where
-        copies of a row are one sample, and not more than 2. It is 0 with another
-        optimizer than "adamw".
+        ``(25 * n_columns / n_samples) ** 2``, and not more than 2. There, copies of a
+        row are one sample, and a category is as many columns as it has levels, less
+        one, where rare levels count less: they are the exponential of its entropy. It
+        is 0 with another optimizer than "adamw", and in `partial_fit`.
 
     batch_size : int or "auto", default="auto"
         Number of rows in each step. "auto" is a tenth of the rows up to 64 of them,
@@ -299,6 +301,11 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         start = MixedPCA(n_components) if is_linear else MixedStart()
         blocks = self._blocks()
         sizes = [block.columns.stop - block.columns.start for block in blocks]
+        loss = mixed_loss(
+            table,
+            np.repeat([_KINDS[block.kind] for block in blocks], sizes),
+            np.repeat(np.arange(len(blocks)), sizes),
+        )
         return self._planned(
             len(table),
             module=DenseAutoencoder,
@@ -311,24 +318,95 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
                 "linear_path": is_linear,
                 "link": "mixed",
             },
-            criterion=mixed_loss(
-                table,
-                np.repeat([_KINDS[block.kind] for block in blocks], sizes),
-                np.repeat(np.arange(len(blocks)), sizes),
-            ),
+            criterion=loss,
             objective=MixedReconstruction(),
             start=start,
             floor=start if is_linear else None,
-            weight_decay=self._weight_decay(table),
+            weight_decay=self._weight_decay(table, loss, stream),
         )
 
-    def _weight_decay(self, table: Table) -> float:
+    def _weight_decay(self, table: Table, loss: MixedLoss, stream: bool) -> float:
         if self.weight_decay != "auto":
             return float(self.weight_decay)
-        n_rows = table.n_distinct()
-        return recipe.weight_decay(self.optimizer, n_rows, table.n_features)
+        # The rows of a stream cannot be counted.
+        if stream:
+            return 0.0
+        n_rows, n_columns = table.n_distinct(), loss.effective_columns()
+        return recipe.weight_decay(self.optimizer, n_rows, n_columns)
+
+    # Fitting
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
+        """Fit the encoder of the table, and train the autoencoder.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            The table: a frame of pandas or polars, an array of NumPy, also of strings
+            or objects, or a list of rows. NaN, None, NaT and `pandas.NA` are missing.
+
+        y : None
+            Ignored.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. Weight 2 counts as the row twice, weight 0 as the row
+            left out. Rare levels are counted by rows, whatever their weights.
+
+        X_val : array-like or frame of shape (n_val, n_features), default=None
+            Validation rows. All rows of `X` then train, whatever
+            `validation_fraction` says.
+
+        groups : array-like of shape (n_samples,), default=None
+            Labels of groups, such as patients. No group is on both sides when rows are
+            held out.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid, or a column holds what it cannot hold. An
+            estimator that was fitted before stays as it was.
+
+        Warns
+        -----
+        UserWarning
+            If a column has no value, or if most values of a category are levels of few
+            rows.
+        """
+        return super().fit(X, y, sample_weight, X_val=X_val, groups=groups)
 
     # Using what was fitted
+
+    def transform(self, X: Any, *, out: np.ndarray | None = None) -> np.ndarray:
+        """Return the codes of rows, or what `output` asks for.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            Table, with the columns of `fit`. Any value may be missing. A row without
+            any counts as the mean row.
+
+        out : ndarray of shape (n_samples, n_features_out), default=None
+            Where to write the result. None makes a new array.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components) or (n_samples, n_hidden)
+            Codes or hidden activations; `out` if it is given.
+        """
+        return super().transform(X, out=out)
 
     def inverse_transform(self, X: ArrayLike) -> Any:
         """Decode codes to a table.
@@ -343,9 +421,10 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         table : frame or ndarray of shape (n_samples, n_features)
             Table like that of `fit`: of the same library, with the same columns and
             dtypes. Categories have the most probable level. No value is missing, unless
-            the encoder has ``add_indicator=True``.
+            the encoder has ``add_indicator=True``. A frame of pandas has the index of
+            `X` if `X` is one, too.
         """
-        return super().inverse_transform(X)
+        return _with_index_of(X, super().inverse_transform(X))
 
     def reconstruct(self, X: Any) -> Any:
         """Encode a table and decode it again.
@@ -361,10 +440,7 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
             Reconstruction, ``inverse_transform(transform(X))``. A frame of pandas has
             the index of `X`.
         """
-        table: Any = super().reconstruct(X)
-        if hasattr(table, "iloc") and hasattr(X, "iloc"):
-            table.index = X.index
-        return table
+        return _with_index_of(X, super().reconstruct(X))
 
     def reconstruction_error(self, X: Any, per_feature: bool = False) -> np.ndarray:
         """Return the losses of the reconstructions, in units of the columns.
@@ -513,6 +589,13 @@ def _with_values(table: Table, name: str) -> Table:
             "nothing to learn from it."
         )
     return table.take(np.flatnonzero(~empty)) if empty.any() else table
+
+
+def _with_index_of(X: Any, table: Any) -> Any:
+    """Set the index of a table if both are frames of pandas."""
+    if hasattr(table, "iloc") and hasattr(X, "iloc"):
+        table.index = X.index
+    return table
 
 
 def _mean_there(losses: np.ndarray) -> np.ndarray:

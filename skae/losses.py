@@ -269,6 +269,16 @@ class MixedLoss(nn.Module):
         self.rate.copy_(torch.where(counts, 1 / unit, 0))
         self.share.copy_(counts / size)
 
+    def effective_columns(self) -> float:
+        """Count the numbers, and the levels less one of categories and marks.
+
+        Levels that are rare count less: there are as many as the exponential of the
+        entropy.
+        """
+        n_levels = (1 / self.rate).where(self.share > 0, 0).exp()
+        counts = torch.where(self.link.kind == NUMBER, 1, n_levels - 1)
+        return float(counts @ self.share)
+
     def of(self, columns: Any) -> "MixedLoss":
         """Return the loss of some columns, whole blocks, a mask (n_features,), alone.
 

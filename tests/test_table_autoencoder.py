@@ -22,7 +22,12 @@ import skae
 from skae import PretrainedClassifier, TableAutoencoder, TableEncoder
 from skae.modules import DenseAutoencoder
 from skae.modules._mixed_link import LEVEL, MARK, NUMBER, MixedLink
-from skae.plotting import ErrorDisplay
+from skae.plotting import (
+    CodeGridDisplay,
+    ErrorDisplay,
+    FeatureDisplay,
+    ReconstructionDisplay,
+)
 from skae.training import Table, mixed_loss
 
 pytestmark = pytest.mark.filterwarnings(BECOMES_PCA)
@@ -225,6 +230,8 @@ def test_reconstructions_have_the_index_of_the_table(wine):
     some = wine.iloc[::-7]
     back = quick(TableAutoencoder).fit(wine).reconstruct(some)
     assert_array_equal(back.index, some.index)
+    model = quick(TableAutoencoder).set_output(transform="pandas").fit(wine)
+    assert_array_equal(model.inverse_transform(model.transform(some)).index, some.index)
 
 
 def test_arrays_of_objects():
@@ -545,6 +552,9 @@ def test_errors_by_column_can_be_shown(wine):
 
 def test_what_takes_numbers_alone_says_so(wine):
     model = quick(TableAutoencoder).fit(wine)
+    for display in (ReconstructionDisplay, CodeGridDisplay, FeatureDisplay):
+        with pytest.raises(TypeError, match="shows rows of numbers, and Table"):
+            display.from_estimator(model, wine)
     with pytest.raises(ValueError, match="diagnose compares squared errors"):
         skae.diagnose(model, wine)
     classifier = PretrainedClassifier(quick(TableAutoencoder))

@@ -25,9 +25,20 @@ def new_axes(ax: Any, caller: str) -> Any:
     return plt.subplots(layout="constrained")[1] if ax is None else ax
 
 
-def check_shows(estimator: Any, display: str, *attributes: str) -> None:
-    """Raise if an estimator is not fitted or lacks attributes that a display needs."""
+def check_shows(
+    estimator: Any, display: str, *attributes: str, numbers: bool = False
+) -> None:
+    """Raise if an estimator is not fitted or lacks what a display needs.
+
+    That are attributes and, with `numbers`, rows of numbers.
+    """
     check_is_fitted(estimator)
+    if numbers and not getattr(estimator, "_module_takes_rows", True):
+        raise TypeError(
+            f"{display} shows rows of numbers, and {type(estimator).__name__} has "
+            "tables of mixed columns. Use ErrorDisplay or CodeMapDisplay, or look at "
+            "the table that reconstruct returns."
+        )
     missing = [name for name in attributes if not hasattr(estimator, name)]
     if not missing:
         return

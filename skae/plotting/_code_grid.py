@@ -95,7 +95,8 @@ class CodeGridDisplay:
         -------
         display : CodeGridDisplay
         """
-        check_shows(estimator, cls.__name__, "transform", "inverse_transform")
+        needed = "transform", "inverse_transform"
+        check_shows(estimator, cls.__name__, *needed, numbers=True)
         estimator = with_output(estimator, "code")
         codes = np.asarray(estimator.transform(X))
         across, up = components
@@ -147,7 +148,8 @@ class CodeGridDisplay:
         -------
         display : CodeGridDisplay
         """
-        check_shows(estimator, cls.__name__, "transform", "inverse_transform")
+        needed = "transform", "inverse_transform"
+        check_shows(estimator, cls.__name__, *needed, numbers=True)
         estimator = with_output(estimator, "code")
         ends = [_row(x_from), _row(x_to)]
         with warnings.catch_warnings():

@@ -158,7 +158,8 @@ class FeatureDisplay:
             raise ValueError(
                 f"kind must be 'weights', 'atoms' or 'inputs'. Got {kind!r}."
             )
-        check_shows(estimator, f"{cls.__name__} of {kind}", *_NEEDED[kind])
+        name = f"{cls.__name__} of {kind}"
+        check_shows(estimator, name, *_NEEDED[kind], numbers=True)
         if kind == "weights":
             features = _first_weights(estimator)
             if features.ndim > 2:

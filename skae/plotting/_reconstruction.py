@@ -141,7 +141,7 @@ class ReconstructionDisplay:
         -------
         display : ReconstructionDisplay
         """
-        check_shows(estimator, cls.__name__, "reconstruct")
+        check_shows(estimator, cls.__name__, "reconstruct", numbers=True)
         if image_shape is None and series_shape is None:
             series_shape = getattr(estimator, "series_shape_", None)
             image_shape = image_shape_of(estimator, None)

@@ -156,7 +156,7 @@ def evaluation_rows(module: Any, n_features: int) -> int:
 
 
 def weight_decay(
-    optimizer: Any, n_samples: int, n_features: int, drawn_once: bool = False
+    optimizer: Any, n_samples: int, n_features: float, drawn_once: bool = False
 ) -> float:
     """Return the weight decay of a denoiser, which falls with the rows per column.
 
