@@ -12,6 +12,7 @@ from skae import (
     AutoencoderTransformer,
     DenoisingAutoencoder,
     StackedAEPretrainer,
+    TableAutoencoder,
     VariationalAutoencoder,
 )
 from skae.modules._layers import ACTIVATIONS
@@ -54,6 +55,8 @@ CASES = {
     "not shuffled": AutoencoderTransformer(
         3, net_params={"iterator_train__shuffle": False}
     ),
+    "table": TableAutoencoder(3),
+    "random table": TableAutoencoder(3, init="random"),
     "denoising": DenoisingAutoencoder(hidden_layer_sizes=20),
     "masking": DenoisingAutoencoder(3, noise="masking", hidden_layer_sizes=20),
     "swap": DenoisingAutoencoder(3, noise="swap", hidden_layer_sizes=20),
@@ -91,6 +94,18 @@ def test_it_is_as_step_by_step(name, weighted, curved, n_silent):
     assert_allclose(heard.validation_loss_curve_, validation, **close)
     if silent.best_epoch_ == heard.best_epoch_:
         assert_allclose(heard.reconstruct(X), X_hat, atol=2e-3)
+
+
+def test_tables_with_gaps_are_as_step_by_step(curved, n_silent):
+    X = curved.astype(object)
+    X[:, 1] = np.where(curved[:, 1] > 0, "more", "less")
+    X[::3, 0] = X[::4, 1] = None
+    model = TableAutoencoder(2, max_epochs=2, random_state=0)
+    curves = [model.fit(X).loss_curve_]
+    assert len(n_silent) == 2
+    curves.append(model.set_params(callbacks=[Listens()]).fit(X).loss_curve_)
+    assert len(n_silent) == 2
+    assert_allclose(*curves, rtol=1e-4)
 
 
 def test_partial_fit_goes_on_by_either(curved, n_silent):

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skae.losses import MixedLoss
 from skae.modules import DenseAutoencoder
 from skae.modules._layerwise import LayerAutoencoder
 from skae.modules._prepared import can_be_prepared
-from skae.objectives import Reconstruction
+from skae.objectives import MixedReconstruction, Reconstruction
 from skae.training._batches import TensorBatches, batch_ends, take
 from skae.training._recipe import OPTIMIZERS
 
@@ -44,11 +45,10 @@ def is_possible(net: Any, batches: Any) -> bool:
     optimizer = getattr(net, "optimizer_", None)
     return (
         type(batches) is TensorBatches
-        and _is_single(batches.X)
+        and _are_known(net.objective, batches.X)
         and type(module) in (DenseAutoencoder, LayerAutoencoder)
         and not getattr(module, "output_units", False)
         and _has_known_loss(net, module)
-        and not (net.objective.missing and _has_gaps(batches.X))
         and not net.makes_gaps
         and type(optimizer) in _OPTIMIZERS
         and net.autocast is None
@@ -58,10 +58,19 @@ def is_possible(net: Any, batches: Any) -> bool:
     )
 
 
-def _is_single(X: Any) -> bool:
-    """Whether batches are of float32 rows, and no pairs of them."""
+def _are_known(objective: Any, X: Any) -> bool:
+    """Whether rows are float32, and no pairs or have gaps, where that counts."""
     few = take(X, slice(1))
+    if type(objective) is MixedReconstruction:
+        few = _inputs(few)
+    elif objective.missing and _has_gaps(X):
+        return False
     return isinstance(few, Tensor) and few.dtype == torch.float32
+
+
+def _inputs(rows: Any) -> Any:
+    """Return the rows to encode, of rows or of pairs with those to return."""
+    return rows[0] if isinstance(rows, tuple) else rows
 
 
 def _has_gaps(X: Any) -> bool:
@@ -71,6 +80,8 @@ def _has_gaps(X: Any) -> bool:
 
 def _has_known_loss(net: Any, module: Any) -> bool:
     objective, criterion = net.objective, net.criterion_
+    if type(objective) is MixedReconstruction:
+        return type(criterion) is MixedLoss
     if type(objective) is not Reconstruction:
         return False
     if objective.emphasis is not None:
@@ -109,16 +120,20 @@ def steps(
     layers = module.prepared()
     mean, scale = module.mean, module.scale
     X: Any = batches.X
-    loss_with_gradient = _loss_with_gradient(net, X.shape[1])
+    n_features = _inputs(take(X, slice(1))).shape[1]
+    loss_with_gradient = _loss_with_gradient(net, n_features)
+    is_mixed = type(net.objective) is MixedReconstruction
     optimizer = net.optimizer_
     optimizer.zero_grad()
     take_step: Any = None
     with torch.no_grad():
-        for x, weight in _rows(batches):
-            x_in = x if noise is None else noise(x, generator)
+        for x, weight in _rows(batches, n_features):
+            x_in, x = x if isinstance(x, tuple) else (x, x)
+            x_in = x_in if noise is None else noise(x_in, generator)
             if mean is not None:
                 x_in = (x_in - mean).div_(scale)
-                x = x_in if noise is None else (x - mean).div_(scale)
+                if not is_mixed:  # that loss is of rows as they are
+                    x = x_in if noise is None else (x - mean).div_(scale)
             loss, grad = loss_with_gradient(layers.forward(x_in), x, weight)
             layers.backward(grad)
             if take_step is None:
@@ -132,15 +147,19 @@ def steps(
     optimizer.zero_grad()
 
 
-def _rows(batches: TensorBatches) -> Iterator[tuple[Tensor, Tensor | None]]:
+def _rows(
+    batches: TensorBatches, n_features: int
+) -> Iterator[tuple[Any, Tensor | None]]:
     """Yield the batches of a pass, whose rows are gathered several at a time."""
     X: Any = batches.X
     weight, n_rows = batches.weight, batches.n_rows
     order = None
     if batches.shuffle:
-        order = torch.randperm(n_rows, generator=batches.generator, device=X.device)
+        order = torch.randperm(
+            n_rows, generator=batches.generator, device=_inputs(X).device
+        )
     ends = batch_ends(n_rows, batches.batch_size, join_last=batches.shuffle)
-    n_batches = max(1, _CHUNK // (batches.batch_size * X.shape[1]))
+    n_batches = max(1, _CHUNK // (batches.batch_size * n_features))
     for i in range(0, len(ends) - 1, n_batches):
         inside = ends[i : i + n_batches + 1]
         first, last = inside[0], inside[-1]
@@ -149,7 +168,14 @@ def _rows(batches: TensorBatches) -> Iterator[tuple[Tensor, Tensor | None]]:
         rows = take(X, part)
         weights = None if weight is None else weight[part]
         for start, stop in itertools.pairwise(end - first for end in inside):
-            yield rows[start:stop], None if weights is None else weights[start:stop]
+            yield _part_of(rows, start, stop), _part_of(weights, start, stop)
+
+
+def _part_of(rows: Any, start: int, stop: int) -> Any:
+    """Return some of the rows of a tensor or of a pair; of None, None."""
+    if isinstance(rows, tuple):
+        return tuple(each[start:stop] for each in rows)
+    return None if rows is None else rows[start:stop]
 
 
 def _loss_with_gradient(net: Any, n_features: int) -> Callable[..., Any]:
@@ -159,6 +185,17 @@ def _loss_with_gradient(net: Any, n_features: int) -> Callable[..., Any]:
     loss.
     """
     unit = net.loss_unit
+    if type(net.objective) is MixedReconstruction:
+        mean, scale_of_rows = net.module_.mean, net.module_.scale
+
+        def mixed_loss(
+            x_hat: Tensor, x: Tensor, weight: Tensor | None
+        ) -> tuple[Tensor, Tensor]:
+            logits = torch.addcmul(mean, x_hat, scale_of_rows)
+            loss, grad = net.criterion_.mean_with_gradient(logits, x, weight, unit)
+            return loss, grad.mul_(scale_of_rows)
+
+        return mixed_loss
     if net.objective.link != "identity":
 
         def cross_entropy(
