@@ -100,6 +100,11 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         one, where rare levels count less: they are the exponential of its entropy. It
         is 0 with another optimizer than "adamw", and in `partial_fit`.
 
+    max_epochs : int or "auto", default="auto"
+        Maximum number of passes over the training rows. "auto" makes about 4,500
+        steps, whatever the number of rows, and at least one pass (100 passes for
+        "lbfgs").
+
     batch_size : int or "auto", default="auto"
         Number of rows in each step. "auto" is a tenth of the rows up to 64 of them,
         then a twentieth, between 16 and 128. It is all rows for "lbfgs".

@@ -112,7 +112,7 @@ class Recipe:
 DENSE = Recipe(adam_lr=None, batch_shares=((10, 64), (20, 128)))
 
 # Categories take longer to learn than numbers.
-TABLE = Recipe(adam_lr=1e-2, batch_shares=DENSE.batch_shares, n_steps=3000)
+TABLE = Recipe(adam_lr=1e-2, batch_shares=DENSE.batch_shares, n_steps=4500)
 
 
 def is_lbfgs(optimizer: Any) -> bool:
