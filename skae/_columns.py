@@ -10,7 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from skae._dtypes import NAT, as_series, as_times, describe
+from skae._dtypes import (
+    NAT,
+    as_float,
+    as_series,
+    as_times,
+    declared_levels,
+    describe,
+)
 from skae._inputs import targets
 
 _NANOSECONDS = {
@@ -69,6 +76,31 @@ def kind_of(column: Any, name: str) -> str:
     if dtype.is_temporal():
         return "date"
     return "number" if dtype.is_numeric() else "category"
+
+
+def has_other_than_numbers(X: Any) -> bool:
+    """Return whether a table has columns of strings, dates or categories.
+
+    Booleans are numbers in arrays, but categories in frames.
+    """
+    if isinstance(X, np.ndarray):
+        if X.dtype.kind not in "OSUmM" or X.ndim != 2:
+            return False
+        X = np.asarray(X)
+        return any(kind_of(column, "A column of X") != "number" for column in X.T)
+    bases = {base.__module__.partition(".")[0] for base in type(X).__mro__}
+    if not (hasattr(X, "columns") and bases & {"pandas", "polars"}):
+        return False
+    return any(_is_other(column_at(X, i)) for i in range(X.shape[1]))
+
+
+def _is_other(column: Any) -> bool:
+    """Return whether a column of a frame holds anything but numbers."""
+    if kind_of(column, f"Column {column.name!r} of X") == "number":
+        return False
+    if column.dtype != narwhals().Object:
+        return True
+    return _object_numbers(_cells(column, "A column of X"))[1] is not None
 
 
 def _not_a_cell(name: str, what: str, row: int | None) -> TypeError:
@@ -271,6 +303,10 @@ class NumberColumn:
         """Return floats, NaN where a value is missing."""
         return read_numbers(column, label)
 
+    def observed(self, column: Any, label: str) -> list[Any]:
+        """Return the values of a column as they are; None where one is missing."""
+        return _cells(column, label)
+
     def cells(self, numbers: np.ndarray) -> list[Any]:
         """Return values for the table; None where a value is missing."""
         if self.decimals is not None:
@@ -289,7 +325,12 @@ class NumberColumn:
         """Return a column of the table."""
         if self.dtype == ("numpy", "|O"):
             cells = [np.nan if cell is None else cell for cell in cells]
-        return as_series(cells, self.dtype)
+        dtype = self.dtype
+        if self.form == "int" and any(
+            isinstance(cell, float) and not cell.is_integer() for cell in cells
+        ):
+            dtype = as_float(dtype)
+        return as_series(cells, dtype)
 
 
 @dataclass
@@ -381,6 +422,17 @@ class DateColumn:
         ) / self.step
         return np.where(times.missing, np.nan, numbers)
 
+    def observed(self, column: Any, label: str) -> list[Any]:
+        """Return the values of a column in units; None where one is missing."""
+        times = read_times(column, label)
+        own, here = _NANOSECONDS[times.unit], _NANOSECONDS[self.unit]
+        return [
+            None if gone else value * own // here
+            for value, gone in zip(
+                times.values.tolist(), times.missing.tolist(), strict=True
+            )
+        ]
+
     def cells(self, numbers: np.ndarray) -> list[Any]:
         """Return units; None where a value is missing."""
         numbers = np.rint(np.clip(numbers, self.low, self.high))
@@ -433,6 +485,23 @@ class CategoryColumn:
         block[known, codes[known]] = 1
         block[codes < 0] = np.nan
         return block
+
+    def observed(self, column: Any, label: str) -> list[Any]:
+        """Return the levels of a column; None where one is missing.
+
+        Raise ValueError if the dtype has no place for a level.
+        """
+        cells = _cells(column, label)
+        declared = declared_levels(self.dtype)
+        if declared is not None:
+            new = set(cells) - {None} - set(declared)
+            if new:
+                raise ValueError(
+                    f"{label} has the level {min(new, key=str)!r}, which the dtype of "
+                    "the column in fit does not have. Declare it in the categories of "
+                    "fit, or replace it."
+                )
+        return cells
 
     def cells(self, block: np.ndarray) -> list[Any]:
         """Return the level of the largest value in each row; None if all are NaN."""

@@ -96,6 +96,23 @@ def _dtype_of(library: str, description: Any) -> Any:
     return pd.StringDtype(description["storage"], na_value=np.nan)
 
 
+def declared_levels(description: tuple[str, Any]) -> list[Any] | None:
+    """Return the only levels that a dtype has a place for; None if there are others."""
+    library, what = description
+    if library == "pandas" and isinstance(what, dict) and "categories" in what:
+        return what["categories"]
+    if library == "polars" and isinstance(what, list) and what[0] == "Enum":
+        return what[1]
+    categories = getattr(what, "categories", None)
+    return None if categories is None else list(categories)
+
+
+def as_float(description: tuple[str, Any]) -> tuple[str, Any]:
+    """Return the description of floats of the same library."""
+    library, _ = description
+    return library, ["Float64"] if library == "polars" else "float64"
+
+
 def as_series(cells: list[Any], description: tuple[str, Any]) -> Any:
     """Return cells as a column of a dtype; those that are None are missing.
 
@@ -118,7 +135,23 @@ def as_series(cells: list[Any], description: tuple[str, Any]) -> Any:
         dtype = np.dtype(float)
     elif has_gaps and dtype.kind in "bSU":
         dtype = np.dtype(object)
+    elif dtype.kind in "SU" and cells:
+        dtype = np.result_type(dtype, np.array(cells, dtype=dtype.kind).dtype)
     return np.array(cells, dtype=dtype)
+
+
+def as_bools(values: np.ndarray, like: Any) -> Any:
+    """Return booleans as a column of the library of another column."""
+    if isinstance(like, np.ndarray):
+        return values
+    library = "pandas" if hasattr(like, "iloc") else "polars"
+    dtype = "bool" if library == "pandas" else ["Boolean"]
+    return as_series(values.tolist(), (library, dtype))
+
+
+def index_of(X: Any) -> Any:
+    """Return the index of a frame of pandas; None for other tables."""
+    return X.index if hasattr(X, "iloc") else None
 
 
 def as_times(

@@ -9,17 +9,20 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
+from sklearn.base import clone
 from sklearn.impute import MissingIndicator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skae import _checks as checks
+from skae._columns import has_other_than_numbers
 from skae._dense import LAYER_CONSTRAINTS, refuse_lbfgs
 from skae._docs import imputer_docs
+from skae._dtypes import as_bools, as_table, index_of
 from skae._fitting import RecipeEstimator
 from skae._inference import apply_in_batches
-from skae._inputs import marks_nan
+from skae._inputs import marks_nan, plain
 from skae._plan import Plan
 from skae._report import report, unchanged_on_error, warn
 from skae._sklearn_compat import (
@@ -28,7 +31,9 @@ from skae._sklearn_compat import (
     StrOptions,
     check_feature_names_in,
     fit_context,
+    safe_indexing,
 )
+from skae._table_encoder import TableEncoder
 from skae._tasks import FitTasks
 from skae._training import fit_net
 from skae.modules import ImputingNetwork
@@ -89,6 +94,11 @@ class AutoencoderImputer(RecipeEstimator):
             default=-np.inf and np.inf
         Bounds of the values that are filled in, for all columns or for each.
 
+    encoder : TableEncoder or None, default=None
+        Encoder of tables with categories, dates or booleans. None is
+        :class:`TableEncoder` with its defaults for frames and arrays with such columns,
+        and no encoder for tables of numbers.
+
     hidden_layer_sizes : int or sequence of int, default=(256, 256)
         Widths of the hidden layers of the network. ``()`` is the Gaussian alone,
         without a training. `random_state` then draws the values that choose its number
@@ -140,6 +150,10 @@ class AutoencoderImputer(RecipeEstimator):
         Factors between 0 and 1 of what the network adds to the Gaussian. All are 0
         where the Gaussian was kept.
 
+    encoder_ : TableEncoder or None
+        The fitted encoder of a table with categories, dates or booleans. The Gaussian
+        and the network are then of the columns of its matrix.
+
     indicator_ : :class:`~sklearn.impute.MissingIndicator` or None
         What makes the columns of `add_indicator`.
 
@@ -159,6 +173,9 @@ class AutoencoderImputer(RecipeEstimator):
     The loss of each column is in units of its variance, so columns need not be
     standardised first. A value that is filled in is an expected value: filled columns
     vary less than complete ones.
+
+    A category that is missing becomes its most probable level, and a number or date is
+    rounded as those of `fit` are.
 
     All autoencoders of skae with dense layers take missing values themselves, filled by
     the same Gaussian.
@@ -196,6 +213,7 @@ class AutoencoderImputer(RecipeEstimator):
         keep_empty_features: bool = False,
         min_value: Any = -np.inf,
         max_value: Any = np.inf,
+        encoder: Any = None,
         hidden_layer_sizes: Any = (256, 256),
         n_passes: int = 1,
         activation: str = "gelu",
@@ -220,6 +238,7 @@ class AutoencoderImputer(RecipeEstimator):
         self.keep_empty_features = keep_empty_features
         self.min_value = min_value
         self.max_value = max_value
+        self.encoder = encoder
         self.hidden_layer_sizes = hidden_layer_sizes
         self.n_passes = n_passes
         self.activation = activation
@@ -249,6 +268,7 @@ class AutoencoderImputer(RecipeEstimator):
         "keep_empty_features": ["boolean"],
         "min_value": [Interval(Real, None, None, closed="both"), "array-like"],
         "max_value": [Interval(Real, None, None, closed="both"), "array-like"],
+        "encoder": [TableEncoder, None],
         "hidden_layer_sizes": LAYER_CONSTRAINTS["hidden_layer_sizes"],
         "n_passes": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean", StrOptions({"auto"})],
@@ -263,6 +283,10 @@ class AutoencoderImputer(RecipeEstimator):
 
     def _check_X(self, X: Any, *, reset: bool) -> Matrix:
         """Check rows, and return them with NaN where a value is missing."""
+        if reset:
+            self._fit_encoder(X)
+        if self.encoder_ is not None:
+            return self.encoder_.transform(X)
         if issparse(X):
             raise TypeError(
                 f"{type(self).__name__} does not take sparse matrices: what they do "
@@ -270,6 +294,62 @@ class AutoencoderImputer(RecipeEstimator):
             )
         unmark = None if marks_nan(self.missing_values) else self._unmarked
         return checks.check_table(self, X, reset=reset, allow_nan=True, unmark=unmark)
+
+    def _needs_encoder(self, X: Any) -> bool:
+        return self.encoder is not None or has_other_than_numbers(X)
+
+    def _fit_encoder(self, X: Any) -> None:
+        """Fit the encoder of a table, if it needs one."""
+        self.encoder_ = None
+        if not self._needs_encoder(X):
+            return
+        is_default = {
+            "missing_values": marks_nan(self.missing_values),
+            "min_value": np.array_equal(self.min_value, -np.inf),
+            "max_value": np.array_equal(self.max_value, np.inf),
+        }
+        for name in is_default:
+            if not is_default[name]:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is for tables of numbers alone, "
+                    "and X has other columns, or an encoder is given. Leave it at its "
+                    "default."
+                )
+        encoder = TableEncoder() if self.encoder is None else clone(self.encoder)
+        self.encoder_ = encoder.set_output(transform="default").fit(X)
+        self.n_features_in_ = encoder.n_features_in_
+        if hasattr(encoder, "feature_names_in_"):
+            self.feature_names_in_ = encoder.feature_names_in_
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    def _blocks(self) -> np.ndarray | None:
+        """Return the number of what each column of the rows belongs to.
+
+        None: each column is by itself.
+        """
+        if self.encoder_ is None:
+            return None
+        sizes = [
+            block.columns.stop - block.columns.start for block in self.encoder_.blocks_
+        ]
+        return np.repeat(np.arange(np.count_nonzero(sizes)), [n for n in sizes if n])
+
+    def _cells_missing(self, rows: Matrix) -> np.ndarray:
+        """Return where cells of the table are missing in its rows."""
+        missing = np.isnan(rows[:])
+        if self.encoder_ is None:
+            return missing
+        of_table = np.ones((len(missing), self.n_features_in_), dtype=bool)
+        for i, parts in self.encoder_._columns_of().items():
+            of_table[:, i] = missing[:, parts[0].start]
+        return of_table
+
+    def _with_values(self, rows: Matrix) -> Matrix:
+        """Leave out columns without any value in `fit`, which no encoder keeps."""
+        if self.encoder_ is not None or not self._empty.any():
+            return rows
+        return rows[:][:, ~self._empty]
 
     def _unmarked(self, X: Matrix) -> np.ndarray:
         """Replace the number that marks missing values by NaN."""
@@ -287,6 +367,12 @@ class AutoencoderImputer(RecipeEstimator):
 
     def _table(self, X: Any, sample_weight: Any) -> Table:
         """Check training rows; leave out columns and rows without any value."""
+        if sample_weight is not None and self._needs_encoder(X):
+            # The encoder is not to see rows that do not count.
+            X = plain(X, fill_masked=True)
+            sample_weight = checks.check_weights(sample_weight, X)
+            counts = np.flatnonzero(sample_weight)
+            X, sample_weight = safe_indexing(X, counts), sample_weight[counts]
         X = self._check_X(X, reset=True)
         weight = None
         if sample_weight is not None:
@@ -304,14 +390,15 @@ class AutoencoderImputer(RecipeEstimator):
             )
         any_missing = any(each[:, ~empty].any() for each in missing)
         del missing
-        self._empty = empty
+        self._empty: np.ndarray = empty
+        if self.encoder_ is not None:
+            self._empty = np.ones(self.n_features_in_, dtype=bool)
+            self._empty[list(self.encoder_._columns_of())] = False
         self.indicator_ = None
         if self.add_indicator:
             indicator = MissingIndicator(error_on_new=False)
-            self.indicator_ = indicator.fit(X[:])
-        if empty.any():
-            X = X[:][:, ~empty]
-        table = Table(X, weight=weight)
+            self.indicator_ = indicator.fit(_as_gaps(self._cells_missing(X)))
+        table = Table(self._with_values(X), weight=weight)
         if not rows.all():
             table = table.take(np.flatnonzero(rows))
             any_missing = any_missing and checks.has_gaps(table.inputs)
@@ -319,6 +406,8 @@ class AutoencoderImputer(RecipeEstimator):
 
     def _limits(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the bounds of values that are filled in, for each column."""
+        if self.encoder_ is not None:
+            return np.array(-np.inf), np.array(np.inf)
         shape = (self.n_features_in_,)
         limits = []
         for name in ("min_value", "max_value"):
@@ -347,8 +436,9 @@ class AutoencoderImputer(RecipeEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows. Those without any value are left out.
+        X : array-like or frame of shape (n_samples, n_features)
+            Rows. Those without any value are left out. A frame of pandas or polars may
+            have columns of strings, categories, booleans and dates.
 
         y : None
             Ignored.
@@ -407,7 +497,7 @@ class AutoencoderImputer(RecipeEstimator):
                 "n_passes": int(self.n_passes),
             },
             objective=Imputation(missing=True),
-            noise=MissingNoise(),
+            noise=MissingNoise(block=self._blocks()),
             validates_noisy=True,
             n_noisy_rows=_N_NOISY_ROWS,
             start=start,
@@ -429,16 +519,27 @@ class AutoencoderImputer(RecipeEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or frame of shape (n_samples, n_features)
             Rows. One without any value becomes the mean row.
 
         Returns
         -------
-        X_imputed : ndarray of shape (n_samples, n_features_out)
-            Rows without missing values. Values that were not missing are unchanged.
+        X_imputed : ndarray or frame of shape (n_samples, n_features_out)
+            Rows without missing values. Values that were not missing are unchanged. If
+            there is an `encoder_`, it is a table like that of `fit`, of the same
+            library, with the same columns and dtypes; otherwise an array, unless
+            `set_output` asks for a frame.
+
+        Raises
+        ------
+        ValueError
+            If columns are not those of `fit`, or if a level has no place in the dtype
+            that its column had in `fit`.
         """
         check_is_fitted(self)
         rows = self._check_X(X, reset=False)
+        if self.encoder_ is not None:
+            return self._filled_table(X, rows)
         empty = self._empty
         if not empty.any():
             filled = self._filled(rows)
@@ -452,15 +553,35 @@ class AutoencoderImputer(RecipeEstimator):
                 whole[:, empty] = np.where(np.isnan(others), 0, others)
                 filled = whole
             else:
-                names = getattr(self, "feature_names_in_", np.arange(len(empty)))
-                warn(
-                    "Columns without any value in fit are dropped: "
-                    f"{', '.join(map(str, names[empty]))}. keep_empty_features=True "
-                    "keeps them."
-                )
+                self._warn_of_dropped()
         if self.indicator_ is None:
             return filled
         return np.hstack([filled, self.indicator_.transform(rows[:])])
+
+    def _filled_table(self, X: Any, rows: Matrix) -> Any:
+        """Return a table like that of `fit`, with the values of `X` that there are."""
+        encoder: Any = self.encoder_
+        columns = encoder._filled(X, self._filled(rows))
+        names = encoder._names
+        if not self.keep_empty_features and self._empty.any():
+            self._warn_of_dropped()
+            names = [names[i] for i in np.flatnonzero(~self._empty)]
+        kept = self.keep_empty_features | ~self._empty
+        series = [columns[i][0] for i in np.flatnonzero(kept)]
+        if self.indicator_ is not None:
+            gaps = _as_gaps(np.stack([missing for _, missing in columns], axis=1))
+            marks = self.indicator_.transform(gaps)
+            series += [as_bools(mark, series[0]) for mark in marks.T]
+            names = [*names, *self.get_feature_names_out()[len(names) :]]
+        return as_table(series, names, index_of(X))
+
+    def _warn_of_dropped(self) -> None:
+        names = getattr(self, "feature_names_in_", np.arange(len(self._empty)))
+        warn(
+            "Columns without any value in fit are dropped: "
+            f"{', '.join(map(str, names[self._empty]))}. keep_empty_features=True "
+            "keeps them."
+        )
 
     def _filled(self, rows: Matrix) -> np.ndarray:
         limits = self._limits()
@@ -507,7 +628,7 @@ class AutoencoderImputer(RecipeEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            Rows. Of a table with an `encoder_`, the score is that of the encoded rows.
 
         y : None
             Ignored.
@@ -521,7 +642,7 @@ class AutoencoderImputer(RecipeEstimator):
             At most 1; 0 for the means of the columns. NaN if no value can be hidden.
         """
         check_is_fitted(self)
-        rows = self._check_X(X, reset=False)[:][:, ~self._empty]
+        rows = self._with_values(self._check_X(X, reset=False))[:]
         weight = np.ones(len(rows))
         if sample_weight is not None:
             weight = checks.check_weights(sample_weight, rows)
@@ -529,7 +650,7 @@ class AutoencoderImputer(RecipeEstimator):
         unit = np.where(columns.variance > 0, columns.variance, np.inf)
         rows = np.tile(rows, (math.ceil(_N_NOISY_ROWS / len(rows)), 1))
         weight = np.resize(weight, len(rows))
-        hidden = _hidden(rows, weight)
+        hidden = _hidden(rows, weight, self._blocks())
         filled = self._filled(np.where(hidden, np.nan, rows))
         error, total = (
             weight @ np.where(hidden, np.square(values - rows) / unit, 0)
@@ -574,7 +695,13 @@ class AutoencoderImputer(RecipeEstimator):
         return trust if self.best_epoch_ > 0 else np.zeros_like(trust)
 
     @property
+    def _module_takes_rows(self) -> bool:
+        return self.encoder_ is None
+
+    @property
     def _n_inputs(self) -> int:
+        if self.encoder_ is not None:
+            return self.encoder_.blocks_[-1].columns.stop
         return int((~self._empty).sum())
 
     @property
@@ -598,10 +725,17 @@ def _impute(module: Any, x: Tensor) -> Tensor:
     return module(x) if x.isnan().any() else x
 
 
-def _hidden(rows: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _as_gaps(missing: np.ndarray) -> np.ndarray:
+    """Return a table with NaN where values are missing, and 0 elsewhere."""
+    return np.where(missing, np.nan, 0.0)
+
+
+def _hidden(
+    rows: np.ndarray, weight: np.ndarray, block: np.ndarray | None
+) -> np.ndarray:
     """Choose values to hide, the same ones each time for the same rows."""
     generator = torch.Generator().manual_seed(0)
     x = float_tensor(rows, copy=True)
-    noise = MissingNoise()
+    noise = MissingNoise(block=block)
     noise.lend(x, torch.from_numpy(weight))
     return (noise(x, generator).isnan() & ~x.isnan()).numpy()

@@ -337,6 +337,12 @@ class TableEncoder(TransformerMixin, BaseEstimator):
                 f"X has {matrix.shape[1]} columns, but {type(self).__name__} gives "
                 f"{self._width}. Pass a matrix like that of transform."
             )
+        cells = self._cells(matrix)
+        series = [column.series(cells[i]) for i, column in enumerate(self._columns)]
+        return as_table(series, self._names, index)
+
+    def _cells(self, matrix: np.ndarray) -> dict[int, list[Any]]:
+        """Return the cells of each column of the table, None where one is missing."""
         numbers = dict(zip(self._scaled_ones, self._unscaled(matrix).T, strict=True))
         cells: dict[int, list[Any]] = {}
         for i, column, block in self._each_block():
@@ -348,8 +354,24 @@ class TableEncoder(TransformerMixin, BaseEstimator):
                 cells[i] = column.cells(np.where(gone, np.nan, numbers[i]))
             else:
                 cells[i] = column.cells(numbers[i])
-        series = [column.series(cells[i]) for i, column in enumerate(self._columns)]
-        return as_table(series, self._names, index)
+        return cells
+
+    def _filled(self, X: Any, matrix: np.ndarray) -> list[tuple[Any, np.ndarray]]:
+        """Return each column of a table with its gaps filled, and where they were.
+
+        Values that are there stay as they are; others are decoded from a matrix. A
+        column without any value in `fit` keeps its gaps.
+        """
+        X = self._checked(X, reset=False)
+        decoded = self._cells(matrix)
+        columns = []
+        for i, column in enumerate(self._columns):
+            cells = column.observed(column_at(X, i), self._label(i))
+            missing = np.array([cell is None for cell in cells])
+            for row in np.flatnonzero(missing):
+                cells[row] = decoded[i][row]
+            columns.append((column.series(cells), missing))
+        return columns
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the columns of the matrix.

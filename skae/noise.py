@@ -593,9 +593,14 @@ class MissingNoise(_DrawingNoise):
         Probability of an entry to be hidden, in [0, 1). With a pair, each row draws its
         own. None: as in other rows, or 0.3 if no value of these is missing.
 
+    block : array-like of int of shape (n_features,), default=None
+        Number, from 0, of what each column belongs to. Columns with the same number,
+        such as those of the levels of one category, are hidden together. None: each by
+        itself.
+
     Attributes
     ----------
-    rows : bool tensor of shape (n_rows, n_features) or None
+    rows : bool tensor of shape (n_rows, n_blocks) or None
         What is missing in the rows lent, of those that miss something. None: there are
         none.
 
@@ -612,15 +617,25 @@ class MissingNoise(_DrawingNoise):
     makes_gaps = True
     _default_level = 0.3
 
-    def __init__(self, level: Level | None = None) -> None:
+    def __init__(self, level: Level | None = None, block: Any = None) -> None:
         super().__init__(self._default_level if level is None else level)
         self.level: Any = level
+        self.block = None if block is None else torch.as_tensor(block)
+
+    def _of_blocks(self, x: Tensor) -> Tensor:
+        """Return the first entry of each block."""
+        if self.block is None:
+            return x
+        block = self.block.to(x.device)
+        n_blocks = int(block.max()) + 1
+        is_in = block[:, None] == torch.arange(n_blocks, device=x.device)
+        return x[:, is_in.to(torch.uint8).argmax(dim=0)]
 
     def lend(self, rows: Tensor | None, weight: Tensor | None = None) -> None:
         """Set the rows whose gaps are a pattern, as :meth:`SwapNoise.lend` does."""
         patterns = None
         if rows is not None:
-            missing = rows.isnan()
+            missing = self._of_blocks(rows.isnan())
             some = missing.any(dim=1)
             if some.any():
                 patterns = missing[some]
@@ -630,15 +645,17 @@ class MissingNoise(_DrawingNoise):
     def corrupt(
         self, x: Tensor, level: Any, generator: torch.Generator | None
     ) -> Tensor:
-        there = ~x.isnan()
+        there = self._of_blocks(~x.isnan())
         if level is None and self.rows is not None:
             hidden = self._as_in_other_rows(there, generator)
         else:
             level = self._default_level if level is None else level
-            hidden = _hit(x, level, generator) & there
+            hidden = _hit(there, level, generator) & there
         bare = (hidden == there).all(dim=1)
         if bare.any():
             hidden[bare] &= ~_one_of_each(there[bare], generator)
+        if self.block is not None:
+            hidden = hidden[:, self.block.to(x.device)]
         return x.masked_fill(hidden, torch.nan)
 
     def _as_in_other_rows(
