@@ -1,6 +1,7 @@
 """The imputer: a Gaussian, and a network that corrects it."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -57,6 +58,8 @@ from skae.training import (
 
 # With fewer rows with hidden cells, the draw of these would decide.
 _N_NOISY_ROWS = 1024
+# Estimates of probabilities may be 0 or less.
+_LEAST_PROBABILITY = 1e-3
 # Small tables have little that the Gaussian does not find.
 _STEPS_PER_ROW = 2
 # Larger batches take longer, and learn narrow tables by heart.
@@ -615,6 +618,59 @@ class AutoencoderImputer(RecipeEstimator):
         indicated = missing[:, torch.from_numpy(self.indicator_.features_)]
         return torch.cat([filled, indicated.to(x.dtype)], dim=1)
 
+    def surprise(self, X: ArrayLike) -> np.ndarray:
+        """Return how far each value is from what the rest of its row suggests.
+
+        Each column is hidden in turn and filled in by the others. A number is compared
+        by the squared error over the variance of its column in `fit`; a category by
+        minus the logarithm of the probability of its level, over the entropy of the
+        column. So 1 is the mean of a column about which the others say nothing, and
+        values far above it are likely to be wrong.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        surprise : ndarray of shape (n_samples, n_features)
+            How surprising each value is. NaN where it is missing or has a level that
+            `fit` has not seen, and in columns without any value in `fit`.
+        """
+        check_is_fitted(self)
+        rows = self._with_values(self._check_X(X, reset=False))[:]
+        mean, variance = self.mean_, self.covariance_.diagonal()
+        surprise = np.full((len(rows), self.n_features_in_), np.nan)
+        for i, columns, is_category in self._columns_of_cells():
+            hidden = rows.copy()
+            hidden[:, columns] = np.nan
+            values, filled = rows[:, columns], self._filled(hidden)[:, columns]
+            if is_category:
+                share = _probabilities(mean[columns])
+                entropy = -(share @ np.log(share))
+                log_loss = -(values * np.log(_probabilities(filled))).sum(axis=1)
+                surprise[:, i] = log_loss / max(entropy, _LEAST_PROBABILITY)
+            else:
+                error = np.square(values - filled)[:, 0]
+                surprise[:, i] = error / variance[columns.start]
+        return surprise
+
+    def _columns_of_cells(self) -> Iterator[tuple[int, slice, bool]]:
+        """Yield each column of the table, those of the rows, and if it is a category.
+
+        Columns without any value in `fit` are left out.
+        """
+        if self.encoder_ is None:
+            for place, i in enumerate(np.flatnonzero(~self._empty)):
+                yield int(i), slice(place, place + 1), False
+            return
+        kinds = {block.columns.start: block.kind for block in self.encoder_.blocks_}
+        for i, parts in self.encoder_._columns_of().items():
+            # A mark of missing values, if there is one, comes after the value.
+            whole = slice(parts[0].start, parts[-1].stop)
+            yield i, whole, kinds[whole.start] == "category"
+
     def score(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> float:
@@ -723,6 +779,12 @@ class AutoencoderImputer(RecipeEstimator):
 
 def _impute(module: Any, x: Tensor) -> Tensor:
     return module(x) if x.isnan().any() else x
+
+
+def _probabilities(values: np.ndarray) -> np.ndarray:
+    """Return estimates of zeros and ones as probabilities of the levels."""
+    values = np.clip(values, _LEAST_PROBABILITY, None)
+    return values / values.sum(axis=-1, keepdims=True)
 
 
 def _as_gaps(missing: np.ndarray) -> np.ndarray:

@@ -261,3 +261,41 @@ def test_noise_hides_blocks_as_in_other_rows():
     hidden = noise(torch.ones(100, 4), generator).isnan()
     found = set(map(tuple, hidden.tolist()))
     assert found == {(True, False, False, False), (False, True, True, False)}
+
+
+def test_wrong_cells_are_surprising():
+    X = whole()
+    imputer = quick(max_epochs=30).fit(with_gaps(X))
+    rows = X.index[:150:10]
+    wrong = X.copy()
+    wrong.loc[rows, "cultivar"] = FRUIT[2]
+    wrong.loc[rows, "alcohol"] += 4
+    before, after = (
+        pd.DataFrame(imputer.surprise(each), columns=X.columns) for each in (X, wrong)
+    )
+    for name in ("cultivar", "alcohol"):
+        others = after[name].drop(rows)
+        found = [after[name][row] > others.quantile(0.9) for row in rows]
+        true = wrong[name][rows].astype(str) == X[name][rows].astype(str)
+        assert np.mean(np.array(found)[~true]) > 0.8
+    assert before.notna().all(axis=None)
+    assert before.mean().between(0.01, 1.5).all()
+
+
+def test_surprise_of_numbers():
+    X = load_wine().data
+    imputer = gaussian().fit(X)
+    gaps = np.where(np.random.default_rng(0).random(X.shape) < 0.1, np.nan, X)
+    surprise = imputer.surprise(gaps)
+    assert (np.isnan(surprise) == np.isnan(gaps)).all()
+    assert np.nanmean(surprise) < 1
+    # In units of the columns, it does not depend on theirs.
+    scaled = gaussian().fit(X * 1000).surprise(gaps * 1000)
+    np.testing.assert_allclose(scaled, surprise, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:Columns without any value")
+def test_surprise_of_columns_without_any_value():
+    X = with_gaps(whole()).assign(nothing=np.nan)
+    surprise = quick().fit(X).surprise(X)
+    assert (np.isnan(surprise) == X.isna().to_numpy()).all()
