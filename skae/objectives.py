@@ -7,7 +7,7 @@ returns all come from one objective.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -523,12 +523,16 @@ class Imputation(Objective):
         weight: Tensor | None,
         unit: float,
     ) -> Tensor:
-        added, wanted, hidden, half = self._of_cells(module, batches)
-        factors = [_factors(added, wanted, weight, half != i) for i in (0, 1)]
-        factor = torch.where(half[:, None] == 0, factors[0], factors[1])
-        error = factor * added - wanted
-        losses = error.square().sum(1) / hidden.sum(1).clamp(min=1)
-        return losses.cpu().double()
+        cells = self._hidden_cells(module, batches)
+        factors = torch.stack(
+            [_factors(cells, module, weight, cells.half != i) for i in (0, 1)]
+        )
+        row, column = cells.row, cells.column
+        error = factors[cells.half[row], column] * cells.added - cells.wanted
+        total, count = error.new_zeros(2, n_rows)
+        total.index_add_(0, row, error.square())
+        count.index_add_(0, row, torch.ones_like(error))
+        return (total / count.clamp(min=1)).cpu().double()
 
     def settle(
         self,
@@ -536,29 +540,51 @@ class Imputation(Objective):
         batches: Iterable[tuple[Tensor, Tensor]],
         weight: Tensor | None,
     ) -> None:
-        added, wanted, _, half = self._of_cells(module, batches)
-        module.trust.copy_(_factors(added, wanted, weight, half >= 0))
+        cells = self._hidden_cells(module, batches)
+        module.trust.copy_(_factors(cells, module, weight, cells.half >= 0))
 
-    def _of_cells(
+    def _hidden_cells(
         self, module: Any, batches: Iterable[tuple[Tensor, Tensor]]
-    ) -> tuple[Tensor, ...]:
-        """Return what is added to hidden cells, what should be, which; and halves."""
-        parts, copies, first = [], [], None
+    ) -> "_Cells":
+        parts, copies, first, start = [], [], None, 0
         for x_in, x in batches:
             first = x[:1] if first is None else first
             copies.append(((x == first) | (x.isnan() & first.isnan())).all(1))
-            hidden = _hidden(x_in, x)
+            row, column = _hidden(x_in, x).nonzero(as_tuple=True)
             filled = module.fill(x_in)
             added = module.correction(filled, x_in.isnan()) / module.scale
             wanted = (x - filled) / module.scale
-            parts.append(
-                (torch.where(hidden, added, 0), torch.where(hidden, wanted, 0), hidden)
-            )
+            part = row + start, column, added[row, column], wanted[row, column]
+            parts.append(part)
+            start += len(x)
         # Copies of all rows come one after the other.
         again = torch.cat(copies).nonzero()[1:2, 0].tolist()
-        number = torch.arange(len(torch.cat(copies)), device=parts[0][0].device)
-        half = number % (again[0] if again else len(number)) % 2
-        return *map(torch.cat, zip(*parts, strict=True)), half
+        number = torch.arange(start, device=module.scale.device)
+        half = number % (again[0] if again else start) % 2
+        row, column, added, wanted = map(torch.cat, zip(*parts, strict=True))
+        return _Cells(row, column, added, wanted, half)
+
+
+class _Cells(NamedTuple):
+    """Hidden cells of all validation rows.
+
+    Attributes
+    ----------
+    row, column : tensors of shape (n_cells,)
+        Where they are.
+
+    added, wanted : tensors of shape (n_cells,)
+        What the network adds to the Gaussian, and what it should add.
+
+    half : tensor of shape (n_rows,)
+        Half of the rows that each row belongs to, 0 or 1.
+    """
+
+    row: Tensor
+    column: Tensor
+    added: Tensor
+    wanted: Tensor
+    half: Tensor
 
 
 def _hidden(x_in: Tensor, x: Tensor) -> Tensor:
@@ -570,16 +596,17 @@ def _error(outputs: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
     return torch.where(hidden, (x_hat - x) / scale, 0).square()
 
 
-def _factors(
-    added: Tensor, wanted: Tensor, weight: Tensor | None, rows: Tensor
-) -> Tensor:
-    """Compute the factors of columns in [0, 1] that bring `added` nearest to `wanted`.
+def _factors(cells: _Cells, module: Any, weight: Tensor | None, rows: Tensor) -> Tensor:
+    """Compute factors of columns in [0, 1] that bring what is added to what should be.
 
     Those of columns with few cells are drawn towards the factor of all columns.
     """
+    added = cells.added
     counts = rows.to(added.dtype) if weight is None else rows * weight
-    size = counts @ added.square()
-    fit = counts @ (added * wanted)
+    weighted = counts[cells.row] * added
+    size, fit = added.new_zeros(2, len(module.scale))
+    size.index_add_(0, cells.column, weighted * added)
+    fit.index_add_(0, cells.column, weighted * cells.wanted)
     tiny = torch.finfo(added.dtype).tiny
     common = (fit.sum() / size.sum().clamp(min=tiny)).clamp(0, 1)
     prior = _PRIOR * size.mean()

@@ -36,6 +36,8 @@ _SHRINKAGE, _MIN_SHRINKAGE, _MAX_SHRINKAGE = 0.06, 0.001, 0.2
 _LOW_RANK_SHRINKAGE = 0.01
 # Number of values in a block, so that blocks stay in the processor's cache.
 _BLOCK_VALUES = 2**18
+# Number of values whose patterns of gaps are sorted at once.
+_STEP_VALUES = 2**21
 # Number of values in the rows to which a covariance of low rank is fitted.
 _LOW_RANK_VALUES = 4_000_000
 _RANKS = (8, 16, 32, 64)
@@ -425,9 +427,10 @@ def _fit_dense(
         best = _early_stopped(Z[part], weight[part], mean, covariance, rng, shrinkage)
         (mean, covariance), n_iter = best.model, best.n_iter
     moments = _Moments(mean)
-    rows = _Rows(Z, weight)
-    for expected in rows.expected(mean, covariance):
-        moments.add(expected, torch.from_numpy(weight[expected.rows]))
+    for part in gen_batches(len(Z), max(1, _STEP_VALUES // Z.shape[1])):
+        rows = _Rows(Z[part], weight[part])
+        for expected in rows.expected(mean, covariance):
+            moments.add(expected, torch.from_numpy(rows.weight[expected.rows]))
     return _Model(*moments.maximum(shrinkage), None, None, n_iter + 1)
 
 
