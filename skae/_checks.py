@@ -131,8 +131,8 @@ def _as_numbers(
             raise
         raise ValueError(
             f"Column {column!r} of {name} does not hold numbers alone: {error}. Encode "
-            "such columns first, for instance with OneHotEncoder in a "
-            "ColumnTransformer."
+            "such columns first, for instance with TableEncoder, or use "
+            "TableAutoencoder."
         ) from error
     if large:
         if issparse(X) and not X.has_canonical_format:
