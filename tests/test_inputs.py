@@ -136,7 +136,7 @@ def test_tables_of_other_libraries(estimator, large, monkeypatch):
 )
 def test_columns_that_hold_no_numbers(values):
     frame = pd.DataFrame(rows(), columns=NAMES).assign(T=values)
-    with pytest.raises(ValueError, match=r"Column 'T' of X.*OneHotEncoder"):
+    with pytest.raises(ValueError, match=r"Column 'T' of X.*TableEncoder"):
         quick(AutoencoderTransformer).fit(frame)
 
 
