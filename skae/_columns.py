@@ -460,6 +460,9 @@ class CategoryColumn:
 
     rare : list
         Levels that share the last column, the most frequent one first.
+
+    rare_counts : list of int
+        How many rows have each of the rare levels.
     """
 
     name: Any
@@ -467,6 +470,7 @@ class CategoryColumn:
     gaps: bool
     levels: list[Any]
     rare: list[Any]
+    rare_counts: list[int]
 
     kind = "category"
 
@@ -503,17 +507,36 @@ class CategoryColumn:
                 )
         return cells
 
-    def cells(self, block: np.ndarray) -> list[Any]:
-        """Return the level of the largest value in each row; None if all are NaN."""
-        levels = self.levels + self.rare[:1]
+    def cells(
+        self, block: np.ndarray, rng: np.random.RandomState | None = None
+    ) -> list[Any]:
+        """Return the level of the largest value in each row; None if all are NaN.
+
+        With a generator, a level is drawn: the values of a row are probabilities.
+        """
+        levels = self.levels + self.rare
         missing = np.isnan(block).all(axis=1)
         if missing.all():
             return [None] * len(block)
-        highest = np.where(np.isnan(block), -np.inf, block).argmax(axis=1)
+        if rng is None:
+            codes = np.where(np.isnan(block), -np.inf, block).argmax(axis=1)
+        else:
+            codes = self._drawn(block, rng)
         return [
             None if gone else levels[code]
-            for gone, code in zip(missing, highest, strict=True)
+            for gone, code in zip(missing, codes, strict=True)
         ]
+
+    def _drawn(self, block: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+        """Draw the positions of levels, that of rare ones by their counts."""
+        total = block.cumsum(axis=1)
+        below = total <= total[:, -1:] * rng.random_sample((len(block), 1))
+        codes = below.sum(axis=1).clip(max=block.shape[1] - 1)
+        if self.rare:
+            is_rare = codes == len(self.levels)
+            share = np.array(self.rare_counts) / sum(self.rare_counts)
+            codes[is_rare] += rng.choice(len(self.rare), is_rare.sum(), p=share)
+        return codes
 
     def series(self, cells: list[Any]) -> Any:
         """Return a column of the table."""

@@ -1103,17 +1103,21 @@ def _check_attribute(estimator: Any, name: str) -> None:
 
 def _check_mixture(sampler: Any) -> None:
     """Raise if the arrays of a sampler have inconsistent shapes."""
-    (n_mixture, n_codes), n_features = sampler.means_.shape, sampler.n_features_in_
+    n_mixture, n_codes = sampler.means_.shape
+    n_columns, n_patterns = sampler._rows.n_columns, len(sampler._gaps)
+    n_numbers = len(np.arange(n_columns)[sampler._rows.numbers])
     for name, shape in {
         "weights_": (n_mixture,),
         "covariances_": (n_mixture, n_codes, n_codes),
-        "residual_std_": (n_features,),
-        "_discrete": (n_features,),
-        "_generated": (n_features, N_LEVELS),
-        "_given": (n_features, N_LEVELS),
+        "residual_std_": (n_numbers,),
+        "_discrete": (n_numbers,),
+        "_generated": (n_numbers, N_LEVELS),
+        "_given": (n_numbers, N_LEVELS),
+        "_gaps": (n_patterns, n_columns),
+        "_gap_weights": (n_mixture, n_patterns),
     }.items():
         _check_equal(f"as the shape of {name}", getattr(sampler, name).shape, shape)
-    _check_equal("columns", math.prod(sampler._shape), n_features)
+    _check_equal("columns", math.prod(sampler._shape), sampler.n_features_in_)
 
 
 def _numpy_name(dtype: np.dtype) -> str:

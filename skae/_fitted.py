@@ -159,7 +159,11 @@ class FittedAutoencoderMixin(TransformerMixin):
         if self.output == "reconstruction":
             return self._form.restore(Z)
         checks.check_magnitude(Z)
-        return self._form.restore(self._apply(lambda module, z: module.decode(z), Z))
+        return self._form.restore(self._decode(Z))
+
+    def _decode(self, Z: np.ndarray) -> np.ndarray:
+        """Decode checked codes to rows of the module."""
+        return self._apply(lambda module, z: module.decode(z), Z)
 
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
         """Encode rows and decode them again.

@@ -3,30 +3,27 @@
 import itertools
 import math
 import warnings
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import issparse
 from scipy.special import ndtr
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Tags, check_array, get_tags
+from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skae import _checks as checks
 from skae._autoencoder import AutoencoderTransformer
-from skae._frames import frame_like, frame_type
-from skae._inputs import check_is_table, plain
+from skae._frames import frame_type
+from skae._inputs import check_is_table
 from skae._report import unchanged_on_error
-from skae._sklearn_compat import HasMethods, fit_context, safe_indexing
+from skae._sampled_rows import MAX_ROWS, NumberRows, rows_of, some, steps_of
+from skae._sklearn_compat import HasMethods, fit_context
 from skae._tasks import CallbackSupportMixin, FitTasks
-from skae.training import n_rows_in, private_generator
+from skae.training import private_generator
 
-# More rows would make the fit of the mixture slower, but not better.
-_MAX_ROWS = 4_000
-_MAX_BYTES = 2**27
 _MAX_MIXTURE_COMPONENTS = 32
 # Levels of the quantiles of each column. They are closer together in the tails.
 N_LEVELS = 501
@@ -174,33 +171,37 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         with unchanged_on_error(self):
             self._frame = frame_type(X)
             check_is_table(X, "X")
-            X = _as_one(plain(X))
+            kind = rows_of(self.autoencoder)
+            X = kind.read(X)
             rng = private_generator(self.random_state)
-            rows = _some(X, rng)
-            values = _dense(rows, self)
+            rows = some(X, rng)
+            checked = kind.checked(rows, self)
             validate_data(self, X, skip_check_array=True)
-            self._shape, self._dtype = values.shape[1:], values.dtype.name
-            values = values.reshape(len(values), -1)
-            self.n_features_in_ = values.shape[1]  # number of pixels for images
+            self._shape, self._dtype = kind.describe(checked)
+            self.n_features_in_ = math.prod(self._shape)  # number of pixels for images
             self.autoencoder_ = self._made_autoencoder(rng)
             tasks.begin(1)
             with tasks.part_fitting(self.autoencoder_, "autoencoder"):
                 self.autoencoder_.fit(X, None)
-            codes = self._codes(rows)
-            error = values - self._decode(codes)
-            self.residual_std_ = np.sqrt(np.square(error).mean(axis=0, dtype=float))
-            self._fit_mixture(codes, rng)
-            self._fit_map(values, rng)
+            matrix, codes = self._rows.matrix(checked), self._rows.codes(rows)
+            self._fit_noise(matrix, codes)
+            responsibilities = self._fit_mixture(codes, rng)
+            self._fit_gaps(matrix, responsibilities)
+            self._fit_map(matrix, rng)
             tasks.end()
         return self
+
+    @property
+    def _rows(self) -> NumberRows:
+        """What the rows are, and how they become a matrix and come back."""
+        kind = rows_of(self.autoencoder_)
+        return kind(self.autoencoder_, self._frame, self._shape, self._dtype)
 
     def _made_autoencoder(self, rng: np.random.RandomState) -> Any:
         if self.autoencoder is None:
             return AutoencoderTransformer(random_state=rng.randint(2**31 - 1))
         autoencoder = clone(self.autoencoder)
-        steps = getattr(autoencoder, "steps", None)  # only pipelines have them
-        last = steps[-1][1] if steps else autoencoder
-        output = getattr(last, "output", "code")
+        output = getattr(steps_of(autoencoder)[-1], "output", "code")
         if output != "code":
             raise ValueError(
                 "AutoencoderSampler fits a mixture to codes, but the autoencoder has "
@@ -216,14 +217,15 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         autoencoder.set_params(**seeds)
         return autoencoder
 
-    def _codes(self, rows: Any) -> np.ndarray:
-        return np.asarray(self.autoencoder_.transform(rows), dtype=np.float64)
+    def _fit_noise(self, matrix: np.ndarray, codes: np.ndarray) -> None:
+        numbers = self._rows.numbers
+        error = np.square(matrix - self._rows.decode(codes))[:, numbers]
+        there = ~np.isnan(error)
+        total = error.sum(axis=0, dtype=float, where=there)
+        self.residual_std_ = np.sqrt(total / np.maximum(there.sum(axis=0), 1))
 
-    def _decode(self, codes: np.ndarray) -> np.ndarray:
-        rows = np.asarray(self.autoencoder_.inverse_transform(codes))
-        return rows.reshape(len(rows), -1)
-
-    def _fit_mixture(self, codes: np.ndarray, rng: np.random.RandomState) -> None:
+    def _fit_mixture(self, codes: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+        """Fit a mixture; return the probability of its components for each row."""
         from sklearn.mixture import GaussianMixture  # the import takes long
 
         # Some constants of GaussianMixture, such as reg_covar, assume unit scale.
@@ -240,37 +242,64 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
             # clusters than components, like any other.
             warnings.simplefilter("ignore", ConvergenceWarning)
             for size in sizes:
-                mixture = GaussianMixture(size, random_state=rng).fit(codes)
+                mixture = GaussianMixture(
+                    size, reg_covar=self._rows.reg_covar, random_state=rng
+                ).fit(codes)
                 bic = mixture.bic(codes)
                 if bic >= lowest:
                     break
                 best, lowest = mixture, bic
-        assert best is not None
+            assert best is not None
+            responsibilities = best.predict_proba(codes)
         self.weights_ = best.weights_
         self.means_ = best.means_ * scale
         self.covariances_ = best.covariances_ * scale[:, None] * scale
+        return responsibilities
 
-    def _fit_map(self, values: np.ndarray, rng: np.random.RandomState) -> None:
-        """Estimate the distribution of each column in generated and training rows."""
-        generated = self._noisy(self._draw_codes(_MAX_ROWS, rng), rng)
-        self._generated = np.quantile(generated, _LEVELS, axis=0).T
-        self._given = np.quantile(values, _LEVELS, axis=0, method="inverted_cdf").T
-        n_different = 1 + (np.diff(np.sort(values, axis=0), axis=0) > 0).sum(axis=0)
-        whole = (values == np.rint(values)).all(axis=0)
-        self._discrete = whole | (n_different <= len(values) / 2)
+    def _fit_gaps(self, matrix: np.ndarray, responsibilities: np.ndarray) -> None:
+        """Estimate which values are missing together, in each component."""
+        missing = np.isnan(matrix)
+        if not missing.any():
+            missing = missing[:1]
+            responsibilities = np.ones((1, responsibilities.shape[1]))
+        self._gaps, of_row = np.unique(missing, axis=0, return_inverse=True)
+        weight = np.zeros((len(self._gaps), responsibilities.shape[1]))
+        np.add.at(weight, of_row.ravel(), responsibilities)
+        self._gap_weights = (weight / weight.sum(axis=0)).T
 
-    def _mapped(self, rows: np.ndarray) -> np.ndarray:
+    def _fit_map(self, matrix: np.ndarray, rng: np.random.RandomState) -> None:
+        """Estimate the distribution of each number in generated and training rows."""
+        numbers = self._rows.numbers
+        codes, component = self._draw_codes(MAX_ROWS, rng)
+        generated = self._noisy(codes, rng)
+        # Values that will be missing are not to count: they may be the large ones.
+        generated[self._draw_gaps(component, rng)] = np.nan
+        self._generated = np.array(
+            [np.quantile(_there(each), _LEVELS) for each in generated[:, numbers].T]
+        )
+        columns = [_Distribution.of(column) for column in matrix[:, numbers].T]
+        self._given = np.array([each.quantiles for each in columns])
+        self._discrete = np.array([each.discrete for each in columns])
+
+    def _mapped(self, matrix: np.ndarray) -> np.ndarray:
+        """Give the numbers the distributions of the training rows."""
         positions = np.arange(len(_LEVELS))
-        columns = zip(rows.T, self._generated, self._given, self._discrete, strict=True)
-        for column, generated, given, discrete in columns:
-            position = np.interp(column, generated, positions)
+        numbers = np.arange(self._rows.n_columns)[self._rows.numbers]
+        columns = zip(
+            numbers, self._generated, self._given, self._discrete, strict=True
+        )
+        for i, generated, given, discrete in columns:
+            position = np.interp(matrix[:, i], generated, positions)
             if discrete:
-                column[:] = given[np.rint(position).astype(int)]
+                matrix[:, i] = given[np.rint(position).astype(int)]
             else:
-                column[:] = np.interp(position, positions, given)
-        return rows
+                matrix[:, i] = np.interp(position, positions, given)
+        return matrix
 
-    def _draw_codes(self, n_samples: int, rng: np.random.RandomState) -> np.ndarray:
+    def _draw_codes(
+        self, n_samples: int, rng: np.random.RandomState
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw codes, and return the component of each, too."""
         component = rng.choice(len(self.weights_), n_samples, p=self.weights_)
         codes = rng.normal(size=(n_samples, self.means_.shape[1]))
         for i, (mean, covariance) in enumerate(
@@ -278,11 +307,24 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         ):
             drawn = component == i
             codes[drawn] = mean + codes[drawn] @ np.linalg.cholesky(covariance).T
-        return codes
+        return codes, component
+
+    def _draw_gaps(
+        self, component: np.ndarray, rng: np.random.RandomState
+    ) -> np.ndarray:
+        """Draw which values of rows of the components are missing."""
+        pattern = np.zeros(len(component), dtype=int)
+        if self._gaps.any():
+            for i, weights in enumerate(self._gap_weights):
+                drawn = component == i
+                pattern[drawn] = rng.choice(len(weights), drawn.sum(), p=weights)
+        return self._gaps[pattern]
 
     def _noisy(self, codes: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
-        rows = self._decode(codes)
-        return rows + self.residual_std_ * rng.normal(size=rows.shape)
+        matrix = self._rows.decode(codes).astype(np.float64)
+        noise = rng.normal(size=(len(codes), len(self.residual_std_)))
+        matrix[:, self._rows.numbers] += self.residual_std_ * noise
+        return matrix
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
         """Draw new rows.
@@ -306,11 +348,10 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         checks.check_count(n_samples, "n_samples")
         rng = private_generator(random_state)
-        rows = self._mapped(self._noisy(self._draw_codes(n_samples, rng), rng))
-        if self._frame is not None:
-            return frame_like(rows, self._frame)
-        rows = rows.astype(self._dtype, copy=False)
-        return rows.reshape(n_samples, *self._shape)
+        codes, component = self._draw_codes(n_samples, rng)
+        matrix = self._mapped(self._noisy(codes, rng))
+        matrix[self._draw_gaps(component, rng)] = np.nan
+        return self._rows.restore(matrix, rng)
 
     def sample_codes(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
         """Draw codes from the mixture.
@@ -330,7 +371,7 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         """
         check_is_fitted(self)
         checks.check_count(n_samples, "n_samples")
-        return self._draw_codes(n_samples, private_generator(random_state))
+        return self._draw_codes(n_samples, private_generator(random_state))[0]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -338,50 +379,27 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         if autoencoder is None:
             autoencoder = AutoencoderTransformer()
         tags.input_tags = get_tags(autoencoder).input_tags
-        tags.input_tags.allow_nan = False
+        tags.input_tags.allow_nan &= rows_of(autoencoder).allow_nan
         return tags
 
 
-def _as_one(X: Any) -> Any:
-    """Convert a list of rows to one array."""
-    if hasattr(X, "shape"):
-        return X
-    try:
-        return np.asarray(X)
-    except ValueError as error:
-        raise ValueError(
-            "AutoencoderSampler needs rows, series or images that all have the same "
-            f"shape. Got a list with several shapes. {error}"
-        ) from error
+class _Distribution(NamedTuple):
+    """Distribution of a column of numbers: quantiles, and whether others are values."""
+
+    quantiles: np.ndarray
+    discrete: bool
+
+    @classmethod
+    def of(cls, column: np.ndarray) -> "_Distribution":
+        """Estimate the distribution of the values that are not missing."""
+        values = np.sort(_there(column))
+        quantiles = np.quantile(values, _LEVELS, method="inverted_cdf")
+        n_different = 1 + (np.diff(values) > 0).sum()
+        whole = (values == np.rint(values)).all()
+        return cls(quantiles, bool(whole or n_different <= len(values) / 2))
 
 
-def _some(X: Any, rng: np.random.RandomState) -> Any:
-    """Draw a sample of the rows if there are many, in the same form as `X`."""
-    n_samples = X.shape[0]
-    n_rows = min(_MAX_ROWS, n_rows_in(_MAX_BYTES, max(1, math.prod(X.shape[1:]))))
-    if n_samples <= n_rows:
-        return X
-    if issparse(X):
-        X = X.tocsr()  # some sparse formats cannot be indexed
-    return safe_indexing(X, np.sort(rng.choice(n_samples, n_rows, replace=False)))
-
-
-def _dense(rows: Any, estimator: Any) -> np.ndarray:
-    values: Any = check_array(
-        rows,
-        accept_sparse="csr",
-        dtype=[np.float64, np.float32],
-        allow_nd=True,
-        ensure_all_finite="allow-nan",
-        ensure_min_samples=2,  # a single row has no variance
-        estimator=estimator,
-    )
-    if not isinstance(values, np.ndarray):
-        values = values.toarray()
-    if np.isnan(values).any():
-        raise ValueError(
-            "Input X contains NaN, and AutoencoderSampler draws from whole rows. Fill "
-            "in missing values first, for instance with AutoencoderImputer, or leave "
-            "out such rows. Series must have equal length."
-        )
-    return values
+def _there(column: np.ndarray) -> np.ndarray:
+    """Return the values that are not missing; a zero if there are none."""
+    values = column[~np.isnan(column)]
+    return values if len(values) else np.zeros(1)

@@ -331,6 +331,12 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         index = X.index if hasattr(X, "iloc") else None
+        return self._decoded(X, index)
+
+    def _decoded(
+        self, X: Any, index: Any = None, rng: np.random.RandomState | None = None
+    ) -> Any:
+        """Decode a matrix; with a generator, draw the levels of categories."""
         matrix = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan")
         if matrix.shape[1] != self._width:
             raise ValueError(
@@ -348,7 +354,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         for i, column, block in self._each_block():
             part = matrix[:, block.columns]
             if block.kind == "category":
-                cells[i] = column.cells(part)
+                cells[i] = column.cells(part, rng)
             elif block.kind == "missing":
                 gone = part[:, 0] > 0.5
                 cells[i] = column.cells(np.where(gone, np.nan, numbers[i]))
@@ -558,7 +564,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             found = DateColumn.fit(column, name, label)
         else:
             found = NumberColumn.fit(column, name, label)
-        return found or CategoryColumn(name, describe(column), True, [], [])
+        return found or CategoryColumn(name, describe(column), True, [], [], [])
 
     def _category(self, column: Any, name: Any, label: str) -> CategoryColumn:
         counts, n_missing = count_levels(column, label)
@@ -578,7 +584,14 @@ class TableEncoder(TransformerMixin, BaseEstimator):
                 "holds dates or numbers, convert it. Else merge levels, or set "
                 "max_categories or min_frequency."
             )
-        return CategoryColumn(name, describe(column), n_missing > 0, kept, dropped)
+        return CategoryColumn(
+            name,
+            describe(column),
+            n_missing > 0,
+            kept,
+            dropped,
+            [counts[level] for level in dropped],
+        )
 
     def _rare(self, counts: list[int], n_missing: int) -> set[int]:
         """Return which levels scikit-learn's encoder would let share a column."""
