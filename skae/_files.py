@@ -1113,6 +1113,7 @@ def _check_mixture(sampler: Any) -> None:
         "_discrete": (n_numbers,),
         "_generated": (n_numbers, N_LEVELS),
         "_given": (n_numbers, N_LEVELS),
+        "_factors": (n_columns,),
         "_gaps": (n_patterns, n_columns),
         "_gap_weights": (n_mixture, n_patterns),
     }.items():

@@ -101,6 +101,11 @@ class NumberRows:
         """Which columns of the matrix are numbers."""
         return slice(None)
 
+    @property
+    def categories(self) -> list[slice]:
+        """Columns of the matrix that are the probabilities of each category."""
+        return []
+
     def codes(self, rows: Any) -> np.ndarray:
         """Encode rows."""
         return np.asarray(self.autoencoder.transform(rows), dtype=np.float64)
@@ -165,6 +170,11 @@ class TableRows(NumberRows):
             for block in self._model.encoder_.blocks_
             if block.kind in ("number", "date")
         ]
+
+    @property
+    def categories(self) -> list[slice]:
+        blocks = self._model._blocks()
+        return [block.columns for block in blocks if block.kind == "category"]
 
     def matrix(self, rows: Any) -> np.ndarray:
         for step in steps_of(self.autoencoder)[:-1]:

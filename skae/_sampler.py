@@ -28,6 +28,9 @@ _MAX_MIXTURE_COMPONENTS = 32
 # Levels of the quantiles of each column. They are closer together in the tails.
 N_LEVELS = 501
 _LEVELS = ndtr(np.linspace(-3.5, 3.5, N_LEVELS))
+# A level that hardly any generated row has is not to be made up for by a few of them.
+_MIN_PROBABILITY = 1e-6
+_N_FACTOR_STEPS = 20
 
 
 class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
@@ -268,7 +271,7 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         self._gap_weights = (weight / weight.sum(axis=0)).T
 
     def _fit_map(self, matrix: np.ndarray, rng: np.random.RandomState) -> None:
-        """Estimate the distribution of each number in generated and training rows."""
+        """Estimate what gives generated columns the distributions of training rows."""
         numbers = self._rows.numbers
         codes, component = self._draw_codes(MAX_ROWS, rng)
         generated = self._noisy(codes, rng)
@@ -280,9 +283,12 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         columns = [_Distribution.of(column) for column in matrix[:, numbers].T]
         self._given = np.array([each.quantiles for each in columns])
         self._discrete = np.array([each.discrete for each in columns])
+        self._factors = np.ones(self._rows.n_columns)
+        for block in self._rows.categories:
+            self._factors[block] = _factors(generated[:, block], matrix[:, block])
 
     def _mapped(self, matrix: np.ndarray) -> np.ndarray:
-        """Give the numbers the distributions of the training rows."""
+        """Give the columns the distributions of the training rows."""
         positions = np.arange(len(_LEVELS))
         numbers = np.arange(self._rows.n_columns)[self._rows.numbers]
         columns = zip(
@@ -294,6 +300,8 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
                 matrix[:, i] = given[np.rint(position).astype(int)]
             else:
                 matrix[:, i] = np.interp(position, positions, given)
+        for block in self._rows.categories:
+            matrix[:, block] *= self._factors[block]
         return matrix
 
     def _draw_codes(
@@ -403,3 +411,22 @@ def _there(column: np.ndarray) -> np.ndarray:
     """Return the values that are not missing; a zero if there are none."""
     values = column[~np.isnan(column)]
     return values if len(values) else np.zeros(1)
+
+
+def _factors(generated: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Find by what to multiply probabilities of levels, for the shares of given rows.
+
+    The probabilities are to be divided by their sum again. This is iterative
+    proportional fitting.
+    """
+    factors = np.ones(given.shape[1])
+    given = given[~np.isnan(given).any(axis=1)]
+    generated = generated[~np.isnan(generated).any(axis=1)]
+    if not len(given) or not len(generated):
+        return factors
+    generated = np.maximum(generated, _MIN_PROBABILITY)
+    for _ in range(_N_FACTOR_STEPS):
+        found = generated * factors
+        found /= found.sum(axis=1, keepdims=True)
+        factors *= given.mean(axis=0) / found.mean(axis=0)
+    return factors
