@@ -31,6 +31,7 @@ _LEVELS = ndtr(np.linspace(-3.5, 3.5, N_LEVELS))
 # A level that hardly any generated row has is not to be made up for by a few of them.
 _MIN_PROBABILITY = 1e-6
 _N_FACTOR_STEPS = 20
+_TINY = np.finfo(np.float64).tiny
 
 
 class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
@@ -428,5 +429,5 @@ def _factors(generated: np.ndarray, given: np.ndarray) -> np.ndarray:
     for _ in range(_N_FACTOR_STEPS):
         found = generated * factors
         found /= found.sum(axis=1, keepdims=True)
-        factors *= given.mean(axis=0) / found.mean(axis=0)
+        factors *= given.mean(axis=0) / np.maximum(found.mean(axis=0), _TINY)
     return factors

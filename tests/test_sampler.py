@@ -7,6 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+from estimators import BECOMES_PCA
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import coo_matrix, csr_matrix
 from sklearn.base import clone
@@ -15,19 +16,29 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.mixture import GaussianMixture
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skae
-from skae import AutoencoderSampler, AutoencoderTransformer, VariationalAutoencoder
+from skae import (
+    AutoencoderSampler,
+    AutoencoderTransformer,
+    TableAutoencoder,
+    TableEncoder,
+    VariationalAutoencoder,
+)
+
+pytestmark = pytest.mark.filterwarnings(BECOMES_PCA)
+EMPTY = pytest.mark.filterwarnings("ignore:Columns without any value:UserWarning")
 
 
 @parametrize_with_checks(
     [
         AutoencoderSampler(PCA(1)),
         AutoencoderSampler(AutoencoderTransformer(max_epochs=2)),
+        AutoencoderSampler(TableAutoencoder(1, max_epochs=2)),
     ]
 )
 def test_scikit_learn_checks(estimator, check):
@@ -346,3 +357,183 @@ def test_zeros_and_ones_of_a_frame():
     rows = model.fit(frame).sample(100, random_state=0)
     assert list(rows.dtypes) == [bool, bool, int]
     assert set(rows["c"]) == {0, 1}
+
+
+# Tables of mixed columns
+
+
+def mixed_table(n_rows=600, seed=0):
+    """Return a table of columns of all kinds that one factor makes, with gaps."""
+    rng = np.random.default_rng(seed)
+    z = rng.standard_normal(n_rows)
+    noise = rng.standard_normal((3, n_rows))
+    days = pd.to_timedelta((100 * z + 20 * noise[0]).astype(int), unit="D")
+    size = pd.cut(z + 0.3 * noise[1], [-9, -0.5, 0.8, 9], labels=["S", "M", "L"])
+    frame = pd.DataFrame(
+        {
+            "price": (z + noise[0]).round(2),
+            "count": np.floor(np.exp(z)).astype(int),
+            "size": size,
+            "member": z + noise[2] > 0,
+            "day": pd.Timestamp("2020-02-29") + days,
+            "points": pd.array((10 * z + noise[1]).round(), dtype="Int64"),
+            "place": np.where(z + noise[0] > 0, "north", "south"),
+            "constant": 7,
+            "one level": "yes",
+            "empty": np.nan,
+        }
+    )
+    frame["size"] = frame["size"].cat.reorder_categories(["L", "M", "S"], ordered=True)
+    often = rng.random(n_rows) < np.where(z > 0, 0.5, 0.02)
+    frame.loc[often, ["price", "points"]] = None
+    frame.loc[rng.random(n_rows) < 0.15, ["size", "day"]] = None
+    return frame
+
+
+def quick_table(n_components=3, **params):
+    return TableAutoencoder(n_components, max_epochs=10, random_state=0, **params)
+
+
+@EMPTY
+@pytest.mark.parametrize("encoder", [None, TableEncoder(add_indicator=True)])
+def test_a_table_like_that_of_fit(encoder):
+    table = mixed_table()
+    model = AutoencoderSampler(quick_table(encoder=encoder), random_state=0)
+    rows = model.fit(table).sample(4_000, random_state=0)
+    assert type(rows) is pd.DataFrame
+    assert list(rows.columns) == list(table.columns)
+    assert (rows.dtypes == table.dtypes).all()
+    assert_array_equal(rows.index, np.arange(4_000))
+    # Values are such that could have been in the table.
+    assert (rows["price"].dropna().round(2) == rows["price"].dropna()).all()
+    for name in ("price", "count", "day", "points"):
+        low, high = table[name].min(), table[name].max()
+        assert rows[name].dropna().between(low, high).all()
+    assert (rows["constant"] == 7).all() and (rows["one level"] == "yes").all()
+    # As often missing, and at the same time.
+    share = rows.isna().mean()
+    assert_allclose(share, table.isna().mean(), atol=0.05)
+    assert_array_equal(rows["price"].isna(), rows["points"].isna())
+    assert_array_equal(rows["size"].isna(), rows["day"].isna())
+    # The distributions, and what goes together.
+    for name in ("size", "place", "member"):
+        shares = [each[name].value_counts(normalize=True) for each in (rows, table)]
+        assert_allclose(*(each.sort_index() for each in shares), atol=0.05)
+    for name in ("price", "points", "count"):
+        found, given = (
+            each[name].dropna().astype(float).quantile([0.1, 0.3, 0.5, 0.7, 0.9])
+            for each in (rows, table)
+        )
+        assert_allclose(found, given, atol=0.25 * table[name].std())
+    for each in (rows, table):
+        mean = each.groupby("size", observed=True)["points"].mean()
+        assert mean["S"] + 5 < mean["M"] < mean["L"] - 5
+        gaps = each["points"].isna().groupby(each["size"], observed=True).mean()
+        assert gaps["L"] > gaps["S"] + 0.15
+
+
+def test_levels_are_drawn_and_rare_ones_are_not_lost():
+    rng = np.random.default_rng(0)
+    place = rng.choice(["A", "B", "C"], 2_000, p=[0.9, 0.08, 0.02])
+    many = np.array([f"id {i}" for i in rng.geometric(0.08, 2_000)])
+    table = pd.DataFrame({"x": rng.normal(size=2_000), "place": place, "many": many})
+    encoder = TableEncoder(max_categories=10)
+    model = AutoencoderSampler(quick_table(1, encoder=encoder), random_state=0)
+    rows = model.fit(table).sample(20_000, 0)
+    for name in ("place", "many"):
+        found, given = (
+            each[name].value_counts(normalize=True).reindex(table[name].unique())
+            for each in (rows, table)
+        )
+        assert_allclose(found.fillna(0), given, atol=0.01)
+    assert rows["many"].nunique() > 0.8 * table["many"].nunique() > 30
+
+
+@EMPTY
+def test_values_that_are_large_where_they_are_missing():
+    # Quantiles are those of the values that are there.
+    table = mixed_table(2_000)
+    rows = AutoencoderSampler(quick_table(), random_state=0).fit(table).sample(5_000, 0)
+    found, given = rows["points"].mean(), table["points"].mean()
+    assert abs(found - given) < 0.1 * table["points"].std()
+
+
+@EMPTY
+@pytest.mark.parametrize("frozen", [False, True])
+def test_tables_in_pipelines_searches_and_files(frozen, tmp_path):
+    table = mixed_table(300)
+    autoencoder = quick_table()
+    expected = AutoencoderSampler(autoencoder, random_state=0).fit(table)
+    rows = expected.sample(30, random_state=0)
+    assert rows.equals(clone(expected).fit(table).sample(30, random_state=0))
+    pipeline = make_pipeline(FunctionTransformer(), autoencoder)
+    search = GridSearchCV(autoencoder, {"n_components": [3]}, cv=2)
+    for each in (autoencoder, pipeline, make_pipeline("passthrough", pipeline), search):
+        given = FrozenEstimator(each.fit(table)) if frozen else each
+        model = AutoencoderSampler(given, random_state=0).fit(table)
+        assert rows.equals(model.sample(30, random_state=0))
+        assert rows.equals(pickle.loads(pickle.dumps(model)).sample(30, random_state=0))
+    given = FrozenEstimator(autoencoder.fit(table)) if frozen else autoencoder
+    model = AutoencoderSampler(given, random_state=0).fit(table)
+    skae.save(model, tmp_path / "sampler.skae")
+    twin = skae.load(tmp_path / "sampler.skae")
+    assert rows.equals(twin.sample(30, random_state=0))
+    assert type(twin.autoencoder_) is type(model.autoencoder_)
+
+
+def test_steps_before_a_table_autoencoder_are_undone():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.lognormal(size=300), "b": rng.lognormal(size=300)})
+    log = FunctionTransformer(np.log, np.exp)
+    rows = AutoencoderSampler(make_pipeline(log, quick_table(1))).fit(table).sample(500)
+    assert list(rows.columns) == ["a", "b"]
+    assert (rows > 0).all(axis=None)
+    assert_allclose(rows.median(), table.median(), rtol=0.25)
+
+
+@EMPTY
+def test_tables_of_polars_arrays_and_lists():
+    table = mixed_table(200)[["price", "count", "member", "day", "place"]]
+    frame = pl.from_pandas(table)
+    model = AutoencoderSampler(quick_table(2), random_state=0)
+    rows = model.fit(frame).sample(30, random_state=0)
+    assert type(rows) is pl.DataFrame and rows.schema == frame.schema
+    cells = [["a", 1.5], ["b", 2.5], ["b", None], ["a", 0.5]] * 10
+    for X in (cells, np.array(cells, dtype=object)):
+        rows = model.fit(X).sample(30, random_state=0)
+        assert rows.shape == (30, 2)
+        assert set(rows[:, 0]) == {"a", "b"}
+    X = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    assert model.fit(X).sample(5).dtype == np.float32
+
+
+def test_rows_of_a_part_of_the_table():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"x": rng.normal(size=300), "y": rng.normal(size=300)})
+    table["kind"] = np.where(table["x"] > 0, "up", "down")
+    frozen = FrozenEstimator(quick_table(2).fit(table))
+    part = table[table["kind"] == "up"].assign(y=np.nan)
+    model = AutoencoderSampler(frozen, random_state=0).fit(part)
+    rows = model.sample(200, random_state=0)
+    assert (rows["kind"] == "up").all() and rows["y"].isna().all()
+    assert rows["x"].min() > 0
+
+
+@EMPTY
+def test_codes_of_tables_are_decoded_to_tables():
+    table = mixed_table(200)
+    model = AutoencoderSampler(quick_table(), random_state=0).fit(table)
+    codes = model.sample_codes(7, random_state=0)
+    assert codes.shape == (7, 3)
+    decoded = model.autoencoder_.inverse_transform(codes)
+    assert list(decoded.columns) == list(table.columns)
+    # One for each of the numbers and dates.
+    assert model.residual_std_.shape == (5,)
+
+
+def test_what_no_table_is_made_of_is_refused():
+    table = pd.DataFrame({"x": [1.0, 2.0, 3.0], "kind": ["a", "b", "a"]})
+    with pytest.raises(ValueError, match="Set output='code'"):
+        AutoencoderSampler(quick_table(1, output="hidden")).fit(table)
+    with pytest.raises(ValueError, match="needs at least 2"):
+        AutoencoderSampler(quick_table(1)).fit(table[:1])
