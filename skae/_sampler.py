@@ -43,6 +43,10 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
     that it has the same distribution as in the training rows. So integers stay
     integers, and a column that is often zero stays zero as often.
 
+    With a :class:`TableAutoencoder`, new rows are a table like that of `fit`: levels of
+    categories are drawn from their probabilities, and values are missing as often, and
+    together with the same others.
+
     The sampler is an estimator of its own because autoencoders store nothing of the
     rows that they were fitted to. It can be fitted to other rows than the autoencoder:
     to the rows of one class, for instance.
@@ -52,7 +56,8 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
     autoencoder : estimator or None, default=None
         Estimator that encodes rows with `transform` and decodes codes with
         `inverse_transform`: for instance an autoencoder of skae, a pipeline of
-        :class:`~sklearn.preprocessing.StandardScaler` and an autoencoder, or
+        :class:`~sklearn.preprocessing.StandardScaler` and an autoencoder, a
+        :class:`TableAutoencoder` for columns of any kind, or
         :class:`~sklearn.decomposition.PCA`. It is cloned and fitted to the rows. If its
         `random_state` is None, it is set to a seed. To use a fitted estimator as it is,
         pass it inside a :class:`sklearn.frozen.FrozenEstimator`. None uses
@@ -76,9 +81,10 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
     covariances_ : ndarray of shape (n_mixture, n_components, n_components)
         Covariances of the components of the mixture.
 
-    residual_std_ : ndarray of shape (n_features,)
+    residual_std_ : ndarray of shape (n_features,) or (n_numbers,)
         Root mean squared error of the reconstruction of each column. It is the standard
-        deviation of the noise.
+        deviation of the noise. With a `TableAutoencoder`, that of each number and date,
+        in standard deviations of the column.
 
     n_features_in_ : int
         Number of columns of `X` in `fit`.
@@ -107,6 +113,14 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
     numbers, or at most half as many different values as rows, its new values are
     training values. In other columns they lie between training values. So new rows
     contain values of the training rows, and sampling is no anonymisation.
+
+    With a `TableAutoencoder`, `reg_covar` of the mixture is 0.01 for codes of unit
+    variance, as codes of rows with the same categories are nearly the same. Which
+    values of a row are missing is drawn for its component of the mixture, from the rows
+    there. The probabilities of the levels are multiplied by factors that make the mean
+    over generated rows their share of the training rows. Levels of a category are drawn
+    for each column by itself, given the code: what a code does not hold, such as that
+    two columns exclude each other, is not in the new rows either.
 
     To see what codes represent, decode the result of `sample_codes`, which adds no
     noise.
@@ -140,6 +154,21 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
     >>> frozen = FrozenEstimator(autoencoder.fit(X))
     >>> AutoencoderSampler(frozen).fit(of_class).sample(3).shape
     (3, 13)
+
+    A table with categories and missing values:
+
+    >>> from skae import TableAutoencoder
+    >>> table = load_wine(as_frame=True).frame[["alcohol", "proline", "target"]]
+    >>> names = {0: "Barolo", 1: "Grignolino", 2: "Barbera"}
+    >>> table["target"] = table["target"].map(names)
+    >>> table.loc[::5, "proline"] = None
+    >>> autoencoder = TableAutoencoder(2, max_epochs=20)
+    >>> sampler = AutoencoderSampler(autoencoder, random_state=0).fit(table)
+    >>> new = sampler.sample(1_000, random_state=0)
+    >>> sorted(new["target"].unique())
+    ['Barbera', 'Barolo', 'Grignolino']
+    >>> print(new["proline"].isna().mean().round(1))
+    0.2
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -160,8 +189,9 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows that the new rows should resemble, in any form that the autoencoder
-            accepts, but without NaN: fill in missing values first, for instance with
-            :class:`AutoencoderImputer`. Series must have equal length.
+            accepts. Values may be missing only for a :class:`TableAutoencoder`; else
+            fill them in first, for instance with :class:`AutoencoderImputer`. Series
+            must have equal length.
 
         y : None
             Ignored.
@@ -352,7 +382,8 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
             New rows in the units of the training rows. If `fit` received a frame of
             pandas or polars, a frame of the same library is returned, with the same
             column names. Columns of integers, floats or booleans keep their type. Other
-            columns, such as categories of numbers, become floats.
+            columns, such as categories of numbers, become floats. A `TableAutoencoder`
+            keeps the types of all columns, as its `inverse_transform` does.
         """
         check_is_fitted(self)
         checks.check_count(n_samples, "n_samples")
