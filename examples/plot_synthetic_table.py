@@ -2,25 +2,25 @@
 A synthetic table
 =================
 
-How does one get a table that looks like a real one, with its categories, dates and gaps?
+How does one get a table that looks like a real one, with its categories, dates and
+gaps?
 
-By :class:`~skae.AutoencoderSampler` of a :class:`~skae.TableAutoencoder`: it draws codes
-from a mixture, and decodes them to rows. New rows have the columns and types of the
-table, and nearly the same distribution in each column. Above all, they keep what goes
-together. On this small table, a classifier does not tell them from rows held out (AUC
-0.50), while it does so with columns that are drawn each by itself (0.81).
+By :class:`~skae.AutoencoderSampler` of a :class:`~skae.TableAutoencoder`: it draws
+codes from a mixture, and decodes them to rows. New rows have the columns and types of
+the table, and nearly the same distribution in each column. Above all, they keep what
+goes together. On this small table, a classifier does not tell them from rows held out
+(AUC 0.50), while it does so with columns that are drawn each by itself (0.81).
 
-A synthetic table is good for trying out code, for teaching, or for sharing what a table
+A synthetic table is good for trying out code, for teaching, or for showing what a table
 looks like. It is not private: nothing limits what it says about a row that was in the
-table, new rows contain values of old ones, and outliers may be nearly repeated. Nor is it
-more data: it knows no more than the rows that it was made from.
+table, new rows contain values of old ones, and outliers may be nearly repeated. Nor is
+it more data: it knows no more than the rows that it was made from.
 """
 
 # %%
 # The data: scikit-learn's diabetes, 442 patients, as a mixed table. Sex is a category,
-# and how the disease went on is one with an order. There is a date for each visit, which
-# is made up, and so are the gaps: s5 is missing more often for the old, and together
-# with s6.
+# and how the disease went on is one with an order. The dates of visits are made up, and
+# so are the gaps: s5 is missing more often for the old, and together with s6.
 
 import argparse
 from pathlib import Path
