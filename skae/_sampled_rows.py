@@ -208,11 +208,9 @@ def steps_of(autoencoder: Any) -> list[Any]:
     for inner in ("best_estimator_", "estimator"):
         if hasattr(autoencoder, inner):
             return steps_of(getattr(autoencoder, inner))
-    steps = getattr(autoencoder, "steps", None)  # only pipelines have them
-    if not steps:
-        return [autoencoder]
-    *before, last = [step for _, step in steps if step not in (None, "passthrough")]
-    return [*before, *steps_of(last)]
+    named = getattr(autoencoder, "steps", None) or []  # only pipelines have them
+    steps = [step for _, step in named if step not in (None, "passthrough")]
+    return [*steps[:-1], *steps_of(steps[-1])] if steps else [autoencoder]
 
 
 def some(X: Any, rng: np.random.RandomState) -> Any:

@@ -298,7 +298,8 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
             responsibilities = np.ones((1, responsibilities.shape[1]))
         self._gaps, of_row = np.unique(missing, axis=0, return_inverse=True)
         weight = np.zeros((len(self._gaps), responsibilities.shape[1]))
-        np.add.at(weight, of_row.ravel(), responsibilities)
+        # Not quite zero for a component that no row belongs to.
+        np.add.at(weight, of_row.ravel(), responsibilities + _TINY)
         self._gap_weights = (weight / weight.sum(axis=0)).T
 
     def _fit_map(self, matrix: np.ndarray, rng: np.random.RandomState) -> None:
@@ -308,12 +309,12 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
         generated = self._noisy(codes, rng)
         # Values that will be missing are not to count: they may be the large ones.
         generated[self._draw_gaps(component, rng)] = np.nan
-        self._generated = np.array(
-            [np.quantile(_there(each), _LEVELS) for each in generated[:, numbers].T]
-        )
+        found = [np.quantile(_there(each), _LEVELS) for each in generated[:, numbers].T]
         columns = [_Distribution.of(column) for column in matrix[:, numbers].T]
-        self._given = np.array([each.quantiles for each in columns])
-        self._discrete = np.array([each.discrete for each in columns])
+        self._generated = np.array(found).reshape(-1, N_LEVELS)
+        given = [each.quantiles for each in columns]
+        self._given = np.array(given).reshape(-1, N_LEVELS)
+        self._discrete = np.array([each.discrete for each in columns], dtype=bool)
         self._factors = np.ones(self._rows.n_columns)
         for block in self._rows.categories:
             self._factors[block] = _factors(generated[:, block], matrix[:, block])

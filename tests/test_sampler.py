@@ -508,6 +508,31 @@ def test_tables_of_polars_arrays_and_lists():
     assert model.fit(X).sample(5).dtype == np.float32
 
 
+def test_tables_without_numbers_and_with_one_column_that_varies(tmp_path):
+    rng = np.random.default_rng(0)
+    kinds = pd.DataFrame({"a": rng.choice(["x", "y"], 200), "b": rng.random(200) < 0.3})
+    kinds.loc[::4, "a"] = None
+    for table in (kinds, kinds.assign(a="x", c=3.0), kinds[["b"]]):
+        model = AutoencoderSampler(quick_table(1), random_state=0).fit(table)
+        rows = model.sample(500, random_state=0)
+        assert (rows.dtypes == table.dtypes).all()
+        for name in table:
+            assert set(rows[name].dropna()) == set(table[name].dropna())
+            assert abs(rows[name].isna().mean() - table[name].isna().mean()) < 0.1
+        skae.save(model, tmp_path / "sampler.skae")
+        twin = skae.load(tmp_path / "sampler.skae")
+        assert rows.equals(twin.sample(500, random_state=0))
+
+
+def test_a_pipeline_that_does_nothing(curved):
+    models = (make_pipeline("passthrough"), FunctionTransformer())
+    rows = [
+        AutoencoderSampler(model, random_state=0).fit(curved).sample(5, random_state=0)
+        for model in models
+    ]
+    assert_array_equal(*rows)
+
+
 def test_rows_of_a_part_of_the_table():
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"x": rng.normal(size=300), "y": rng.normal(size=300)})
