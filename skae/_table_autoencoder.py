@@ -124,6 +124,7 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
     See Also
     --------
     TableEncoder : The encoding of tables as matrices, for other estimators.
+    AutoencoderSampler : Synthetic tables, drawn with a TableAutoencoder.
     AutoencoderTransformer : Autoencoder of numbers in comparable units.
 
     Notes
