@@ -127,7 +127,7 @@ class NumberRows:
         return rows.reshape(len(rows), *self.shape)
 
 
-class TableRows(NumberRows):
+class MixedRows(NumberRows):
     """Rows of a table, whose autoencoder is a `TableAutoencoder` or ends in one.
 
     The matrix is that of its encoder: categories have columns of probabilities, and
@@ -199,7 +199,7 @@ class TableRows(NumberRows):
 def rows_of(autoencoder: Any) -> type[NumberRows]:
     """Return what kind of rows an autoencoder, fitted or not, encodes."""
     is_of_tables = isinstance(steps_of(autoencoder)[-1], TableAutoencoder)
-    return TableRows if is_of_tables else NumberRows
+    return MixedRows if is_of_tables else NumberRows
 
 
 def steps_of(autoencoder: Any) -> list[Any]:

@@ -343,11 +343,13 @@ class TableEncoder(TransformerMixin, BaseEstimator):
                 f"X has {matrix.shape[1]} columns, but {type(self).__name__} gives "
                 f"{self._width}. Pass a matrix like that of transform."
             )
-        cells = self._cells(matrix)
+        cells = self._cells(matrix, rng)
         series = [column.series(cells[i]) for i, column in enumerate(self._columns)]
         return as_table(series, self._names, index)
 
-    def _cells(self, matrix: np.ndarray) -> dict[int, list[Any]]:
+    def _cells(
+        self, matrix: np.ndarray, rng: np.random.RandomState | None = None
+    ) -> dict[int, list[Any]]:
         """Return the cells of each column of the table, None where one is missing."""
         numbers = dict(zip(self._scaled_ones, self._unscaled(matrix).T, strict=True))
         cells: dict[int, list[Any]] = {}
