@@ -576,3 +576,11 @@ def test_errors_name_the_column(wine):
     huge = wine.assign(ash=1e30)
     with pytest.raises(ValueError, match="magnitude up to"):
         quick(TableAutoencoder).fit(wine).transform(huge)
+
+
+@pytest.mark.parametrize("init", ["auto", "random"])
+def test_nothing_varies(init):
+    table = pd.DataFrame({"level": ["same"] * 120, "number": [1.5] * 120})
+    model = TableAutoencoder(1, init=init, max_epochs=2, random_state=0).fit(table)
+    assert np.isfinite(model.transform(table)).all()
+    assert model.reconstruct(table).equals(table)

@@ -119,8 +119,8 @@ def fit_mixed_pca(
     decoder = decoder * scale[:, None]
     bias = mean_logits(columns.mean, loss)
     others = loss.link.kind.cpu().numpy() != NUMBER
-    if others.any():
-        decoder[others] = 0
+    decoder[others] = 0
+    if (loss.share.cpu().numpy()[others] > 0).any():
         most = min(_MAX_ROWS, max(1, _MAX_VALUES // int(others.sum())))
         few = table.read(slice(None, None, -(-len(table) // most)))
         codes = (few.inputs - columns.mean) @ encoder.T
