@@ -579,7 +579,7 @@ def test_errors_name_the_column(wine):
 
 
 @pytest.mark.parametrize("init", ["auto", "random"])
-def test_nothing_varies(init):
+def test_categories_that_do_not_vary(init):
     table = pd.DataFrame({"level": ["same"] * 120, "number": [1.5] * 120})
     model = TableAutoencoder(1, init=init, max_epochs=2, random_state=0).fit(table)
     assert np.isfinite(model.transform(table)).all()
