@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -300,10 +300,20 @@ class _Rows:
 
 
 class _Moments:
-    """Sums over rows from which the mean and the covariance follow."""
+    """Sums over rows from which the mean and the covariance follow.
 
-    def __init__(self, mean: Tensor) -> None:
+    Parameters
+    ----------
+    mean : tensor of shape (n_features,)
+        What rows are centred at.
+
+    dtype : dtype, default=numpy.float64
+        What products of a block of rows are computed in.
+    """
+
+    def __init__(self, mean: Tensor, dtype: Any = np.float64) -> None:
         self.mean = mean
+        self.dtype = dtype
         self.total = 0.0
         self.first = torch.zeros_like(mean)
         self.second = mean.new_zeros(len(mean), len(mean))
@@ -312,6 +322,7 @@ class _Moments:
         self.total += float(weight.sum())
         self.first += weight @ expected.centred
         scaled = (expected.centred * weight.sqrt()[:, None]).numpy()
+        scaled = scaled.astype(self.dtype, copy=False)
         # NumPy computes one half of such a symmetric product.
         self.second += torch.from_numpy(scaled.T @ scaled)
         if expected.covariances is not None and expected.cells is not None:
@@ -426,7 +437,8 @@ def _fit_dense(
         part = _sample(Z, rng)
         best = _early_stopped(Z[part], weight[part], mean, covariance, rng, shrinkage)
         (mean, covariance), n_iter = best.model, best.n_iter
-    moments = _Moments(mean)
+    # Blocks of standardised rows lose little in their own precision.
+    moments = _Moments(mean, Z.dtype if n_missing == 0 else np.float64)
     for part in gen_batches(len(Z), max(1, _STEP_VALUES // Z.shape[1])):
         rows = _Rows(Z[part], weight[part])
         for expected in rows.expected(mean, covariance):
