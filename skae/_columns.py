@@ -50,8 +50,14 @@ def column_at(X: Any, i: int) -> Any:
     if isinstance(X, np.ndarray):
         return X[:, i]
     # By position, since pandas lets names be anything.
-    column = X.iloc[:, i] if hasattr(X, "iloc") else X.to_series(i)
-    return narwhals().from_native(column, series_only=True)
+    return as_column(X.iloc[:, i] if hasattr(X, "iloc") else X.to_series(i))
+
+
+def as_column(series: Any) -> Any:
+    """Return a series of narwhals for one of a frame, and an ndarray as it is."""
+    if isinstance(series, np.ndarray):
+        return series
+    return narwhals().from_native(series, series_only=True)
 
 
 def kind_of(column: Any, name: str) -> str:
@@ -83,10 +89,14 @@ def has_other_than_numbers(X: Any) -> bool:
 
     Booleans are numbers in arrays, but categories in frames.
     """
+    if isinstance(X, list | tuple):
+        try:
+            X = np.array(X, dtype=object)
+        except ValueError:  # rows of several lengths, which others refuse
+            return False
     if isinstance(X, np.ndarray):
         if X.dtype.kind not in "OSUmM" or X.ndim != 2:
             return False
-        X = np.asarray(X)
         return any(kind_of(column, "A column of X") != "number" for column in X.T)
     bases = {base.__module__.partition(".")[0] for base in type(X).__mro__}
     if not (hasattr(X, "columns") and bases & {"pandas", "polars"}):
@@ -193,6 +203,13 @@ def is_temporal(column: Any) -> bool:
     if isinstance(column, np.ndarray):
         return column.dtype.kind in "mM"
     return column.dtype.is_temporal()
+
+
+def _is_empty(column: Any, name: str) -> bool:
+    """Return whether a column has no value; it may then have any dtype."""
+    return not is_temporal(column) and all(
+        cell is None for cell in _cells(column, name)
+    )
 
 
 @dataclass
@@ -398,10 +415,8 @@ class DateColumn:
 
     def read(self, column: Any, label: str) -> np.ndarray:
         """Return floats, NaN where a value is missing."""
-        if not is_temporal(column) and not any(
-            cell is not None for cell in _cells(column, label)
-        ):
-            return np.full(len(column), np.nan)  # of any dtype
+        if _is_empty(column, label):
+            return np.full(len(column), np.nan)
         times = read_times(column, label)
         if times.what != self.what:
             raise ValueError(
@@ -424,6 +439,8 @@ class DateColumn:
 
     def observed(self, column: Any, label: str) -> list[Any]:
         """Return the values of a column in units; None where one is missing."""
+        if _is_empty(column, label):
+            return [None] * len(column)
         times = read_times(column, label)
         own, here = _NANOSECONDS[times.unit], _NANOSECONDS[self.unit]
         return [

@@ -90,8 +90,8 @@ class AutoencoderImputer(RecipeEstimator):
         with missing values in `fit`, as :class:`~sklearn.impute.MissingIndicator` does.
 
     keep_empty_features : bool, default=False
-        Whether to keep columns without any value in `fit`, whose gaps are filled by 0.
-        By default they are dropped.
+        Whether to keep columns without any value in `fit`, whose gaps are filled by 0;
+        with an `encoder_`, they stay empty. By default they are dropped.
 
     min_value, max_value : float or array-like of shape (n_features,), \
             default=-np.inf and np.inf
@@ -100,7 +100,7 @@ class AutoencoderImputer(RecipeEstimator):
     encoder : TableEncoder or None, default=None
         Encoder of tables with categories, dates or booleans. None is
         :class:`TableEncoder` with its defaults for frames and arrays with such columns,
-        and no encoder for tables of numbers.
+        and no encoder for tables of numbers. Its `add_indicator` is not used.
 
     hidden_layer_sizes : int or sequence of int, default=(256, 256)
         Widths of the hidden layers of the network. ``()`` is the Gaussian alone,
@@ -319,7 +319,10 @@ class AutoencoderImputer(RecipeEstimator):
                     "default."
                 )
         encoder = TableEncoder() if self.encoder is None else clone(self.encoder)
-        self.encoder_ = encoder.set_output(transform="default").fit(X)
+        # The indicator would fill gaps by gaps.
+        encoder.set_params(add_indicator=False).set_output(transform="default")
+        encoder._validate_params()
+        self.encoder_ = encoder.fit(X)
         self.n_features_in_ = encoder.n_features_in_
         if hasattr(encoder, "feature_names_in_"):
             self.feature_names_in_ = encoder.feature_names_in_

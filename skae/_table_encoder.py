@@ -21,12 +21,13 @@ from skae._columns import (
     Column,
     DateColumn,
     NumberColumn,
+    as_column,
     column_at,
     count_levels,
     kind_of,
     narwhals,
 )
-from skae._dtypes import as_table, describe
+from skae._dtypes import as_float, as_series, as_table, describe
 from skae._inputs import check_is_table, plain
 from skae._report import unchanged_on_error, warn
 from skae._sklearn_compat import (
@@ -378,8 +379,28 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             missing = np.array([cell is None for cell in cells])
             for row in np.flatnonzero(missing):
                 cells[row] = decoded[i][row]
-            columns.append((column.series(cells), missing))
+            columns.append((self._series(i, cells, ~missing), missing))
         return columns
+
+    def _series(self, i: int, cells: list[Any], observed: np.ndarray) -> Any:
+        """Return cells as a column. Those observed must have a place in its dtype."""
+        column, label = self._columns[i], self._label(i)
+        series = [lambda: column.series(cells)]
+        if column.kind == "number":
+            series.append(lambda: as_series(cells, as_float(column.dtype)))
+        for make in series:
+            try:
+                made = make()
+                found = column.observed(as_column(made), label)
+                same = all(found[row] == cells[row] for row in np.flatnonzero(observed))
+            except (OverflowError, TypeError, ValueError):
+                same = False
+            if same:
+                return made
+        raise ValueError(
+            f"{label} has values that have no place in the dtype that it had in fit. "
+            "Convert it to that dtype, or leave out such rows."
+        )
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the columns of the matrix.

@@ -299,3 +299,42 @@ def test_surprise_of_columns_without_any_value():
     X = with_gaps(whole()).assign(nothing=np.nan)
     surprise = quick().fit(X).surprise(X)
     assert (np.isnan(surprise) == X.isna().to_numpy()).all()
+
+
+def test_values_without_a_place_in_the_dtype_are_refused_or_widen_it():
+    X = whole().assign(few=np.arange(178).astype("int8"), yes=True)
+    imputer = quick().fit(X)
+    wide = X.assign(few=1000)
+    assert imputer.transform(wide)["few"].eq(1000).all()
+    with pytest.raises(ValueError, match="'yes' of X has values that have no place"):
+        imputer.transform(X.assign(yes="False"))
+    X = pl.from_pandas(X)
+    imputer = quick().fit(X)
+    wide = X.with_columns(few=pl.lit(1000))
+    assert (imputer.transform(wide)["few"] == 1000).all()
+
+
+@pytest.mark.parametrize("value", [None, np.nan, pd.NaT])
+def test_dates_that_are_all_missing(value):
+    X = with_gaps(whole())
+    row = X.iloc[[3]].astype({"bottled": object})
+    row["bottled"] = [value]
+    filled = quick().fit(X).transform(row)
+    assert filled["bottled"].dtype == X["bottled"].dtype
+    assert filled.notna().all(axis=None)
+
+
+def test_list_of_rows():
+    filled = gaussian().fit_transform([["a", 1.0], ["b", 2.0], [None, 2.0]] * 9)
+    assert filled[2].tolist() == ["b", 2.0]
+
+
+def test_indicators_of_the_encoder_do_not_make_gaps():
+    X = with_gaps(whole())
+    filled = quick(encoder=TableEncoder(add_indicator=True)).fit(X).transform(X)
+    assert filled.notna().all(axis=None)
+
+
+def test_encoder_is_checked():
+    with pytest.raises(ValueError, match="The 'categorical_features' parameter"):
+        quick(encoder=TableEncoder(categorical_features="hue")).fit(whole())

@@ -584,3 +584,31 @@ def test_categories_that_do_not_vary(init):
     model = TableAutoencoder(1, init=init, max_epochs=2, random_state=0).fit(table)
     assert np.isfinite(model.transform(table)).all()
     assert model.reconstruct(table).equals(table)
+
+
+@pytest.mark.parametrize("n_components", range(1, 9))
+def test_codes_that_cannot_vary_do_no_harm(n_components):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "sex": rng.choice(["m", "f"], 300),
+            "class": rng.choice(["1", "2", "3"], 300),
+            "survived": rng.random(300) > 0.5,
+        }
+    )
+    few = table.assign(code=table["class"].map({"1": "a", "2": "b", "3": "c"}))
+    for X in (table, few):
+        model = TableAutoencoder(n_components, max_epochs=1, random_state=0).fit(X)
+        assert model.score(X) > (0.9 if n_components >= 4 else 0.2)
+
+
+def test_constant_columns_take_no_code():
+    X = load_wine(as_frame=True).data.iloc[:, :6]
+    gaps = X.mask(np.random.default_rng(0).random(X.shape) < 0.1)
+    scores = [
+        TableAutoencoder(4, hidden_layer_sizes=(), max_epochs=1, random_state=0)
+        .fit(table)
+        .score(table)
+        for table in (gaps, gaps.assign(unit=5.0, currency="EUR"))
+    ]
+    assert scores[1] > scores[0] - 0.01

@@ -26,6 +26,8 @@ _BLOCK_VALUES = 2**20
 _MIN_SHARE = 1e-4
 
 
+# Less deviation of a code, over that of the largest, is rounding.
+_MIN_CODE = 1e-5
 # Less variance of standardised numbers, and less entropy, is rounding.
 _MIN_UNIT = 1e-10
 
@@ -113,14 +115,15 @@ def fit_mixed_pca(
     """
     block = loss.link.block.cpu().numpy()
     total = np.bincount(block, weights=columns.variance)[block]
-    scale = np.sqrt(np.where(total > 0, total, 1))
+    counts = loss.share.cpu().numpy() > 0
+    scale = np.sqrt(np.where(counts & (total > 0), total, 1))
     linear = _scaled_pca(table, scale, n_components, random_state)
     encoder, decoder = linear.encoder_weight / scale, linear.decoder_weight
     decoder = decoder * scale[:, None]
     bias = mean_logits(columns.mean, loss)
     others = loss.link.kind.cpu().numpy() != NUMBER
     decoder[others] = 0
-    if (loss.share.cpu().numpy()[others] > 0).any():
+    if counts[others].any():
         most = min(_MAX_ROWS, max(1, _MAX_VALUES // int(others.sum())))
         few = table.read(slice(None, None, -(-len(table) // most)))
         codes = (few.inputs - columns.mean) @ encoder.T
@@ -156,7 +159,8 @@ def _fit_logistic(
 ) -> None:
     """Fit the decoder of all columns but numbers, in place."""
     size = codes.std(axis=0)
-    size[size == 0] = 1
+    # Codes that do not vary but for rounding have no slope.
+    size[size <= _MIN_CODE * size.max()] = np.inf
     # The last column is for the bias.
     z = torch.from_numpy(np.column_stack([codes / size, np.ones(len(codes))])).float()
     x = torch.as_tensor(table.reconstructed)[:, others].float()
