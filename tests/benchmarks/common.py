@@ -80,6 +80,24 @@ def available(names):
             warnings.warn(f"{name} is left out: {error}", stacklevel=2)
 
 
+def table(first, titles, lines):
+    """Lines of a table, none without cells."""
+    if not lines:
+        return []
+    titles = [*first, *titles]
+    return [
+        "| " + " | ".join(titles) + " |",
+        "|" + " --- |" * len(titles),
+        *("| " + " | ".join(line) + " |" for line in lines),
+        "",
+    ]
+
+
+def number(value, digits=3):
+    """Text of a figure, empty for None."""
+    return "" if value is None else f"{value:.{digits}f}"
+
+
 def save(folder, name, record, markdown):
     """Write the results as JSON and as a table; to be called after each part.
 

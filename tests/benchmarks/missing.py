@@ -54,6 +54,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderTransformer, DenoisingAutoencoder
 from tests.benchmarks import common
+from tests.benchmarks.common import number, table
 from tests.benchmarks.larger_than_memory import AnonymousMemory
 
 NAMES = (
@@ -428,23 +429,6 @@ def ratios(rows, method, rival, name):
         for x in figures(rows, name).values()
         if method in x and rival in x
     ]
-
-
-def table(first, titles, lines):
-    """Lines of a table, none without cells."""
-    if not lines:
-        return []
-    titles = [*first, *titles]
-    return [
-        "| " + " | ".join(titles) + " |",
-        "|" + " --- |" * len(titles),
-        *("| " + " | ".join(line) + " |" for line in lines),
-        "",
-    ]
-
-
-def number(value, digits=3):
-    return "" if value is None else f"{value:.{digits}f}"
 
 
 def figures_table(first, rows, name, methods, part="cells"):
