@@ -548,11 +548,31 @@ def test_errors_by_column_can_be_shown(wine):
     pytest.importorskip("matplotlib").use("Agg")
     display = ErrorDisplay.from_estimator(quick(TableAutoencoder).fit(wine), wine)
     assert {text.get_text() for text in display.ax_.get_yticklabels()} == set(wine)
+    assert display.ax_.get_xlabel() == "mean loss in units of the column"
+
+
+def test_reconstructions_can_be_shown(wine):
+    pytest.importorskip("matplotlib").use("Agg")
+    model = quick(TableAutoencoder).fit(wine)
+    few = wine.iloc[:3]
+    display = ReconstructionDisplay.from_estimator(model, few)
+    texts = [[text.get_text() for text in row] for row in display.texts_]
+    name = next(each for each in wine if few[each].dtype == "category")
+    place = list(wine).index(name)
+    shown = [row[place] for row in texts[1::2]]
+    assert shown == [str(each)[:12] for each in model.reconstruct(few)[name]]
+    for each, missing in zip(texts[::2], few.isna().to_numpy(), strict=True):
+        assert [text == "–" for text in each] == missing.tolist()
+    marked = display.image_.get_array()[1::3]
+    errors = model.reconstruction_error(few, per_feature=True)
+    assert_allclose(np.ma.filled(marked, np.nan), errors)
+    with pytest.raises(ValueError, match="X_noisy, image_shape and series_shape"):
+        ReconstructionDisplay.from_estimator(model, few, image_shape=(2, 2))
 
 
 def test_what_takes_numbers_alone_says_so(wine):
     model = quick(TableAutoencoder).fit(wine)
-    for display in (ReconstructionDisplay, CodeGridDisplay, FeatureDisplay):
+    for display in (CodeGridDisplay, FeatureDisplay):
         with pytest.raises(TypeError, match="shows rows of numbers, and Table"):
             display.from_estimator(model, wine)
     with pytest.raises(ValueError, match="diagnose compares squared errors"):

@@ -36,8 +36,8 @@ def check_shows(
     if numbers and not getattr(estimator, "_module_takes_rows", True):
         raise TypeError(
             f"{display} shows rows of numbers, and {type(estimator).__name__} has "
-            "tables of mixed columns. Use ErrorDisplay or CodeMapDisplay, or look at "
-            "the table that reconstruct returns."
+            "tables of mixed columns. Use ReconstructionDisplay, ErrorDisplay or "
+            "CodeMapDisplay."
         )
     missing = [name for name in attributes if not hasattr(estimator, name)]
     if not missing:

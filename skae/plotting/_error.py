@@ -7,6 +7,8 @@ from numpy.typing import ArrayLike
 
 from skae.plotting._axes import COLOURS, check_shows, mean_there, new_axes
 
+_OF_CELLS = "mean loss in units of the column"
+
 
 class ErrorDisplay:
     """Squared reconstruction errors of the columns or of the rows.
@@ -28,6 +30,9 @@ class ErrorDisplay:
 
     n_columns : int, default=20
         Maximum number of columns to show.
+
+    error_name : str, default="mean squared error"
+        What the mean of the errors is, for the label of an axis.
 
     Attributes
     ----------
@@ -58,12 +63,14 @@ class ErrorDisplay:
         feature_names: Any = None,
         threshold: float | None = None,
         n_columns: int = 20,
+        error_name: str = "mean squared error",
     ) -> None:
         self.error = error
         self.kind = kind
         self.feature_names = feature_names
         self.threshold = threshold
         self.n_columns = n_columns
+        self.error_name = error_name
 
     @classmethod
     def from_estimator(
@@ -104,12 +111,14 @@ class ErrorDisplay:
         display : ErrorDisplay
         """
         check_shows(estimator, cls.__name__, "reconstruction_error")
+        of_numbers = getattr(estimator, "_module_takes_rows", True)
         return cls(
             estimator.reconstruction_error(X, per_feature=True),
             kind=kind,
             feature_names=getattr(estimator, "feature_names_in_", None),
             threshold=threshold,
             n_columns=n_columns,
+            error_name="mean squared error" if of_numbers else _OF_CELLS,
         ).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
@@ -136,12 +145,12 @@ class ErrorDisplay:
             self.bars_ = ax.barh(range(len(worst)), mean[worst], color=COLOURS[0])
             ax.set_yticks(range(len(worst)), labels)
             ax.invert_yaxis()
-            ax.set(xlabel="mean squared error", ylabel="column")
+            ax.set(xlabel=self.error_name, ylabel="column")
         else:
             _, _, self.bars_ = ax.hist(
                 mean_there(error, axis=1), bins=50, color=COLOURS[0]
             )
-            ax.set(xlabel="mean squared error of a row", ylabel="rows")
+            ax.set(xlabel=f"{self.error_name} of a row", ylabel="rows")
             if self.threshold is not None:
                 ax.axvline(self.threshold, color=COLOURS[1], label="threshold")
                 ax.legend()

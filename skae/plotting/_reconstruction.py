@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skae._fitted import dense_rows, flat
+from skae._inputs import targets
 from skae.plotting._axes import (
     COLOURS,
     as_images,
@@ -24,7 +25,8 @@ class ReconstructionDisplay:
 
     Images are shown as images, and series as lines. A table is shown as a heat map,
     with each row above its reconstruction. Its columns are centred and divided by their
-    standard deviation in the rows shown.
+    standard deviation in the rows shown. A table of mixed columns is shown as text, and
+    cells are marked the redder, the larger their loss is.
 
     Parameters
     ----------
@@ -50,10 +52,15 @@ class ReconstructionDisplay:
     feature_names : sequence of str, default=None
         Names of the columns of a table.
 
+    cell_error : array-like of shape (n_samples, n_features), default=None
+        Losses of the cells of a table of mixed columns, 1 for those of the mean row;
+        NaN where a value is missing. `X` and `X_hat` may then be frames. None: all
+        columns are numbers.
+
     Attributes
     ----------
     error_ : ndarray of shape (n_samples,)
-        Mean squared error of each reconstruction.
+        Mean squared error of each reconstruction, or mean of its `cell_error`.
 
     image_ : matplotlib AxesImage
         The picture. Only set for images and tables.
@@ -61,6 +68,9 @@ class ReconstructionDisplay:
     lines_ : dict of str to list of matplotlib Line2D
         The lines of "input", "noisy" and "output", one for each channel of each row.
         Only set for series.
+
+    texts_ : ndarray of matplotlib Text of shape (2 * n_samples, n_features)
+        The cells of rows and reconstructions. Only set for tables of mixed columns.
 
     ax_ : matplotlib Axes
         Axes of the picture.
@@ -89,6 +99,7 @@ class ReconstructionDisplay:
         image_shape: tuple[int, ...] | None = None,
         series_shape: tuple[int, ...] | None = None,
         feature_names: Any = None,
+        cell_error: ArrayLike | None = None,
     ) -> None:
         self.X = X
         self.X_hat = X_hat
@@ -96,6 +107,7 @@ class ReconstructionDisplay:
         self.image_shape = image_shape
         self.series_shape = series_shape
         self.feature_names = feature_names
+        self.cell_error = cell_error
 
     @classmethod
     def from_estimator(
@@ -141,7 +153,15 @@ class ReconstructionDisplay:
         -------
         display : ReconstructionDisplay
         """
-        check_shows(estimator, cls.__name__, "reconstruct", numbers=True)
+        check_shows(estimator, cls.__name__, "reconstruct")
+        if not getattr(estimator, "_module_takes_rows", True):
+            _check_no_shapes(estimator, X_noisy, image_shape, series_shape)
+            return cls(
+                X,
+                estimator.reconstruct(X),
+                feature_names=estimator.encoder_._names,
+                cell_error=estimator.reconstruction_error(X, per_feature=True),
+            ).plot(ax=ax)
         if image_shape is None and series_shape is None:
             series_shape = getattr(estimator, "series_shape_", None)
             image_shape = image_shape_of(estimator, None)
@@ -170,6 +190,10 @@ class ReconstructionDisplay:
         self : ReconstructionDisplay
         """
         ax = new_axes(ax, "ReconstructionDisplay.plot")
+        self.ax_, self.figure_ = ax, ax.figure
+        if self.cell_error is not None:
+            self._plot_cells(ax, np.asarray(self.cell_error))
+            return self
         parts = {"input": self.X, "noisy": self.X_noisy, "output": self.X_hat}
         rows = {
             name: _flat(part, self.series_shape)
@@ -186,7 +210,6 @@ class ReconstructionDisplay:
             self._plot_images(ax, rows, image_shape)
         else:
             self._plot_table(ax, rows)
-        self.ax_, self.figure_ = ax, ax.figure
         return self
 
     def _plot_images(
@@ -279,6 +302,80 @@ class ReconstructionDisplay:
         ax.figure.colorbar(
             self.image_, ax=ax, label="standard deviations from the mean"
         )
+
+    def _plot_cells(self, ax: Any, error: np.ndarray) -> None:
+        self.error_ = mean_there(error, axis=1)
+        texts = [_texts_of(part) for part in (self.X, self.X_hat)]
+        n_samples, n_features = error.shape
+        # The third line of each row is the space below it.
+        shown = np.full((n_samples, 3, n_features), np.nan)
+        shown[:, 1] = error
+        self.image_ = ax.imshow(
+            shown.reshape(-1, n_features)[:-1],
+            cmap="Reds",
+            vmin=0,
+            vmax=2,
+            aspect="auto",
+            interpolation="none",
+        )
+        dark = np.nan_to_num(shown) > _DARK
+        self.texts_ = np.array(
+            [
+                [
+                    ax.text(
+                        j,
+                        3 * i + line,
+                        part[i, j],
+                        color="white" if dark[i, line, j] else "black",
+                        ha="center",
+                        va="center",
+                        fontsize="x-small",
+                    )
+                    for j in range(n_features)
+                ]
+                for i in range(n_samples)
+                for line, part in enumerate(texts)
+            ]
+        )
+        labels = [
+            text
+            for i, mean in enumerate(self.error_)
+            for text in (f"input {i}", f"output, error {mean:.2g}")
+        ]
+        lines = 3 * np.arange(n_samples)[:, None] + np.arange(2)
+        ax.set_yticks(lines.ravel(), labels, fontsize="small")
+        ax.tick_params(length=0)
+        if self.feature_names is not None:
+            ax.set_xticks(range(n_features), map(str, self.feature_names), rotation=30)
+        else:
+            ax.set_xlabel("column")
+        ax.figure.colorbar(self.image_, ax=ax, label="loss in units of the column")
+
+
+# Loss of a cell from which its colour is dark.
+_DARK = 1.2
+
+
+def _check_no_shapes(estimator: Any, *values: Any) -> None:
+    """Raise if what is for rows of numbers is given for a table of mixed columns."""
+    if any(value is not None for value in values):
+        raise ValueError(
+            f"{type(estimator).__name__} has tables of mixed columns, and X_noisy, "
+            "image_shape and series_shape are for rows of numbers. Leave them out."
+        )
+
+
+def _texts_of(table: Any, width: int = 12) -> np.ndarray:
+    """Return short texts of the cells of a frame or an array."""
+    cells = table.to_numpy() if hasattr(table, "to_numpy") else np.asarray(table)
+    cells = cells.astype(object)
+    missing = targets(cells)[1]
+    texts = np.full(cells.shape, "–", dtype=object)
+    for place in zip(*np.nonzero(~missing), strict=True):
+        cell = cells[place]
+        text = f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+        texts[place] = text if len(text) <= width else f"{text[: width - 1]}…"
+    return texts
 
 
 def _flat(rows: Any, series_shape: tuple[int, ...] | None) -> np.ndarray:
