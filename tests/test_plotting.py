@@ -567,3 +567,15 @@ def test_displays_of_the_classifier(others, digits):
     assert list(line.get_ydata()) == model.loss_curve_
     points = CodeMapDisplay.from_estimator(model, digits[0], embedding=PCA(2)).points
     assert_allclose(points, PCA(2).fit_transform(model.transform(digits[0])))
+
+
+def test_targets_with_gaps_and_an_order():
+    points = np.random.RandomState(0).normal(size=(6, 2))
+    sizes = pd.Categorical(["S", "L", None, "M", "S", "L"], ["S", "M", "L"])
+    display = CodeMapDisplay(points, sizes).plot()
+    legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert legend == ["missing", "S", "M", "L"]
+    counts = pd.array([3, None, 5, 8, 13, 21] * 10, dtype="Int64")
+    display = CodeMapDisplay(np.tile(points, (10, 1)), counts).plot()
+    shown = sum(len(each.get_offsets()) for each in display.ax_.collections)
+    assert shown == 60

@@ -9,6 +9,7 @@ from sklearn.manifold import TSNE
 from sklearn.utils.multiclass import type_of_target
 
 from skae._fitted import dense_rows
+from skae._inputs import targets
 from skae.plotting._axes import (
     COLOURS,
     as_images,
@@ -29,6 +30,9 @@ _THUMBNAIL = 20
 # Points that are tried for a thumbnail: more would rarely find room for another.
 _MAX_CANDIDATES = 5_000
 
+# Colour of points without a target.
+_MISSING = "lightgrey"
+
 
 class CodeMapDisplay:
     """Scatter plot of codes in two dimensions.
@@ -39,7 +43,8 @@ class CodeMapDisplay:
         Coordinates of the rows.
 
     target : array-like of shape (n_samples,), default=None
-        Classes or numbers that set the colours of the points.
+        Classes or numbers that set the colours of the points. Those without a value are
+        grey. Categories of pandas keep their order in the legend.
 
     images : array-like of shape (n_samples, height, width) or \
             (n_samples, height, width, n_channels), default=None
@@ -112,8 +117,9 @@ class CodeMapDisplay:
             Rows.
 
         y : array-like of shape (n_samples,) or "error", default=None
-            Classes or numbers that set the colours of the points. "error" colours them
-            by the reconstruction error of each row.
+            Classes or numbers that set the colours of the points; points without a
+            value are grey. "error" colours them by the reconstruction error of each
+            row.
 
         embedding : {"pca", "tsne"} or transformer, default="pca"
             Method that maps codes of more than two components to two dimensions. A
@@ -183,15 +189,24 @@ class CodeMapDisplay:
             "linewidths": 0,
             "rasterized": len(points) > 5_000,
         }
-        target = None if self.target is None else np.asarray(self.target)
-        if target is not None and target.dtype == object:
-            target = np.array(target.tolist())  # all strings if -1 stands among strings
+        target = None
+        if self.target is not None:
+            target, missing = targets(self.target)
+            if missing.any():
+                ax.scatter(*points[missing].T, color=_MISSING, label="missing", **style)
+                points, target = points[~missing], target[~missing]
+            if target.dtype == object:
+                # All strings if -1 stands among strings.
+                target = np.array(target.tolist())
         if target is None:
             self.points_ = ax.scatter(*points.T, color=COLOURS[0], **style)
         elif type_of_target(target) in ("binary", "multiclass") and (
             len(np.unique(target)) <= 20
         ):
-            classes = np.unique(target)
+            classes: Any = np.unique(target)
+            levels = getattr(getattr(self.target, "dtype", None), "categories", None)
+            if levels is not None:  # they have an order of their own
+                classes = [level for level in levels if level in classes]
             colours: Any = COLOURS
             if len(classes) > len(COLOURS):
                 import matplotlib
@@ -211,6 +226,7 @@ class CodeMapDisplay:
         else:
             self.points_ = ax.scatter(*points.T, c=target, cmap="viridis", **style)
             ax.figure.colorbar(self.points_, ax=ax, label=self.target_name)
+        points = np.asarray(self.points)
         self.thumbnails_ = [] if self.images is None else self._show_images(ax, points)
         ax.set(xlabel=f"{self.name}, 0", ylabel=f"{self.name}, 1")
         self.ax_, self.figure_ = ax, ax.figure
