@@ -31,7 +31,10 @@ ALLOWED = {
         "skae.objectives",
         "skae.training",
     },
-    "plotting/": {"numpy", "sklearn", "matplotlib", "skae._fitted", "skae.plotting"},
+    "plotting/": {
+        *("numpy", "sklearn", "matplotlib"),
+        *("skae._fitted", "skae._inputs", "skae.plotting"),
+    },
     # Optional packages are imported where they are needed.
     "_columns.py": {"numpy", "narwhals", "skae._dtypes", "skae._inputs"},
     "_dtypes.py": {"numpy", "pandas", "polars", "pyarrow"},

@@ -385,7 +385,6 @@ def test_indicator(gaps):
         (lambda X: np.where(np.isnan(X), np.inf, X), "contains infinity"),
         (lambda X: np.vstack([X, np.full(6, np.inf)]), "contains infinity"),
         (lambda X: np.full((5, 3), np.nan), "no value at all"),
-        (lambda X: [["a", "b"]] * 5, "could not convert|numbers"),
     ],
 )
 def test_rows_that_are_refused(change, match, gaps):

@@ -439,6 +439,7 @@ def test_errors_of_columns_and_rows():
 
 def test_axes_that_are_given_are_used(model, digits):
     X = digits[0][:20]
+    plt.close("all")  # those of other tests
     _, axes = plt.subplots(1, 5, figsize=(20, 4), layout="constrained")
     displays = [
         LossCurveDisplay.from_estimator(model, ax=axes[0]),
