@@ -13,7 +13,7 @@ from skae.training._tensor_net import TensorNet
 
 # Operations of a step that are worth a thread: with fewer, threads wait for each other
 # for longer than they compute.
-_OPERATIONS = 3e6
+_OPERATIONS = 1e7
 
 _default_threads = torch.get_num_threads()
 _lock = threading.Lock()
@@ -25,13 +25,13 @@ _in_this_thread = threading.local()
 def threads_for(net: TensorNet) -> AbstractContextManager[None]:
     """Return a context with as many threads as the training steps of a net keep busy.
 
-    They are at most those of the caller. In a worker of a pool, there is one, of torch
-    and of the BLAS of NumPy and SciPy: the pool uses the cores already.
+    They are at most those of the caller. In a worker of a pool, there is one: the pool
+    uses the cores already.
     """
     if getattr(_in_this_thread, "in_block", False):
         return nullcontext()
     if _is_worker():
-        return _as_worker()
+        return on_one_thread()
     n_parameters = sum(p.numel() for p in net.module_.parameters())
     # Each parameter is used in one product of the forward pass, and in two of the
     # backward pass.
@@ -49,15 +49,8 @@ def _is_worker() -> bool:
     return multiprocessing.parent_process() is not None and not is_set
 
 
-@contextmanager
-def _as_worker() -> Iterator[None]:
-    # Several threads may limit BLAS at once: threadpoolctl lets one of them do so.
-    with on_one_thread(), get_cached_controller().limit(limits=1, user_api="blas"):
-        yield
-
-
 def on_one_thread() -> AbstractContextManager[None]:
-    """Return a context in which torch uses one thread."""
+    """Return a context in which torch and BLAS use one thread."""
     return _at_most(1)
 
 
@@ -65,7 +58,8 @@ def on_one_thread() -> AbstractContextManager[None]:
 def _at_most(n_threads: int) -> Iterator[None]:
     """Run a block on so many threads of torch, or on the caller's if they are fewer.
 
-    The caller's number of threads is restored at the end. A nested block has no effect.
+    The BLAS of NumPy and SciPy has one thread meanwhile. The caller's numbers of
+    threads are restored at the end. A nested block has no effect.
     """
     global _blocks, _callers_threads
     if getattr(_in_this_thread, "in_block", False):
@@ -79,7 +73,10 @@ def _at_most(n_threads: int) -> Iterator[None]:
     _in_this_thread.in_block = True
     torch.set_num_threads(min(n_threads, _callers_threads))
     try:
-        yield
+        # After a product, threads of OpenBLAS occupy the cores for a while, waiting
+        # for the next one, and the threads of torch would have to share them.
+        with get_cached_controller().limit(limits=1, user_api="blas"):
+            yield
     finally:
         _in_this_thread.in_block = False
         with _lock:
