@@ -59,7 +59,9 @@ class Rows(Dataset):
         if not isinstance(self.X, StreamedRows):
             return self
         index = self.X.sample
-        return Rows(self.X[index], None if self.weight is None else self.weight[index])
+        return Rows(
+            self.X.in_memory(), None if self.weight is None else self.weight[index]
+        )
 
 
 def batch_ends(n_rows: int, batch_size: int, join_last: bool) -> list[int]:

@@ -135,20 +135,18 @@ def fit_gaussian(
         empty[empty] = np.isnan(X[:, empty]).all(axis=0)
         X = np.where(empty, 0, X) if empty.any() else X
     centre, scale = _units(X, weight)
-    Z = np.empty_like(X)
-    for rows in gen_batches(len(X), max(1, _BLOCK_VALUES // X.shape[1])):
-        Z[rows] = (X[rows] - centre) / scale
     # Copies and weights are the same, and neither changes which cells are hidden.
-    first, number = distinct_rows(row_hashes(Z))
+    first, number = distinct_rows(row_hashes(X))
     total = np.bincount(number, weights=weight).astype(np.float64)
-    if len(first) < len(Z):
-        Z = Z[first]
+    if len(first) < len(X):
+        X = X[first]
     total /= total.mean()
+    table = _Standardized(X, centre, scale)
     # Without gaps, one step is exact, and there is nothing to choose.
-    most = _MAX_EXACT if np.isnan(Z).any() else _MAX_DENSE
+    most = _MAX_EXACT if np.isnan(X).any() else _MAX_DENSE
     if X.shape[1] > most:
-        return _fit_low_rank(Z, total, rng, shrinkage).in_units(centre, scale)
-    return _fit_dense(Z, total, rng, shrinkage).in_units(centre, scale)
+        return _fit_low_rank(table, total, rng, shrinkage).in_units(centre, scale)
+    return _fit_dense(table, total, rng, shrinkage).in_units(centre, scale)
 
 
 def conditional_mean(gaussian: Gaussian, X: np.ndarray) -> np.ndarray:
@@ -221,6 +219,29 @@ def _units(X: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.nda
     # Rounding leaves something of a constant, which must not be scaled up.
     varies = scale > 10 * np.finfo(np.float64).eps * np.abs(mean)
     return np.where(varies, mean, origin), np.where(varies, scale, 1.0)
+
+
+class _Standardized(NamedTuple):
+    """Rows in units of their columns, computed where they are read.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Rows in their own units.
+
+    centre, scale : ndarrays of shape (n_features,)
+        Origin and unit of each column.
+    """
+
+    X: np.ndarray
+    centre: np.ndarray
+    scale: np.ndarray
+
+    def read(self, rows: Any) -> np.ndarray:
+        """Return some of the rows, a copy in the dtype of `X`."""
+        Z: np.ndarray = self.X[rows] - self.centre
+        Z /= self.scale
+        return Z.astype(self.X.dtype, copy=False)
 
 
 class _Expected(NamedTuple):
@@ -419,28 +440,30 @@ class _Best:
 
 
 def _fit_dense(
-    Z: np.ndarray,
+    table: _Standardized,
     weight: np.ndarray,
     rng: np.random.RandomState,
     shrinkage: float | None,
 ) -> _Model:
-    n_missing = np.count_nonzero(np.isnan(Z))
+    X = table.X
+    n_missing = np.count_nonzero(np.isnan(X))
     if shrinkage is None:
-        in_column = (Z.size - n_missing) / Z.shape[1]
-        shrinkage = _SHRINKAGE * Z.shape[1] / in_column
+        in_column = (X.size - n_missing) / X.shape[1]
+        shrinkage = _SHRINKAGE * X.shape[1] / in_column
         shrinkage = min(max(shrinkage, _MIN_SHRINKAGE), _MAX_SHRINKAGE)
-    varies = np.fmax.reduce(Z, axis=0) > np.fmin.reduce(Z, axis=0)
+    varies = np.fmax.reduce(X, axis=0) > np.fmin.reduce(X, axis=0)
     mean = torch.zeros(len(varies), dtype=torch.float64)
     covariance = torch.from_numpy(np.diag(np.where(varies, 1.0, _MIN_VARIANCE)))
     n_iter = 0
     if n_missing > 0:
-        part = _sample(Z, rng)
-        best = _early_stopped(Z[part], weight[part], mean, covariance, rng, shrinkage)
+        part = _sample(X, rng)
+        Z = table.read(part)
+        best = _early_stopped(Z, weight[part], mean, covariance, rng, shrinkage)
         (mean, covariance), n_iter = best.model, best.n_iter
     # Blocks of standardised rows lose little in their own precision.
-    moments = _Moments(mean, Z.dtype if n_missing == 0 else np.float64)
-    for part in gen_batches(len(Z), max(1, _STEP_VALUES // Z.shape[1])):
-        rows = _Rows(Z[part], weight[part])
+    moments = _Moments(mean, X.dtype if n_missing == 0 else np.float64)
+    for part in gen_batches(len(X), max(1, _STEP_VALUES // X.shape[1])):
+        rows = _Rows(table.read(part), weight[part])
         for expected in rows.expected(mean, covariance):
             moments.add(expected, torch.from_numpy(rows.weight[expected.rows]))
     return _Model(*moments.maximum(shrinkage), None, None, n_iter + 1)
@@ -479,14 +502,14 @@ def _early_stopped(
     return best
 
 
-def _sample(Z: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+def _sample(X: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
     """Choose rows so that a step does not take too long."""
-    k = np.isnan(Z).sum(axis=1, dtype=np.float64)
+    k = np.isnan(X).sum(axis=1, dtype=np.float64)
     # Beside the factorisation, each entry of its matrix is moved several times.
-    operations = np.mean(k**3 + 50 * k**2 + 2 * Z.shape[1] ** 2)
-    enough = min(_ROWS_FOR_A_COLUMN * Z.shape[1], _MAX_OPERATIONS / operations)
+    operations = np.mean(k**3 + 50 * k**2 + 2 * X.shape[1] ** 2)
+    enough = min(_ROWS_FOR_A_COLUMN * X.shape[1], _MAX_OPERATIONS / operations)
     size = int(max(_OPERATIONS / operations, enough))
-    return np.sort(rng.permutation(len(Z))[:size])
+    return np.sort(rng.permutation(len(X))[:size])
 
 
 class _Factors(NamedTuple):
@@ -506,7 +529,7 @@ class _Factors(NamedTuple):
 
 
 def _fit_low_rank(
-    Z: np.ndarray,
+    table: _Standardized,
     weight: np.ndarray,
     rng: np.random.RandomState,
     shrinkage: float | None,
@@ -514,12 +537,11 @@ def _fit_low_rank(
     """Fit factor analysis, with more factors as long as the error falls."""
     if shrinkage is None:
         shrinkage = _LOW_RANK_SHRINKAGE
-    size = max(_LOW_RANK_VALUES // Z.shape[1], 2 * max(_RANKS))
-    part = np.sort(rng.permutation(len(Z))[:size])
-    Z, weight = Z[part].astype(np.float64), weight[part]
+    n, d = table.X.shape
+    part = np.sort(rng.permutation(n)[: max(_LOW_RANK_VALUES // d, 2 * max(_RANKS))])
+    Z, weight = table.read(part).astype(np.float64), weight[part]
     hidden = _Hidden(Z, weight, rng)
     kept = _Best()
-    d = Z.shape[1]
     kept.model = (torch.zeros(d, 1).double(), torch.ones(d).double())
     kept.error = hidden.error(np.zeros(len(hidden.values)))
     for rank in _RANKS:

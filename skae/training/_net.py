@@ -361,12 +361,10 @@ class AutoencoderNet(TensorNet):
         drawing: list[Any] = [
             each for each in modules if getattr(each, "needs_rows", False)
         ]
-        if drawing:
-            rows = rows.in_memory()
-        for noise in drawing:
-            gaps = given is not None and getattr(noise, "makes_gaps", False)
-            lent = given.in_memory() if gaps and given is not None else rows
-            noise.lend(lent.inputs, lent.weight)
+        makers = [each for each in drawing if getattr(each, "makes_gaps", False)]
+        others = [each for each in drawing if each not in makers]
+        _lend(makers, rows if given is None else given)
+        _lend(others, rows)
         try:
             yield
         finally:
@@ -376,16 +374,22 @@ class AutoencoderNet(TensorNet):
 
     def set_loss_unit(self, rows: Rows) -> None:
         """Take for unit the loss of the mean row as every row's reconstruction."""
-        if self.objective.missing:
-            x = rows.in_memory().targets
-            filled = torch.as_tensor(fill_missing(x.cpu().numpy()), device=x.device)
-            rows = Rows(filled, rows.in_memory().weight)
         few = slice(None, None, max(1, len(rows) // 1000))  # enough for a mean
         _, x = self._input_and_target(take(rows.X, few))
+        if self.objective.missing:
+            x = torch.as_tensor(fill_missing(x.cpu().numpy()), device=x.device)
         weight = x.new_ones(len(x)) if rows.weight is None else rows.weight[few]
         with torch.no_grad():
             unit = self.objective.unit(self.criterion_, x, weight / weight.sum())
         self.loss_unit = unit if math.isfinite(unit) and unit > 0 else 1.0
+
+
+def _lend(noises: list[Any], rows: Rows) -> None:
+    """Let noises draw from rows. Noise that only looks at them needs no memory."""
+    if noises:
+        rows = rows.in_memory()
+    for noise in noises:
+        noise.lend(rows.inputs, rows.weight)
 
 
 class _GivenCopies:

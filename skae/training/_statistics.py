@@ -79,9 +79,12 @@ def fill_missing(X: np.ndarray, sample_weight: np.ndarray | None = None) -> np.n
     if not missing.any():
         return X
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
-    total = weight @ np.where(missing, 0, X)
-    mean = total / np.maximum(weight @ ~missing, np.finfo(np.float64).tiny)
-    return np.where(missing, mean, X).astype(X.dtype)
+    filled = np.where(missing, 0, X)
+    # A product with `@` would make numbers of all marks at once.
+    there = weight.sum() - np.einsum("i,ij->j", weight, missing)
+    mean = weight @ filled / np.maximum(there, np.finfo(np.float64).tiny)
+    np.copyto(filled, mean, where=missing, casting="same_kind")
+    return filled
 
 
 def standardization(

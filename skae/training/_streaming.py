@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from scipy.sparse import issparse
+from sklearn.utils import gen_batches
 from sklearn.utils.random import sample_without_replacement
 from torch import Tensor
 
@@ -303,6 +304,22 @@ class StreamedRows:
         if self.device.type == "cuda":
             x = x.pin_memory().to(self.device, non_blocking=True)
         return x.to(self.device)
+
+    def in_memory(self) -> Any:
+        """Return the rows of `sample` as indexing does, but read block by block."""
+        index = self.sample
+        parts = tuple(
+            torch.empty(len(index), n_columns, dtype=torch.float32, device=self.device)
+            for _, n_columns in (table.shape for table in self.tables)
+        )
+        size = n_rows_in(BLOCK_BYTES // 8, self.shape[1])
+        for rows in gen_batches(len(index), size):
+            block = self[index[rows]]
+            for part, of in zip(
+                parts, block if len(parts) > 1 else (block,), strict=True
+            ):
+                part[rows] = of
+        return parts if len(parts) > 1 else parts[0]
 
     def split(self, n_rows: int) -> Iterator[Any]:
         """Yield all rows, `n_rows` at a time, or fewer where they are wide."""
