@@ -258,7 +258,6 @@ class BaseAutoencoder(FittedAutoencoderMixin, HalvesMixin, RecipeEstimator):
                 self._reset_random_state()
             missing = table_val is not None and table_val.missing
             net, plan = self._make_net(table, missing=missing)
-            self._fitted_to_gaps = self._meets_gaps(table, net)
             if warm:
                 plan = plan.going_on_from(self.net_)
             with threads_for(net):
@@ -312,7 +311,6 @@ class BaseAutoencoder(FittedAutoencoderMixin, HalvesMixin, RecipeEstimator):
             first = not hasattr(self, "net_")
             table = self._table(X, y, sample_weight, reset=first, goes_on=not first)
             epochs_before, curve = 0, []
-            before = not first and getattr(self, "_fitted_to_gaps", False)
             if first:
                 table = self._in_weight_units(table, new=True)
                 self._reset_random_state()
@@ -329,7 +327,6 @@ class BaseAutoencoder(FittedAutoencoderMixin, HalvesMixin, RecipeEstimator):
                 plan = self._planned(len(table), module=None).going_on_from(net)
                 if getattr(self, self._lr_parameter) != "auto":
                     set_lr(net, self._lr(len(table)))
-            self._fitted_to_gaps = before or self._meets_gaps(table, net)
             with threads_for(net):
                 result = pass_over(self, net, plan, table, tasks, first=first)
                 take_gaps_from_now_on(self, net, plan, table)
@@ -345,10 +342,6 @@ class BaseAutoencoder(FittedAutoencoderMixin, HalvesMixin, RecipeEstimator):
             report(self, result, 1, lr=net.lr)
             tasks.end()
         return self
-
-    def _meets_gaps(self, table: Table, net: Any) -> bool:
-        """Return whether the module is given rows with missing values in training."""
-        return net.makes_gaps or (table.missing and self._takes_gaps)
 
     def _make_net(
         self, table: Table, *, stream: bool = False, missing: bool = False

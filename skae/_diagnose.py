@@ -189,7 +189,8 @@ def diagnose(
         Fitted autoencoder. It is not changed.
 
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        At least 20 rows, preferably rows that `fit` has not seen. For a denoiser, pass
+        At least 20 rows, preferably rows that `fit` has not seen, in any form that the
+        estimator takes. For a denoiser, pass
         clean rows: they are encoded with its own noise. A denoiser that was fitted to
         pairs of noisy and clean rows has no noise of its own and is not supported.
 
@@ -206,10 +207,13 @@ def diagnose(
 
     Notes
     -----
-    All errors are squared errors, whatever the loss. The rules are:
+    All errors are squared errors, whatever the loss. Those of a `TableAutoencoder` are
+    the losses of the cells, of which the mean is 1 for reconstructions by the mean row:
+    read "error" as that, and "variance" as 1. The rules are:
 
     no_better_than_pca
-        The error is less than 1 % below that of PCA with as many components.
+        The error is less than 1 % below that of PCA with as many components. For a
+        `TableAutoencoder`: what was kept is the start.
 
     overfitting
         The error on `X` is more than twice that on `X_train`.
@@ -273,7 +277,8 @@ def diagnose(
             "score(X_noisy, X_clean) and plotting.LossCurveDisplay instead."
         )
     with own_modes():
-        evidence = _Evidence(estimator, X, X_train)
+        kind = _Evidence if estimator._module_takes_rows else _TableEvidence
+        evidence = kind(estimator, X, X_train)
         outcomes = {rule.__name__.lstrip("_"): rule(evidence) for rule in _RULES}
         title = evidence.title()
     return Diagnosis(
@@ -287,13 +292,11 @@ def diagnose(
 class _Evidence:
     """Data, errors and codes that the rules use."""
 
+    error_name = "mean squared error"
+    of_the_whole = "of the variance"
+    or_more_weight = ", or a larger scale for columns that matter"
+
     def __init__(self, estimator: Any, X: Any, X_train: Any) -> None:
-        if not estimator._module_takes_rows:
-            raise ValueError(
-                f"diagnose compares squared errors, and {type(estimator).__name__} has "
-                "other losses. Look at its summary(), and at the columns of "
-                "reconstruction_error(X, per_feature=True)."
-            )
         self.estimator = estimator
         self.rows = _sample(estimator, X)
         if len(self.rows) < _MIN_ROWS:
@@ -304,18 +307,16 @@ class _Evidence:
         # Rows are NaN after the end of a series. They are filled with the mean of the
         # column, which adds no variance.
         self.X = fill_missing(self.rows)
-        self.n_values = int(np.count_nonzero(~np.isnan(self.rows)))
         self.X_train = None if X_train is None else _sample(estimator, X_train)
         self.names = getattr(estimator, "feature_names_in_", None)
-        self.variance = self.X.var(axis=0)
 
     def title(self) -> str:
         share = self.error / self.total if self.total > 0 else np.nan
         noisy = " from noisy rows" if makes_noise(self.estimator) else ""
         return (
             f"{type(self.estimator).__name__}, code of "
-            f"{self.estimator.n_components_}: mean squared error {self.error:.3g} "
-            f"({100 * share:.3g}% of the variance) on {len(self.X)} rows{noisy}"
+            f"{self.estimator.n_components_}: {self.error_name} {self.error:.3g} "
+            f"({100 * share:.3g}% {self.of_the_whole}) on {len(self.X)} rows{noisy}"
         )
 
     def encoder_input(self, X: np.ndarray) -> np.ndarray:
@@ -332,26 +333,55 @@ class _Evidence:
             net._set_training(False)
         return noisy.cpu().numpy().astype(X.dtype)
 
-    def reconstruct(self, X: np.ndarray) -> np.ndarray:
-        return self.estimator._apply(OUTPUTS["reconstruction"], X)
+    def errors(
+        self, rows: np.ndarray, inputs: np.ndarray, *, codes: bool = False
+    ) -> np.ndarray:
+        """Return errors of the columns of reconstructions, NaN where there is no value.
+
+        They are decoded from `inputs`, which are rows as the encoder gets them, or
+        `codes`.
+        """
+        part = _decode if codes else OUTPUTS["reconstruction"]
+        X_hat = self.estimator._apply(part, inputs)
+        return np.square(np.subtract(rows, X_hat, dtype=np.float64))
 
     @cached_property
     def X_in(self) -> np.ndarray:
         return self.encoder_input(self.rows)
 
     @cached_property
+    def cells(self) -> np.ndarray:
+        return self.errors(self.rows, self.X_in)
+
+    @property
+    def n_values(self) -> int:
+        return int(np.count_nonzero(~np.isnan(self.cells)))
+
+    @property
     def column_error(self) -> np.ndarray:
-        squares = _squares(self.rows, self.reconstruct(self.X_in))
-        return squares.mean(axis=0)
+        """Errors of the columns; those after the end of a series are 0."""
+        return np.nan_to_num(self.cells).mean(axis=0)
+
+    @cached_property
+    def variance(self) -> np.ndarray:
+        """Errors of the columns for reconstructions by the mean row."""
+        return self.X.var(axis=0)
 
     @property
     def error(self) -> float:
-        return float(self.column_error.mean()) * self.rows.size / self.n_values
+        return float(self.column_error.sum()) * len(self.rows) / self.n_values
 
     @property
     def total(self) -> float:
         """Variance of the rows, in the units of `error`."""
-        return float(self.variance.mean()) * self.rows.size / self.n_values
+        return float(self.variance.sum()) * len(self.rows) / self.n_values
+
+    @cached_property
+    def train_error(self) -> float:
+        """Error of the rows of `X_train`."""
+        assert self.X_train is not None
+        errors = self.errors(self.X_train, self.encoder_input(self.X_train))
+        return float(np.nanmean(errors))
 
     # The rows are in random order, so that the first ones are a random sample.
     few = slice(_MAX_ROWS_OF_SLOW_RULES)
@@ -376,11 +406,46 @@ class _Evidence:
             with config_context(array_api_dispatch=False):
                 pca = PCA(size, random_state=0).fit(rows)
             X_hat = pca.inverse_transform(pca.transform(inputs[part]))
-            total += float(_squares(self.rows[part], X_hat).sum())
+            error = np.subtract(self.rows[part], X_hat, dtype=np.float64)
+            total += float(np.nansum(np.square(error)))
         return total / self.n_values
 
     def name(self, column: int) -> str:
         return str(column if self.names is None else self.names[column])
+
+
+class _TableEvidence(_Evidence):
+    """What the rules use of tables of mixed columns, whose errors are losses of cells.
+
+    The loss of a column is 1 for reconstructions by the mean row.
+    """
+
+    error_name = "mean loss of a cell"
+    of_the_whole = "of that of the mean row"
+    or_more_weight = ""
+
+    def errors(
+        self, rows: np.ndarray, inputs: np.ndarray, *, codes: bool = False
+    ) -> np.ndarray:
+        criterion = self.estimator.net_.criterion_
+
+        def decode(module: Any, z: torch.Tensor) -> torch.Tensor:
+            logits: torch.Tensor = module.decode_logits(z)
+            return logits
+
+        def reconstruct(module: Any, x: torch.Tensor) -> torch.Tensor:
+            return decode(module, module.encode(x))
+
+        logits = self.estimator._apply(decode if codes else reconstruct, inputs)
+        device = self.estimator.net_.device
+        x = float_tensor(rows, device, copy=True)
+        with torch.no_grad():
+            entries = criterion.entries(float_tensor(logits, device, copy=True), x)
+        return self.estimator._by_column(entries.cpu().numpy()).astype(np.float64)
+
+    @cached_property
+    def variance(self) -> np.ndarray:
+        return (~np.isnan(self.cells)).mean(axis=0)
 
 
 def _sample(estimator: Any, X: Any) -> np.ndarray:
@@ -400,31 +465,36 @@ def _decode(module: Any, z: torch.Tensor) -> torch.Tensor:
     return module.decode(z)
 
 
-def _squares(X: np.ndarray, X_hat: np.ndarray) -> np.ndarray:
-    """Compute squared errors in float64; they are 0 after the end of a series."""
-    error = np.subtract(X, X_hat, dtype=np.float64)
-    return np.square(np.where(np.isnan(X), 0, error))
-
-
 # Each rule returns what it found, None, or the reason why it was not checked.
 
 Outcome = Finding | str | None
 
 
+_REMEDY_OF_KEPT_START = (
+    "more rows, or a larger max_epochs or hidden_layer_sizes. The start was kept, "
+    "because training found nothing better: such rows may well be linear, and then PCA "
+    "is the simpler tool."
+)
+
+
 def _no_better_than_pca(evidence: _Evidence) -> Outcome:
+    estimator = evidence.estimator
+    starts_at_model = getattr(estimator, "_start_name", None) is not None
+    keeps_start = starts_at_model and estimator.best_epoch_ == 0
+    if isinstance(evidence, _TableEvidence):
+        if not keeps_start:
+            return "PCA has no loss of categories."
+        return Finding(
+            f"What was kept is the start, {estimator._start_name}.",
+            _REMEDY_OF_KEPT_START,
+        )
     error, pca_error = evidence.error, evidence.pca_error
     if pca_error <= 1e-6 * evidence.total:
         return "PCA with as many components leaves no error to improve on."
     if error < (1 - _GAIN_ON_PCA) * pca_error:
         return None
-    estimator = evidence.estimator
-    starts_at_model = getattr(estimator, "_start_name", None) is not None
-    if starts_at_model and estimator.best_epoch_ == 0:
-        remedy = (
-            "more rows, or a larger max_epochs or hidden_layer_sizes. The start was "
-            "kept, because training found nothing better: such rows may well be "
-            "linear, and then PCA is the simpler tool."
-        )
+    if keeps_start:
+        remedy = _REMEDY_OF_KEPT_START
     elif starts_at_model:
         remedy = (
             "rows like those of fit, where the error on held-out rows fell below that "
@@ -445,19 +515,16 @@ def _no_better_than_pca(evidence: _Evidence) -> Outcome:
 
 
 def _overfitting(evidence: _Evidence) -> Outcome:
-    X_train = evidence.X_train
-    if X_train is None:
+    if evidence.X_train is None:
         return "needs X_train."
-    squares = _squares(X_train, evidence.reconstruct(evidence.encoder_input(X_train)))
-    train_error = float(squares.sum()) / np.count_nonzero(~np.isnan(X_train))
-    error = evidence.error
+    error, train_error = evidence.error, evidence.train_error
     if error <= max(_HELD_OUT_TO_TRAINING_ERROR * train_error, 1e-6 * evidence.total):
         return None
     ratio = error / train_error if train_error > 0 else np.inf
     return Finding(
-        f"The mean squared error is {error:.3g} on X and {train_error:.3g} on X_train: "
-        f"{ratio:.2f} times as much. Part of what the network learned holds for the "
-        "training rows only.",
+        f"The {evidence.error_name} is {error:.3g} on X and {train_error:.3g} on "
+        f"X_train: {ratio:.2f} times as much. Part of what the network learned holds "
+        "for the training rows only.",
         "more rows, noise (DenoisingAutoencoder), fewer components, narrower or fewer "
         "hidden layers, weight_decay, early_stopping=True.",
         {"error": error, "train_error": train_error},
@@ -515,16 +582,14 @@ def _collapsed_components(evidence: _Evidence) -> Outcome:
         collapsed = np.flatnonzero(gains < _ACTIVE_NATS)
         how = f"carry less than {_ACTIVE_NATS} nats of a row"
     else:
-        X = evidence.rows[evidence.few]
-        n_values = np.count_nonzero(~np.isnan(X))
-        codes = evidence.codes
-        error = float(_squares(X, estimator._apply(_decode, codes)).sum()) / n_values
+        X, codes = evidence.rows[evidence.few], evidence.codes
+        error = float(np.nanmean(evidence.errors(X, codes, codes=True)))
         gains = np.empty(size)
         for i in range(size):
             without = codes.copy()
             without[:, i] = codes[:, i].mean()
-            X_hat = estimator._apply(_decode, without)
-            gains[i] = _squares(X, X_hat).sum() / n_values - error
+            errors = evidence.errors(X, without, codes=True)
+            gains[i] = np.nanmean(errors) - error
         floor = max(_RISE_WITHOUT_COMPONENT * error, 1e-12 * evidence.total)
         collapsed = np.flatnonzero(gains < floor)
         how = f"lower the error by less than {_RISE_WITHOUT_COMPONENT:.1%} each"
@@ -551,8 +616,8 @@ def _copying(evidence: _Evidence) -> Outcome:
     n_components, n_features = codes.shape[1], X.shape[1]
     figures = {"error_share": evidence.error / evidence.total, "shared": shared}
     finding = (
-        f"The error is {100 * figures['error_share']:.2g}% of the variance, and a code "
-        f"has {shared:.0%} of the {_N_NEIGHBOURS} nearest neighbours of its row"
+        f"The error is {100 * figures['error_share']:.2g}% {evidence.of_the_whole}, "
+        f"and a code has {shared:.0%} of the {_N_NEIGHBOURS} nearest neighbours of its row"
     )
     if n_components >= _WIDE_CODE * n_features and shared >= _SAME_NEIGHBOURS:
         return Finding(
@@ -587,14 +652,16 @@ def _badly_reconstructed_columns(evidence: _Evidence) -> Outcome:
     return Finding(
         f"The error of {len(bad)} of {len(varies)} columns is more than half of their "
         f"variance, while it is {median:.0%} for the median column: {_listed(names)}.",
-        "more components, or a larger scale for columns that matter. Columns of "
-        "independent noise cannot be compressed: leave them out.",
+        f"more components{evidence.or_more_weight}. Columns of independent noise "
+        "cannot be compressed: leave them out.",
         {"columns": varies[bad], "error_share": share[bad], "median": median},
     )
 
 
 def _dominating_columns(evidence: _Evidence) -> Outcome:
     estimator = evidence.estimator
+    if isinstance(evidence, _TableEvidence):
+        return "the loss weighs all columns alike."
     if math.isfinite(as_loss(estimator.loss).high):
         return "the cross-entropy weighs all columns in [0, 1] alike."
     if getattr(estimator, "variance", None) == "column":

@@ -34,7 +34,7 @@ from skae._sklearn_compat import (
     fit_context,
     safe_indexing,
 )
-from skae._table_encoder import TableEncoder
+from skae._table_encoder import TableEncoder, take_encoder
 from skae._tasks import FitTasks
 from skae._training import fit_net
 from skae.modules import ImputingNetwork
@@ -262,7 +262,6 @@ class AutoencoderImputer(RecipeEstimator):
         self.verbose = verbose
 
     _fills_gaps = True
-    _fitted_to_gaps = True
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **RecipeEstimator._parameter_constraints,
@@ -322,12 +321,7 @@ class AutoencoderImputer(RecipeEstimator):
         # The indicator would fill gaps by gaps.
         encoder.set_params(add_indicator=False).set_output(transform="default")
         encoder._validate_params()
-        self.encoder_ = encoder.fit(X)
-        self.n_features_in_ = encoder.n_features_in_
-        if hasattr(encoder, "feature_names_in_"):
-            self.feature_names_in_ = encoder.feature_names_in_
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
+        take_encoder(self, encoder.fit(X))
 
     def _blocks(self) -> np.ndarray | None:
         """Return the number of what each column of the rows belongs to.

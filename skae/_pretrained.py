@@ -198,7 +198,6 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
             )
             index, total, _ = distinct_pairs(X, weight)
             table = Table(X[index], weight=mean_one(total), missing=checks.has_gaps(X))
-            self._fitted_to_gaps = table.missing
             train, valid = self._labelled_table(X, y, labelled, weight), None
             if self.early_stopping:
                 train, valid = hold_out_strata(

@@ -23,7 +23,7 @@ from skae._inputs import plain
 from skae._plan import Plan
 from skae._shapes import TableRows
 from skae._sklearn_compat import Interval, StrOptions, safe_indexing
-from skae._table_encoder import Block, TableEncoder
+from skae._table_encoder import Block, TableEncoder, take_encoder
 from skae.losses import MixedLoss
 from skae.modules import DenseAutoencoder
 from skae.modules._mixed_link import LEVEL, MARK, NUMBER
@@ -259,12 +259,7 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         elif not isinstance(encoder.scaler, str):
             encoder.scaler = make_pipeline(encoder.scaler, StandardScaler())
         encoder._validate_params()
-        self.encoder_ = encoder._fit(X, sample_weight)
-        self.n_features_in_ = encoder.n_features_in_
-        if hasattr(encoder, "feature_names_in_"):
-            self.feature_names_in_ = encoder.feature_names_in_
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
+        take_encoder(self, encoder._fit(X, sample_weight))
 
     def _missing(self, X: Matrix, name: str, *, columns: bool) -> bool:
         return checks.has_gaps(X)

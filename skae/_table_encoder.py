@@ -700,3 +700,13 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         if self.scaler_ is None:
             return scaled
         return np.asarray(self.scaler_.inverse_transform(scaled), dtype=np.float64)
+
+
+def take_encoder(estimator: Any, encoder: TableEncoder) -> None:
+    """Set the fitted encoder of an estimator, and the columns that it was fitted to."""
+    estimator.encoder_ = encoder
+    estimator.n_features_in_ = encoder.n_features_in_
+    if hasattr(encoder, "feature_names_in_"):
+        estimator.feature_names_in_ = encoder.feature_names_in_
+    elif hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_

@@ -19,6 +19,7 @@ from skae import (
     DenoisingAutoencoder,
     PretrainedRegressor,
     RecurrentAutoencoder,
+    TableAutoencoder,
     VariationalAutoencoder,
     diagnose,
 )
@@ -301,3 +302,29 @@ def test_estimators_around_an_autoencoder(digits):
     with pytest.raises(TypeError, match=r"Got PretrainedRegressor.*its pretrainer_"):
         diagnose(model, X)
     assert diagnose(model.pretrainer_, X).n_rules > 0
+
+
+def test_tables_of_mixed_columns_are_diagnosed():
+    rng = np.random.default_rng(0)
+    data = load_wine(as_frame=True)
+    X = data.data.assign(
+        cultivar=data.target.map({0: "Barolo", 1: "Grignolino", 2: "Barbera"}),
+        chance=rng.choice(list("uvwxyz"), len(data.target)),
+    )
+    X.loc[::7, "ash"] = X.loc[::5, "cultivar"] = None
+    model = TableAutoencoder(4, max_epochs=1, random_state=0).fit(X[::2])
+    diagnosis = diagnose(model, X[1::2], X[::2])
+    assert diagnosis.findings["no_better_than_pca"].text.endswith("PCA of mixed data.")
+    bad = diagnosis.findings["badly_reconstructed_columns"]
+    assert "chance" in bad.text
+    errors = model.reconstruction_error(X[1::2], per_feature=True)
+    share = np.nanmean(errors[:, bad.figures["columns"]], axis=0)
+    assert_allclose(bad.figures["error_share"], share, rtol=1e-5)
+    assert diagnosis.not_checked["dominating_columns"] == (
+        "the loss weighs all columns alike."
+    )
+    assert f"{np.nanmean(errors):.3g}" in diagnosis.title
+    by_heart = TableAutoencoder(
+        14, init="random", validation_fraction=None, max_epochs=100, random_state=0
+    ).fit(X[:20])
+    assert "overfitting" in diagnose(by_heart, X[20:], X[:20]).findings

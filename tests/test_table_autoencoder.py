@@ -575,8 +575,6 @@ def test_what_takes_numbers_alone_says_so(wine):
     for display in (CodeGridDisplay, FeatureDisplay):
         with pytest.raises(TypeError, match="shows rows of numbers, and Table"):
             display.from_estimator(model, wine)
-    with pytest.raises(ValueError, match="diagnose compares squared errors"):
-        skae.diagnose(model, wine)
     classifier = PretrainedClassifier(quick(TableAutoencoder))
     X, y = load_wine(return_X_y=True)
     with pytest.raises(ValueError, match="TableAutoencoder cannot be a pretrainer"):
