@@ -616,8 +616,9 @@ def _copying(evidence: _Evidence) -> Outcome:
     n_components, n_features = codes.shape[1], X.shape[1]
     figures = {"error_share": evidence.error / evidence.total, "shared": shared}
     finding = (
-        f"The error is {100 * figures['error_share']:.2g}% {evidence.of_the_whole}, "
-        f"and a code has {shared:.0%} of the {_N_NEIGHBOURS} nearest neighbours of its row"
+        f"The error is {100 * figures['error_share']:.2g}% "
+        f"{evidence.of_the_whole}, and a code has {shared:.0%} of the "
+        f"{_N_NEIGHBOURS} nearest neighbours of its row"
     )
     if n_components >= _WIDE_CODE * n_features and shared >= _SAME_NEIGHBOURS:
         return Finding(
