@@ -328,12 +328,7 @@ class AutoencoderImputer(RecipeEstimator):
 
         None: each column is by itself.
         """
-        if self.encoder_ is None:
-            return None
-        sizes = [
-            block.columns.stop - block.columns.start for block in self.encoder_.blocks_
-        ]
-        return np.repeat(np.arange(np.count_nonzero(sizes)), [n for n in sizes if n])
+        return None if self.encoder_ is None else self.encoder_._block_of_each()
 
     def _cells_missing(self, rows: Matrix) -> np.ndarray:
         """Return where cells of the table are missing in its rows."""

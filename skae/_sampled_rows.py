@@ -173,7 +173,7 @@ class MixedRows(NumberRows):
 
     @property
     def categories(self) -> list[slice]:
-        blocks = self._model._blocks()
+        blocks = self._model.encoder_._blocks_with_values()
         return [block.columns for block in blocks if block.kind == "category"]
 
     def matrix(self, rows: Any) -> np.ndarray:

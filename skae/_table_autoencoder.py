@@ -23,7 +23,7 @@ from skae._inputs import plain
 from skae._plan import Plan
 from skae._shapes import TableRows
 from skae._sklearn_compat import Interval, StrOptions, safe_indexing
-from skae._table_encoder import Block, TableEncoder, take_encoder
+from skae._table_encoder import TableEncoder, take_encoder
 from skae.losses import MixedLoss
 from skae.modules import DenseAutoencoder
 from skae.modules._mixed_link import LEVEL, MARK, NUMBER
@@ -300,13 +300,9 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
     def _plan(self, table: Table, *, stream: bool = False) -> Plan:
         n_components, is_linear = int(self.n_components), self.init != "random"
         start = MixedPCA(n_components) if is_linear else MixedStart()
-        blocks = self._blocks()
-        sizes = [block.columns.stop - block.columns.start for block in blocks]
-        loss = mixed_loss(
-            table,
-            np.repeat([_KINDS[block.kind] for block in blocks], sizes),
-            np.repeat(np.arange(len(blocks)), sizes),
-        )
+        block = self.encoder_._block_of_each()
+        kinds = [_KINDS[each.kind] for each in self.encoder_._blocks_with_values()]
+        loss = mixed_loss(table, np.array(kinds)[block], block)
         return self._planned(
             len(table),
             module=DenseAutoencoder,
@@ -553,14 +549,9 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         matrix = self._apply(reconstruct_rows, self._check_new_rows(X))
         return {
             block.name: dict(zip(block.levels, matrix[:, block.columns].T, strict=True))
-            for block in self._blocks()
+            for block in self.encoder_._blocks_with_values()
             if block.kind == "category"
         }
-
-    def _blocks(self) -> list[Block]:
-        """Return the blocks of the matrix, but for those of columns without values."""
-        blocks = self.encoder_.blocks_
-        return [each for each in blocks if each.columns.start < each.columns.stop]
 
     # Interface of scikit-learn
 

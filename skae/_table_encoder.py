@@ -438,6 +438,18 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return [block for _, _, block in self._each_block()]
 
+    def _blocks_with_values(self) -> list[Block]:
+        """Return the blocks, but for those of columns without any value in `fit`."""
+        return [each for each in self.blocks_ if each.columns.start < each.columns.stop]
+
+    def _block_of_each(self) -> np.ndarray:
+        """Return the number, from 0, of the block of each column of the matrix."""
+        sizes = [
+            each.columns.stop - each.columns.start
+            for each in self._blocks_with_values()
+        ]
+        return np.repeat(np.arange(len(sizes)), sizes)
+
     def _columns_of(self) -> dict[int, list[slice]]:
         """Return the columns of the matrix that stand for each column of the table.
 
