@@ -7,6 +7,7 @@ from skae._diagnose import Diagnosis, Finding, diagnose
 from skae._files import FileError, load, save
 from skae._imputer import AutoencoderImputer
 from skae._onnx import to_onnx
+from skae._outlier_detector import AutoencoderOutlierDetector
 from skae._pretrained_classifier import PretrainedClassifier
 from skae._pretrained_regressor import PretrainedRegressor
 from skae._recurrent import RecurrentAutoencoder
@@ -22,6 +23,7 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "AutoencoderImputer",
+    "AutoencoderOutlierDetector",
     "AutoencoderSampler",
     "AutoencoderTransformer",
     "ConvAutoencoder",

@@ -12,6 +12,7 @@ from skae._frames import frame_like
 from skae._inputs import plain
 from skae._sklearn_compat import safe_indexing
 from skae._table_autoencoder import TableAutoencoder
+from skae._wrapped import steps_of
 from skae.training import n_rows_in
 
 # More rows would make the fit of the mixture slower, but not better.
@@ -200,17 +201,6 @@ def rows_of(autoencoder: Any) -> type[NumberRows]:
     """Return what kind of rows an autoencoder, fitted or not, encodes."""
     is_of_tables = isinstance(steps_of(autoencoder)[-1], TableAutoencoder)
     return MixedRows if is_of_tables else NumberRows
-
-
-def steps_of(autoencoder: Any) -> list[Any]:
-    """Return the steps of a pipeline, and of pipelines, searches and so on in it."""
-    # A search and a FrozenEstimator have these attributes.
-    for inner in ("best_estimator_", "estimator"):
-        if hasattr(autoencoder, inner):
-            return steps_of(getattr(autoencoder, inner))
-    named = getattr(autoencoder, "steps", None) or []  # only pipelines have them
-    steps = [step for _, step in named if step not in (None, "passthrough")]
-    return [*steps[:-1], *steps_of(steps[-1])] if steps else [autoencoder]
 
 
 def some(X: Any, rng: np.random.RandomState) -> Any:

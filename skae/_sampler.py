@@ -1,16 +1,12 @@
 """Sampler that draws new rows with an autoencoder."""
 
-import itertools
 import math
-import warnings
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
-from sklearn import config_context
-from sklearn.base import BaseEstimator, clone
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -18,13 +14,14 @@ from skae import _checks as checks
 from skae._autoencoder import AutoencoderTransformer
 from skae._frames import frame_type
 from skae._inputs import check_is_table
+from skae._mixture import fit_mixture
 from skae._report import unchanged_on_error
-from skae._sampled_rows import MAX_ROWS, NumberRows, rows_of, some, steps_of
+from skae._sampled_rows import MAX_ROWS, NumberRows, rows_of, some
 from skae._sklearn_compat import HasMethods, fit_context
 from skae._tasks import CallbackSupportMixin, FitTasks
+from skae._wrapped import seeded_clone, steps_of
 from skae.training import private_generator
 
-_MAX_MIXTURE_COMPONENTS = 32
 # Levels of the quantiles of each column. They are closer together in the tails.
 N_LEVELS = 501
 _LEVELS = ndtr(np.linspace(-3.5, 3.5, N_LEVELS))
@@ -234,22 +231,13 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
     def _made_autoencoder(self, rng: np.random.RandomState) -> Any:
         if self.autoencoder is None:
             return AutoencoderTransformer(random_state=rng.randint(2**31 - 1))
-        autoencoder = clone(self.autoencoder)
-        output = getattr(steps_of(autoencoder)[-1], "output", "code")
+        output = getattr(steps_of(self.autoencoder)[-1], "output", "code")
         if output != "code":
             raise ValueError(
                 "AutoencoderSampler fits a mixture to codes, but the autoencoder has "
                 f"output={output!r}. Set output='code'."
             )
-        params = autoencoder.get_params()
-        missing = [
-            name
-            for name in sorted(params)
-            if name.split("__")[-1] == "random_state" and params[name] is None
-        ]
-        seeds = {name: rng.randint(2**31 - 1) for name in missing}
-        autoencoder.set_params(**seeds)
-        return autoencoder
+        return seeded_clone(self.autoencoder, rng)
 
     def _fit_noise(self, matrix: np.ndarray, codes: np.ndarray) -> None:
         numbers = self._rows.numbers
@@ -260,34 +248,8 @@ class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
 
     def _fit_mixture(self, codes: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
         """Fit a mixture; return the probability of its components for each row."""
-        from sklearn.mixture import GaussianMixture  # the import takes long
-
-        # Some constants of GaussianMixture, such as reg_covar, assume unit scale.
-        scale = codes.std(axis=0)
-        scale[scale == 0] = 1.0
-        codes = codes / scale
-        best, lowest = None, np.inf
-        sizes = itertools.takewhile(
-            lambda size: size <= min(_MAX_MIXTURE_COMPONENTS, len(codes)),
-            (2**i for i in itertools.count()),
-        )
-        with config_context(array_api_dispatch=False), warnings.catch_warnings():
-            # The BIC judges mixtures that have not quite converged, or that have fewer
-            # clusters than components, like any other.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            for size in sizes:
-                mixture = GaussianMixture(
-                    size, reg_covar=self._rows.reg_covar, random_state=rng
-                ).fit(codes)
-                bic = mixture.bic(codes)
-                if bic >= lowest:
-                    break
-                best, lowest = mixture, bic
-            assert best is not None
-            responsibilities = best.predict_proba(codes)
-        self.weights_ = best.weights_
-        self.means_ = best.means_ * scale
-        self.covariances_ = best.covariances_ * scale[:, None] * scale
+        mixture = fit_mixture(codes, self._rows.reg_covar, rng)
+        self.weights_, self.means_, self.covariances_, responsibilities = mixture
         return responsibilities
 
     def _fit_gaps(self, matrix: np.ndarray, responsibilities: np.ndarray) -> None:

@@ -121,6 +121,126 @@ def hold_out(table: Table, *, fraction: float, needed: int, seed: int) -> Split:
     )
 
 
+class Distinct(NamedTuple):
+    """Distinct rows, in a random order that is not that of the table.
+
+    Attributes
+    ----------
+    index : ndarray of shape (n_distinct,)
+        Numbers of the rows in the table.
+
+    weight : ndarray of shape (n_distinct,)
+        Their weights, which are those of their copies summed, of mean one.
+    """
+
+    index: np.ndarray
+    weight: np.ndarray
+
+
+class CalibrationSplit(NamedTuple):
+    """Rows to learn from, and rows to calibrate on.
+
+    Attributes
+    ----------
+    train : ndarray of shape (n_train,)
+        Numbers of the training rows, copies included.
+
+    learned : Distinct
+        The distinct ones of these.
+
+    held_out : Distinct
+        The rows held out.
+    """
+
+    train: np.ndarray
+    learned: Distinct
+    held_out: Distinct
+
+
+def distinct_at_random(
+    hashes: np.ndarray, weight: np.ndarray | None, seed: int
+) -> Distinct:
+    """Return the distinct rows with their weights, the same for the same rows."""
+    first, number = distinct_rows(hashes)
+    order = np.argsort(hashes[first])
+    order = order[np.random.RandomState(seed).permutation(len(first))]
+    total = np.bincount(number, weights=weight)[order]
+    return Distinct(first[order], total / total.mean())
+
+
+def hold_out_to_calibrate(
+    hashes: np.ndarray,
+    weight: np.ndarray | None,
+    groups: np.ndarray | None,
+    *,
+    most: int,
+    seed: int,
+) -> CalibrationSplit:
+    """Hold out distinct rows, drawn with equal probability, with all of their copies.
+
+    Quantiles of what is held out need 100 rows or so: these are a tenth of the rows,
+    or 100 if that is more, or a quarter of few rows. Which ones does not depend on the
+    order of the rows, nor on how many copies there are of each.
+
+    Parameters
+    ----------
+    hashes : ndarray of shape (n_samples,)
+        Hashes of the rows.
+
+    weight : ndarray of shape (n_samples,) or None
+        Positive weights of the rows.
+
+    groups : ndarray of shape (n_samples,) or None
+        Numbers of the groups of the rows, from 0. No group is on both sides.
+
+    most : int
+        Most rows to hold out.
+
+    seed : int
+        Determines the draw.
+
+    Returns
+    -------
+    split : CalibrationSplit
+
+    Raises
+    ------
+    ValueError
+        If all rows are the same, or in one group.
+    """
+    if groups is not None and groups.max() == 0:
+        raise ValueError(
+            "groups has one group alone, and rows are held out by whole groups. "
+            "Give two groups or more, or pass X_val."
+        )
+    rows = distinct_at_random(hashes, weight, seed)
+    n_distinct = len(rows.index)
+    if n_distinct < 2:
+        raise ValueError(
+            f"All {len(hashes)} rows of X are the same, and false alarms are "
+            "calibrated on rows that differ from those learned from. Pass at least two "
+            "different rows."
+        )
+    n_rows = max(n_distinct // 10, min(100, n_distinct // 4), 1)
+    n_rows = min(n_rows, most)
+    is_held_out = np.arange(n_distinct) < n_rows
+    if groups is not None:
+        first, number = distinct_rows(hashes)
+        chosen = _rows_of_some_groups(first, number, groups, n_rows, seed)
+        is_held_out = np.isin(rows.index, first[chosen])
+        if not is_held_out.any():
+            raise ValueError(
+                "groups leaves no rows to hold out: every group has copies of rows of "
+                "another group, or most of the rows. Pass X_val."
+            )
+    learned, held_out = (
+        Distinct(rows.index[side], rows.weight[side] / rows.weight[side].mean())
+        for side in (~is_held_out, is_held_out)
+    )
+    train = np.flatnonzero(~np.isin(hashes, hashes[held_out.index]))
+    return CalibrationSplit(train, learned, held_out)
+
+
 def hold_out_none(table: Table, **options: Any) -> Split:
     """Hold out no rows, where nothing is trained that they could be of use for."""
     return Split(table)
