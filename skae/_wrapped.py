@@ -34,7 +34,9 @@ def seeded_clone(autoencoder: Any, rng: np.random.RandomState) -> Any:
         if name.split("__")[-1] == "random_state" and params[name] is None
     ]
     seeds = {name: rng.randint(2**31 - 1) for name in missing}
-    return autoencoder.set_params(**seeds)
+    if seeds:  # set_params of a FrozenEstimator returns nothing
+        autoencoder.set_params(**seeds)
+    return autoencoder
 
 
 def ends_in_autoencoder(autoencoder: Any) -> bool:
