@@ -43,6 +43,8 @@ from torch import Tensor, nn
 from skae import _checks as checks
 from skae._columns import CategoryColumn, DateColumn, NumberColumn
 from skae._fitting import RecipeEstimator
+from skae._outlier_detector import AutoencoderOutlierDetector
+from skae._outlier_scores import SCORES, shapes_of
 from skae._plan import Plan
 from skae._pretrained import BasePretrained
 from skae._pretrainer import default_pretrainer
@@ -779,6 +781,11 @@ class _Reader:
         _check_columns(estimator)
         if isinstance(estimator, AutoencoderSampler) and "means_" in attributes:
             _check_mixture(estimator)
+        if (
+            isinstance(estimator, AutoencoderOutlierDetector)
+            and "offset_" in attributes
+        ):
+            _check_detector(estimator)
         if content["net"] is not None:
             net = self._net(estimator, content["net"])
             # Building the net may change attributes: it draws a seed, for instance.
@@ -1119,6 +1126,25 @@ def _check_mixture(sampler: Any) -> None:
     }.items():
         _check_equal(f"as the shape of {name}", getattr(sampler, name).shape, shape)
     _check_equal("columns", math.prod(sampler._shape), sampler.n_features_in_)
+
+
+def _check_detector(detector: Any) -> None:
+    """Raise if the arrays of an outlier detector have inconsistent shapes."""
+    state, model = detector._state, detector._model
+    if detector._score not in SCORES:
+        raise FileError(f"The file has an unknown score, {detector._score!r}.")
+    for name, shape in shapes_of(detector._score, model, state).items():
+        _check_equal(f"as the shape of {name}", state[name].shape, shape)
+    _check_equal(
+        "calibration_weights_",
+        detector.calibration_weights_.shape,
+        detector.calibration_scores_.shape,
+    )
+    _check_equal(
+        "as the shape of the column errors",
+        detector._column_errors.shape,
+        (model.n_features_in_,),
+    )
 
 
 def _numpy_name(dtype: np.dtype) -> str:

@@ -50,6 +50,18 @@ def frame_like(rows: np.ndarray, description: dict[str, Any]) -> Any:
     )
 
 
+def frame_with_index(values: np.ndarray, names: list[Any], X: Any) -> Any:
+    """Return values, one row for each row of the frame `X`, as a frame like it."""
+    if hasattr(X, "iloc"):
+        import pandas as pd
+
+        return pd.DataFrame(values, index=X.index, columns=pd.Index(names))
+    import polars as pl
+
+    columns = zip(names, values.T, strict=True)
+    return pl.DataFrame({str(name): column for name, column in columns})
+
+
 def _as_kind(values: np.ndarray, dtype: str | None) -> np.ndarray:
     name = (dtype or "").lower().removesuffix("[pyarrow]")
     if name.startswith("bool"):

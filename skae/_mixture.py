@@ -78,20 +78,29 @@ def fit_mixture(
     )
 
 
+def whitening(
+    weights: np.ndarray, means: np.ndarray, covariances: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what `log_density` needs of a mixture besides its means.
+
+    Returns
+    -------
+    constant : ndarray of shape (n_mixture,)
+        Logarithm of the weight and of the density at the mean, of each component.
+
+    factors : ndarray of shape (n_mixture, n_components, n_components)
+        Matrices that turn distances from the mean into standard normal ones.
+    """
+    factors = np.linalg.inv(np.linalg.cholesky(covariances))
+    diagonals = np.diagonal(factors, axis1=1, axis2=2)
+    normal = 0.5 * means.shape[1] * math.log(2 * math.pi)
+    return np.log(weights) + np.log(diagonals).sum(axis=1) - normal, factors
+
+
 def log_density(
-    codes: Tensor, weights: Tensor, means: Tensor, covariances: Tensor
+    codes: Tensor, means: Tensor, constant: Tensor, factors: Tensor
 ) -> Tensor:
     """Compute the logarithm of the density of a mixture, of shape (n_samples,)."""
-    factors, _ = torch.linalg.cholesky_ex(covariances)
-    inverse = torch.linalg.solve_triangular(
-        factors,
-        torch.eye(means.shape[1], dtype=means.dtype).expand_as(factors),
-        upper=False,
-    )  # (n_mixture, k, k)
-    constant = torch.log(weights) + torch.log(
-        torch.diagonal(inverse, dim1=1, dim2=2)
-    ).sum(dim=1)
-    constant = constant - 0.5 * means.shape[1] * math.log(2 * math.pi)
-    centred = codes[:, None, :] - means  # (n, n_mixture, k)
-    whitened = torch.einsum("nmk,mjk->nmj", centred, inverse)
+    centred = codes[:, None, :] - means  # (n_samples, n_mixture, n_components)
+    whitened = torch.einsum("nmk,mjk->nmj", centred, factors)
     return torch.logsumexp(constant - 0.5 * whitened.square().sum(dim=2), dim=1)

@@ -17,12 +17,19 @@ from skae._files import check_place, write
 from skae._fitted import OUTPUTS
 from skae._fitting import RecipeEstimator
 from skae._imputer import AutoencoderImputer
+from skae._mixture import log_density
+from skae._outlier_detector import AutoencoderOutlierDetector
+from skae._outlier_scores import error_weight, mixture_of
 from skae._pretrained import BasePretrained
+from skae._wrapped import steps_of
 from skae.modules import ConditionalMean
 from skae.training import own_modes
 
 OPSET = 18
-_METHODS = ("transform", "reconstruct", "score_samples", "predict", "predict_proba")
+_METHODS = (
+    *("transform", "reconstruct", "score_samples", "decision_function"),
+    *("predict", "predict_proba"),
+)
 
 
 class _Method(nn.Module):
@@ -30,15 +37,20 @@ class _Method(nn.Module):
 
     def __init__(self, estimator: Any, method: str) -> None:
         super().__init__()
-        self.module = copy.deepcopy(estimator.net_.plain_module_).cpu().eval()
+        net = _net_estimator(estimator).net_
+        self.module = copy.deepcopy(net.plain_module_).cpu().eval()
         _fill_only_gaps(self.module)
-        functions: dict[str, Callable[[Any, Tensor], Tensor]] = {
-            "transform": _transform(estimator),
-            "reconstruct": OUTPUTS["reconstruction"],
-            "score_samples": partial(_minus_row_losses, estimator),
-            "predict_proba": _probabilities,
-            "predict": partial(_targets, estimator),
-        }
+        functions: dict[str, Callable[[Any, Tensor], Tensor]]
+        if isinstance(estimator, AutoencoderOutlierDetector):
+            functions = _outlier_functions(estimator)
+        else:
+            functions = {
+                "transform": _transform(estimator),
+                "reconstruct": OUTPUTS["reconstruction"],
+                "score_samples": partial(_minus_row_losses, estimator),
+                "predict_proba": _probabilities,
+                "predict": partial(_targets, estimator),
+            }
         self.function = functions[method]
         recurrent = nn.RNNBase | nn.RNNCellBase
         self.is_recurrent = any(isinstance(m, recurrent) for m in self.module.modules())
@@ -81,6 +93,60 @@ def _minus_row_losses(estimator: Any, module: Any, x: Tensor) -> Tensor:
     return -estimator.net_.row_losses_with(module, x, missing)
 
 
+def _net_estimator(estimator: Any) -> Any:
+    """Return the estimator that has the net, which a detector wraps."""
+    if isinstance(estimator, AutoencoderOutlierDetector):
+        return estimator._model
+    return estimator
+
+
+def _outlier_functions(detector: Any) -> dict[str, Callable[[Any, Tensor], Tensor]]:
+    score, offset = _outlier_score(detector), detector.offset_
+    return {
+        "score_samples": score,
+        "decision_function": lambda module, x: score(module, x) - offset,
+        "predict": lambda module, x: 1 - 2 * (score(module, x) < offset).long(),
+    }
+
+
+def _outlier_score(detector: Any) -> Callable[[Any, Tensor], Tensor]:
+    if detector._score == "error":
+        return lambda module, x: -_row_errors(module, x)
+    state = detector._state
+    weight = error_weight(detector._model, state)
+    mixture = [torch.from_numpy(each).float() for each in mixture_of(state)]
+
+    def density(module: Any, x: Tensor) -> Tensor:
+        code = OUTPUTS["code"](module, x)
+        return log_density(code, *mixture) - weight * _row_errors(module, x)
+
+    return density
+
+
+def _row_errors(module: Any, x: Tensor) -> Tensor:
+    """Return mean squared errors of the values that are there."""
+    error = (x - OUTPUTS["reconstruction"](module, x)).square()
+    there = ~error.isnan()
+    count = there.sum(dim=1).clamp(min=1)
+    return torch.where(there, error, 0.0).sum(dim=1) / count
+
+
+def _check_converts(detector: Any) -> None:
+    """Raise if a detector cannot be an ONNX model."""
+    if detector._score == "neighbors":
+        raise ValueError(
+            "ONNX models have no neighbours to search. Fit the detector with "
+            "outlier_score='error' or 'density'."
+        )
+    n_steps = len(steps_of(detector.autoencoder_))
+    if n_steps > 1:
+        raise ValueError(
+            "to_onnx converts a detector whose autoencoder is no pipeline. Got one of "
+            f"{n_steps} steps. Put the other steps before the detector instead: "
+            "make_pipeline(StandardScaler(), AutoencoderOutlierDetector())."
+        )
+
+
 def _probabilities(module: Any, x: Tensor) -> Tensor:
     return module(x).softmax(dim=1)
 
@@ -110,12 +176,15 @@ def to_onnx(
     path : str, path-like or binary file object, default=None
         File to write the model to. None writes no file.
 
-    method : {"transform", "reconstruct", "score_samples", "predict", \
-            "predict_proba"}, default="transform"
+    method : {"transform", "reconstruct", "score_samples", "decision_function", \
+            "predict", "predict_proba"}, default="transform"
         Name of the method, which the estimator must have. "transform" uses the current
         value of the parameter `output`. "predict" is a method of
-        :class:`PretrainedClassifier` and :class:`PretrainedRegressor`, and
-        "predict_proba" one of :class:`PretrainedClassifier`.
+        :class:`PretrainedClassifier`, :class:`PretrainedRegressor` and
+        :class:`AutoencoderOutlierDetector`, "predict_proba" one of
+        :class:`PretrainedClassifier`, and "decision_function" one of
+        :class:`AutoencoderOutlierDetector`, whose `outlier_score` must be "error" or
+        "density".
 
     Returns
     -------
@@ -147,7 +216,8 @@ def to_onnx(
     ... )  # doctest: +SKIP
     >>> (codes,) = session.run(None, {"X": X.astype("float32")})  # doctest: +SKIP
     """
-    if not isinstance(estimator, RecipeEstimator | BasePretrained):
+    kinds = RecipeEstimator | BasePretrained | AutoencoderOutlierDetector
+    if not isinstance(estimator, kinds):
         raise ValueError(
             "to_onnx accepts an estimator of skae. To convert a pipeline that contains "
             f"one, use register_onnx_converters. Got {estimator!r}."
@@ -161,7 +231,9 @@ def to_onnx(
             f"method must be one that {type(estimator).__name__} has: {has}. Got "
             f"{method!r}."
         )
-    if method == "score_samples" and estimator.net_.objective.logarithmic:
+    if isinstance(estimator, AutoencoderOutlierDetector):
+        _check_converts(estimator)
+    elif method == "score_samples" and estimator.net_.objective.logarithmic:
         raise ValueError(
             f"score_samples of {type(estimator).__name__} averages over random draws, "
             "which are not supported in ONNX models. Use method='transform' or "
@@ -186,9 +258,10 @@ def to_onnx(
 
 def exported(estimator: Any, method: str, opset: int) -> Any:
     """Convert a method that returns floats to a model with the exporter of torch."""
-    if not getattr(estimator, "_module_takes_rows", True):
+    model = _net_estimator(estimator)
+    if not getattr(model, "_module_takes_rows", True):
         raise ValueError(
-            f"{type(estimator).__name__} takes tables of mixed columns, and ONNX "
+            f"{type(model).__name__} takes tables of mixed columns, and ONNX "
             "models matrices of numbers. Export its module_ with torch.onnx, and pass "
             "the matrix of encoder_.transform(X) to the model."
         )

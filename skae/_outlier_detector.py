@@ -17,7 +17,7 @@ from skae import _checks as checks
 from skae import _conformal as conformal
 from skae._autoencoder import AutoencoderTransformer
 from skae._base import BaseAutoencoder
-from skae._frames import frame_type
+from skae._frames import frame_type, frame_with_index
 from skae._inputs import check_is_table, plain
 from skae._outlier_scores import MAX_BYTES, SCORES, max_rows
 from skae._report import unchanged_on_error, warn
@@ -268,7 +268,7 @@ class AutoencoderOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEstimat
                 X_val = self._read(X_val, "X_val")
             split = self._split(X, weight, numbers, X_val, rng.randint(2**31 - 1))
             held_out = X if X_val is None else X_val
-            held_out = safe_indexing(held_out, split.held_out.index)
+            held_out = safe_indexing(held_out, split.held_out.rows)
             n_rows = max_rows(math.prod(_shape(X)[1:]))
             learned, of_learned = (each[:n_rows] for each in split.learned)
             learned = safe_indexing(X, learned)
@@ -412,7 +412,7 @@ class AutoencoderOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEstimat
     def _offset(self, X: Any, weight: np.ndarray | None) -> float:
         if self.contamination != "auto":
             scores = self._scores(X)
-            return conformal.quantile(scores, weight, self.contamination)
+            return conformal.quantile(scores, weight, float(self.contamination))
         self._warn_if_silent(_ALPHA, "contamination='auto'")
         return conformal.threshold(
             self.calibration_scores_, self.calibration_weights_, _ALPHA
@@ -583,9 +583,8 @@ class AutoencoderOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEstimat
         model = self._model
         errors = np.asarray(model.reconstruction_error(rows, per_feature=True))
         contributions = errors / self._column_errors
-        like = frame_type(X)
-        if like is not None:
-            return _framed(contributions, self._column_names(), X, like["library"])
+        if frame_type(X) is not None:
+            return frame_with_index(contributions, self._column_names(), X)
         if isinstance(model, TableAutoencoder):
             return contributions
         return model._form.restore(contributions)
@@ -648,14 +647,3 @@ def _pca_size(rows: np.ndarray, weight: np.ndarray) -> int:
     variance = np.square(linalg.svdvals(centred))
     share = np.cumsum(variance) / (variance.sum() or 1.0)
     return 1 + int(np.argmax(share >= _VARIANCE))
-
-
-def _framed(values: np.ndarray, names: list[Any], X: Any, library: str) -> Any:
-    """Return values as a frame of the library of `X`, with its index."""
-    if library == "pandas":
-        import pandas as pd
-
-        return pd.DataFrame(values, index=X.index, columns=pd.Index(names))
-    import polars as pl
-
-    return pl.DataFrame({str(name): v for name, v in zip(names, values.T, strict=True)})

@@ -14,7 +14,7 @@ from sklearn.utils import gen_batches
 
 from skae._base import BaseAutoencoder
 from skae._fitted import OUTPUTS
-from skae._mixture import fit_mixture, log_density
+from skae._mixture import fit_mixture, log_density, whitening
 from skae._sampled_rows import rows_of
 from skae.training import n_rows_in
 
@@ -140,14 +140,21 @@ class Density:
     def score(model: BaseAutoencoder, X: Any, state: State) -> np.ndarray:
         blocks = _codes_and_residuals(model, X)
         codes = torch.from_numpy(np.concatenate([codes for codes, _, _ in blocks]))
-        mixture = (
-            torch.from_numpy(np.asarray(state[name], dtype=np.float64))
-            for name in ("weights", "means", "covariances")
-        )
-        unlikely = 0.5 * model.n_features_in_ / state["error"]
-        return log_density(codes, *mixture).numpy() + unlikely * Error.score(
-            model, X, {}
-        )
+        parts = map(torch.from_numpy, mixture_of(state))
+        unlikely = error_weight(model, state) * Error.score(model, X, {})
+        return log_density(codes, *parts).numpy() + unlikely
+
+
+def mixture_of(state: State) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return means, constants and factors of the mixture of a density."""
+    return state["means"], *whitening(
+        state["weights"], state["means"], state["covariances"]
+    )
+
+
+def error_weight(model: BaseAutoencoder, state: State) -> float:
+    """Return what the error of a row is multiplied by in a density."""
+    return 0.5 * model.n_features_in_ / float(state["error"])
 
 
 SCORES: dict[str, Any] = {"neighbors": Neighbors, "error": Error, "density": Density}
@@ -178,3 +185,24 @@ def _smallest_rms(rows: np.ndarray) -> float:
     mean = rows.sum(axis=0, where=there, dtype=float) / count
     variance = np.square(rows - mean).sum(axis=0, where=there) / count
     return _ROUNDING * math.sqrt(variance.mean()) or 1.0
+
+
+def shapes_of(score: str, model: BaseAutoencoder, state: State) -> dict[str, Any]:
+    """Return the shapes that the arrays of a score have, by their names."""
+    if score == "error":
+        return {}
+    n_codes = model.n_components_
+    if score == "neighbors":
+        n_values = n_codes + model._n_inputs
+        return {
+            "vectors": (len(state["vectors"]), n_values),
+            "scale": (n_values,),
+            "n_neighbors": (),
+        }
+    n_mixture = len(state["weights"])
+    return {
+        "error": (),
+        "weights": (n_mixture,),
+        "means": (n_mixture, n_codes),
+        "covariances": (n_mixture, n_codes, n_codes),
+    }

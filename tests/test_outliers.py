@@ -29,10 +29,14 @@ from skae import (
     AutoencoderOutlierDetector,
     AutoencoderTransformer,
     ConvAutoencoder,
+    FileError,
     RecurrentAutoencoder,
     TableAutoencoder,
     VariationalAutoencoder,
     _conformal,
+    load,
+    save,
+    to_onnx,
 )
 
 SCORES = ["neighbors", "error", "density"]
@@ -447,6 +451,63 @@ def test_pickles_and_clones(score, digits):
             again.score_samples(digits[1]), detector.score_samples(digits[1])
         )
     assert not hasattr(clone(detector), "offset_")
+
+
+@every_score
+def test_files(score, digits, tmp_path, table):
+    pytest.importorskip("safetensors")
+    X = digits[0][:200]
+    scaled = make_pipeline(StandardScaler(), AutoencoderTransformer(2, max_epochs=1))
+    mixed = TableAutoencoder(2, max_epochs=1)
+    for autoencoder, rows in ((None, X), (scaled, X), (mixed, table)):
+        detector = quick(score, autoencoder).fit(rows)
+        save(detector, tmp_path / "detector.skae")
+        again = load(tmp_path / "detector.skae")
+        assert_array_equal(again.p_values(rows), detector.p_values(rows))
+        assert_array_equal(
+            again.decision_function(rows), detector.decision_function(rows)
+        )
+        assert_array_equal(again.explain(rows), detector.explain(rows))
+    detector._column_errors = detector._column_errors[:-1]
+    with pytest.raises(FileError, match="column errors"):
+        save(detector, tmp_path / "detector.skae")
+
+
+def test_arrays_of_a_file_fit_each_other(digits, tmp_path):
+    pytest.importorskip("safetensors")
+    for score, name in (("neighbors", "scale"), ("density", "means")):
+        detector = quick(score).fit(digits[0][:200])
+        detector._state[name] = detector._state[name][..., :-1]
+        with pytest.raises(FileError, match=f"shape of {name}"):
+            save(detector, tmp_path / "detector.skae")
+
+
+@pytest.mark.parametrize("score", ["error", "density"])
+def test_onnx(score, digits):
+    pytest.importorskip("onnxscript")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    X, X_new = (x.astype(np.float32) for x in digits)
+    # A convolutional one fills no gaps, so its export is quick.
+    model = ConvAutoencoder(2, max_epochs=1, image_shape=(8, 8))
+    detector = quick(score, model).fit(X)
+    for method in ("score_samples", "decision_function", "predict"):
+        onnx_model = to_onnx(detector, method=method)
+        session = onnxruntime.InferenceSession(onnx_model.SerializeToString())
+        (found,) = session.run(None, {"X": X_new})
+        expected = getattr(detector, method)(X_new)
+        tolerance = 1e-3 if score == "density" else 1e-6  # float32 against float64
+        assert_allclose(found, expected, rtol=1e-3, atol=tolerance)
+
+
+def test_what_onnx_cannot_hold(digits):
+    X = digits[0][:200]
+    with pytest.raises(ValueError, match="ONNX models have no neighbours"):
+        to_onnx(quick().fit(X), method="predict")
+    scaled = make_pipeline(StandardScaler(), AutoencoderTransformer(2, max_epochs=1))
+    with pytest.raises(ValueError, match="Put the other steps before the detector"):
+        to_onnx(quick("error", scaled).fit(X), method="predict")
+    with pytest.raises(ValueError, match="score_samples, decision_function, predict"):
+        to_onnx(quick("error").fit(X))
 
 
 # Explanations

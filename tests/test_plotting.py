@@ -21,6 +21,7 @@ import matplotlib.pyplot as plt
 from modules_for_tests import Convolutions, Own
 
 from skae import (
+    AutoencoderOutlierDetector,
     AutoencoderSampler,
     AutoencoderTransformer,
     ConvAutoencoder,
@@ -38,6 +39,7 @@ from skae.plotting import (
     ErrorDisplay,
     FeatureDisplay,
     LossCurveDisplay,
+    OutlierDisplay,
     ReconstructionDisplay,
 )
 
@@ -580,3 +582,52 @@ def test_targets_with_gaps_and_an_order():
     display = CodeMapDisplay(np.tile(points, (10, 1)), counts).plot()
     shown = sum(len(each.get_offsets()) for each in display.ax_.collections)
     assert shown == 60
+
+
+@pytest.fixture(scope="module")
+def detector(digits):
+    model = AutoencoderTransformer(3, max_epochs=2)
+    return AutoencoderOutlierDetector(model, random_state=0).fit(digits[0])
+
+
+def test_scores_of_outliers(detector, digits):
+    X = digits[1]
+    display = OutlierDisplay.from_estimator(detector, X)
+    for bars, n_rows in zip(display.bars_, (100, len(X)), strict=True):
+        heights = [bar.get_height() * n_rows for bar in bars]
+        assert sum(heights) == pytest.approx(n_rows)
+    (line,) = display.ax_.lines
+    assert line.get_xdata()[0] == detector.offset_
+    display = OutlierDisplay(detector.score_samples(X), threshold=-np.inf).plot()
+    assert len(display.bars_) == 1 and not display.ax_.lines
+
+
+def test_p_values_of_outliers(detector, digits):
+    p = detector.p_values(digits[1])
+    line = OutlierDisplay.from_estimator(detector, digits[1], kind="p_values").line_
+    x, y = line.get_data()
+    for alpha in (0.05, 0.5):
+        assert y[x <= alpha][-1] == pytest.approx((p <= alpha).mean())
+
+
+def test_contributions_to_outliers(detector):
+    wine = load_wine(as_frame=True).data
+    model = make_pipeline(StandardScaler(), AutoencoderTransformer(3, max_epochs=2))
+    of_wine = AutoencoderOutlierDetector(model, random_state=0).fit(wine)
+    row = wine.iloc[[0]].assign(ash=20.0)
+    display = OutlierDisplay.from_estimator(
+        of_wine, row, kind="contributions", n_columns=4
+    )
+    labels = [label.get_text() for label in display.ax_.get_yticklabels()]
+    assert labels[0] == "ash" and len(labels) == 4
+    widths = [bar.get_width() for bar in display.bars_]
+    assert_allclose(widths[0], of_wine.explain(row)["ash"].iloc[0])
+    images = np.random.RandomState(0).uniform(size=(30, 64))
+    OutlierDisplay.from_estimator(detector, images, kind="contributions")
+
+
+def test_outlier_displays_of_something_else(detector, digits):
+    with pytest.raises(ValueError, match="kind must be 'scores', 'p_values' or"):
+        OutlierDisplay.from_estimator(detector, digits[1], kind="errors")
+    with pytest.raises(TypeError, match="needs an estimator that has calibration_"):
+        OutlierDisplay.from_estimator(detector.autoencoder_, digits[1])

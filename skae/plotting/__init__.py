@@ -5,6 +5,7 @@ from skae.plotting._code_map import CodeMapDisplay
 from skae.plotting._error import ErrorDisplay
 from skae.plotting._feature import FeatureDisplay
 from skae.plotting._loss_curve import LossCurveDisplay
+from skae.plotting._outlier import OutlierDisplay
 from skae.plotting._reconstruction import ReconstructionDisplay
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "ErrorDisplay",
     "FeatureDisplay",
     "LossCurveDisplay",
+    "OutlierDisplay",
     "ReconstructionDisplay",
 ]

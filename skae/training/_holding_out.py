@@ -126,14 +126,14 @@ class Distinct(NamedTuple):
 
     Attributes
     ----------
-    index : ndarray of shape (n_distinct,)
-        Numbers of the rows in the table.
+    rows : ndarray of shape (n_distinct,)
+        Their numbers in the table.
 
     weight : ndarray of shape (n_distinct,)
         Their weights, which are those of their copies summed, of mean one.
     """
 
-    index: np.ndarray
+    rows: np.ndarray
     weight: np.ndarray
 
 
@@ -213,8 +213,8 @@ def hold_out_to_calibrate(
             "groups has one group alone, and rows are held out by whole groups. "
             "Give two groups or more, or pass X_val."
         )
-    rows = distinct_at_random(hashes, weight, seed)
-    n_distinct = len(rows.index)
+    distinct = distinct_at_random(hashes, weight, seed)
+    n_distinct = len(distinct.rows)
     if n_distinct < 2:
         raise ValueError(
             f"All {len(hashes)} rows of X are the same, and false alarms are "
@@ -227,17 +227,19 @@ def hold_out_to_calibrate(
     if groups is not None:
         first, number = distinct_rows(hashes)
         chosen = _rows_of_some_groups(first, number, groups, n_rows, seed)
-        is_held_out = np.isin(rows.index, first[chosen])
+        is_held_out = np.isin(distinct.rows, first[chosen])
         if not is_held_out.any():
             raise ValueError(
                 "groups leaves no rows to hold out: every group has copies of rows of "
                 "another group, or most of the rows. Pass X_val."
             )
     learned, held_out = (
-        Distinct(rows.index[side], rows.weight[side] / rows.weight[side].mean())
+        Distinct(
+            distinct.rows[side], distinct.weight[side] / distinct.weight[side].mean()
+        )
         for side in (~is_held_out, is_held_out)
     )
-    train = np.flatnonzero(~np.isin(hashes, hashes[held_out.index]))
+    train = np.flatnonzero(~np.isin(hashes, hashes[held_out.rows]))
     return CalibrationSplit(train, learned, held_out)
 
 
