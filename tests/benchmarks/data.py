@@ -240,7 +240,7 @@ def _divide_by_255(X):
     return X / 255
 
 
-def _debian_r(package, item):
+def debian_r(package, item):
     path = DEBIAN_R / package / "data" / f"{item}.rda"
     if not path.is_file():
         raise DatasetUnavailable(
@@ -252,19 +252,19 @@ def _debian_r(package, item):
 
 def _satellite():
     """Satellite of Debian's r-cran-mlbench, read with rdata==1.1.0."""
-    frame = _debian_r("mlbench", "Satellite")
+    frame = debian_r("mlbench", "Satellite")
     return _Raw(frame.drop(columns="classes").to_numpy(), frame["classes"])
 
 
 def _letter():
     """LetterRecognition of Debian's r-cran-mlbench, read with rdata==1.1.0."""
-    frame = _debian_r("mlbench", "LetterRecognition")
+    frame = debian_r("mlbench", "LetterRecognition")
     return _Raw(frame.drop(columns="lettr").to_numpy(), frame["lettr"])
 
 
 def _spam():
     """spam of Debian's r-cran-kernlab, read with rdata==1.1.0."""
-    frame = _debian_r("kernlab", "spam")
+    frame = debian_r("kernlab", "spam")
     return _Raw(frame.drop(columns="type").to_numpy(), frame["type"])
 
 
