@@ -178,13 +178,14 @@ def measure(method, parts, seed):
     began = time.process_time()
     score, calibrated = METHODS[method](train, seed)
     seconds = time.process_time() - began
-    scores = score(test)
+    # The PCA of pyod divides by variances, which are zero for constant columns.
+    scores = np.nan_to_num(score(test))
     normal = test[~is_outlier]
     if method in OURS:
         p = calibrated(normal)
         alarms = [float(np.mean(p <= rate)) for rate in RATES]
     else:
-        limits = np.quantile(calibrated, [1 - rate for rate in RATES])
+        limits = np.quantile(np.nan_to_num(calibrated), [1 - rate for rate in RATES])
         alarms = [float(np.mean(scores[~is_outlier] > limit)) for limit in limits]
     return {
         "shape": [*train.shape, int((~is_outlier).sum()), int(is_outlier.sum())],
