@@ -149,10 +149,10 @@ for name in names:
 # ---------------------------
 #
 # An area says nothing of where to draw the line. A threshold that 5 % of the training
-# rows are beyond is what `contamination` of most detectors sets. `predict` of
-# :class:`~skae.AutoencoderOutlierDetector` draws it by rows that it has held out. Shares
-# of benign tumours that give an alarm where 5 % were asked for, and of malignant ones
-# that are found:
+# rows are beyond is what `contamination` of most detectors sets. The `predict` of
+# :class:`~skae.AutoencoderOutlierDetector` draws it by rows that it has held out. These
+# are the shares of benign tumours that give an alarm where 5 % were asked for, and of
+# malignant ones that are found:
 
 load, k, _, n_draws = tasks["cancer"]
 alarms = {}

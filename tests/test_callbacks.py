@@ -17,6 +17,7 @@ from skorch.callbacks import Callback, Checkpoint
 
 import skae
 from skae import (
+    AutoencoderOutlierDetector,
     AutoencoderSampler,
     AutoencoderTransformer,
     DenoisingAutoencoder,
@@ -344,6 +345,16 @@ def test_sampler_passes_callbacks_on(curved):
     frozen = FrozenEstimator(model.fit(curved))
     AutoencoderSampler(frozen, random_state=0).set_callbacks(recorder).fit(curved)
     assert recorder.ended() == [("fit",)]
+
+
+def test_detector_passes_callbacks_on(curved):
+    recorder = Recorder()
+    model = quick(AutoencoderTransformer)
+    for autoencoder in (model, make_pipeline(StandardScaler(), model)):
+        detector = AutoencoderOutlierDetector(autoencoder, random_state=0)
+        detector.set_callbacks(recorder).fit(curved)
+        assert recorder.ended()[:3] == epochs("fit", "fit")
+        recorder.events.clear()
 
 
 @pytest.mark.parametrize("around", ["alone", "pipeline", "search"])

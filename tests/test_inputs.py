@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 import skae
 from skae import (
+    AutoencoderOutlierDetector,
     AutoencoderSampler,
     AutoencoderTransformer,
     ConvAutoencoder,
@@ -181,6 +182,8 @@ def test_what_is_no_table(estimator, X, message):
         quick(estimator).fit(X)
     with pytest.raises(TypeError, match=message):
         AutoencoderSampler(quick(estimator)).fit(X)
+    with pytest.raises(TypeError, match=message):
+        AutoencoderOutlierDetector(quick(estimator)).fit(X)
 
 
 def test_validation_rows_that_are_no_table():
