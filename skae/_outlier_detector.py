@@ -316,10 +316,11 @@ class AutoencoderOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEstimat
         model = steps[-1] or AutoencoderTransformer()
         if len(steps) == 1:
             form = model._form if self._is_frozen else clone(model)._begin_fit(X)
-            table = form.to_table(X, name)
-            # Series are padded together, as those held out may be the longest.
             is_flat = isinstance(form, TableRows) or type(form) is FlatRows
-            X = table if is_flat else form.restore(np.asarray(table))
+            X = form.to_table(X, name)
+            # Series are padded together, as those held out may be the longest.
+            if isinstance(X, np.ndarray) and not is_flat:
+                X = form.restore(X)
         X = plain(X, name, fill_masked=True)
         if issparse(X):
             X = X.tocsr()  # some sparse formats cannot be indexed

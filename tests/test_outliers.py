@@ -403,6 +403,8 @@ def test_images_and_series(score, digits):
     assert detector.n_features_in_ == 64
     assert detector.score_samples(images[:3]).shape == (3,)
     assert detector.explain(images[:3]).shape == (3, 8, 8)
+    for rows in (digits[0][:200], csr_array(digits[0][:200])):  # flattened images
+        assert quick(score, model).fit(rows).score_samples(rows).shape == (200,)
     lengths = np.random.RandomState(0).randint(3, 9, size=100)
     series = [image[:length] for image, length in zip(images, lengths, strict=False)]
     detector = quick(score, RecurrentAutoencoder(2, max_epochs=1)).fit(series)
