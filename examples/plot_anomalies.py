@@ -11,15 +11,15 @@ Malignant tumours among benign ones: the error alone does worst, that of the aut
 variational autoencoder gives does best (0.970), ahead of a one-class SVM (0.959) and an
 isolation forest (0.956).
 
-One digit that is rare among the others: the distance to neighbours, by codes and by what
-they do not hold, does best (0.857). Local outlier factor (0.771), variational (0.763) and
-plain autoencoder (0.758) are level, and each misses digits that others find. To the
-isolation forest and the SVM, an 8 is more normal than the digits that are common. So if
-you have some anomalies that are known, try several detectors on these.
+One digit that is rare among the others: the distance to neighbours, by codes and by
+what they do not hold, does best (0.857). Local outlier factor (0.771), variational
+(0.763) and plain autoencoder (0.758) are level, and each misses digits that others
+find. To the isolation forest and the SVM, an 8 is more normal than the digits that are
+common. So if you have some anomalies that are known, try several detectors on these.
 
 Where 5 % false alarms were asked for, a threshold by held-out rows gives 6.5 %, and one
-by training rows 7.0 % by the error and 6.1 % by the forest: with 59 rows held out and 20
-draws of the same tumours, these differ by chance. The benchmarks have more rows.
+by training rows 7.0 % by the error and 6.1 % by the forest: with 59 rows held out and
+20 draws of the same tumours, these differ by chance. The benchmarks have more rows.
 """
 
 # %%
