@@ -11,6 +11,7 @@ from sklearn.utils import Tags
 
 from skae import _checks as checks
 from skae import _pairs as pairs
+from skae._codes import OrderedCodesMixin
 from skae._fitted import FittedAutoencoderMixin
 from skae._fitting import RecipeEstimator
 from skae._halves import HalvesMixin
@@ -33,7 +34,9 @@ from skae.training import (
 )
 
 
-class BaseAutoencoder(FittedAutoencoderMixin, HalvesMixin, RecipeEstimator):
+class BaseAutoencoder(
+    OrderedCodesMixin, FittedAutoencoderMixin, HalvesMixin, RecipeEstimator
+):
     """Base of the autoencoders.
 
     A subclass has a constructor with the parameters, and a method `_plan`.
@@ -256,6 +259,7 @@ class BaseAutoencoder(FittedAutoencoderMixin, HalvesMixin, RecipeEstimator):
             table_val = self._validation_table(X_val, y_val)
             if not warm:
                 self._reset_random_state()
+            self._explained = None
             missing = table_val is not None and table_val.missing
             net, plan = self._make_net(table, missing=missing)
             if warm:
@@ -263,6 +267,7 @@ class BaseAutoencoder(FittedAutoencoderMixin, HalvesMixin, RecipeEstimator):
             with threads_for(net):
                 result, n_epochs = fit_net(self, net, plan, table, table_val, tasks)
                 take_gaps_from_now_on(self, net, plan, table)
+                self._order_codes(net, table)
                 self._describe(net, table)
             self._store(net, result)
             self._start_name = plan.start_name
@@ -308,6 +313,7 @@ class BaseAutoencoder(FittedAutoencoderMixin, HalvesMixin, RecipeEstimator):
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
         tasks = FitTasks(self, X, X if y is None else y, sample_weight)
         with own_modes(), unchanged_on_error(self):
+            self._explained = None
             first = not hasattr(self, "net_")
             table = self._table(X, y, sample_weight, reset=first, goes_on=not first)
             epochs_before, curve = 0, []

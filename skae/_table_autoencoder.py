@@ -1,6 +1,7 @@
 """The autoencoder of tables of mixed columns."""
 
 import math
+from functools import partial
 from numbers import Real
 from typing import Any, ClassVar, Self
 
@@ -29,12 +30,14 @@ from skae.modules import DenseAutoencoder
 from skae.modules._mixed_link import LEVEL, MARK, NUMBER
 from skae.objectives import MixedReconstruction
 from skae.training import (
+    AutoencoderNet,
     Matrix,
     MixedPCA,
     MixedStart,
     Table,
     mean_one,
     mixed_loss,
+    mixed_scale,
     recipe,
 )
 
@@ -552,6 +555,9 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
             for block in self.encoder_._blocks_with_values()
             if block.kind == "category"
         }
+
+    def _column_scale(self, net: AutoencoderNet) -> Any:
+        return partial(mixed_scale, loss=net.criterion_)
 
     # Interface of scikit-learn
 

@@ -281,3 +281,38 @@ class DenseAutoencoder(StandardizedModule):
         if decoder_bias is not None:
             output_bias: Any = self.decoder[-1].bias
             output_bias.copy_(decoder_bias / self.scale.to(decoder_bias.device))
+
+    @property
+    def can_turn(self) -> bool:
+        """Whether `turn` works: not with tied weights, which it would have to untie."""
+        return not isinstance(self.decoder[0], TiedLinear)
+
+    @torch.no_grad()
+    def turn(self, matrix: Tensor, inverse: Tensor, centre: Tensor) -> None:
+        """Replace codes z by ``matrix @ (z - centre)``; reconstructions stay.
+
+        Parameters
+        ----------
+        matrix, inverse : tensors of shape (n_components, n_components)
+            The map and its inverse, in float64.
+
+        centre : tensor of shape (n_components,)
+            Code that becomes zero, in float64.
+        """
+        last: Any = self.encoder[-1]
+        first: Any = self.decoder[0]
+        output: Any = self.decoder[-1]
+        # Inside, codes are divided by the scale.
+        matrix, inverse, centre = (
+            each.to(device=last.weight.device, dtype=torch.float64)
+            for each in (matrix, inverse, centre / self.scale.to(centre.device))
+        )
+        for layer in (last, self.linear_encoder):
+            if layer is not None:
+                layer.weight.copy_(matrix @ layer.weight.double())
+        last.bias.copy_(matrix @ (last.bias.double() - centre))
+        for layer, bias in ((first, first.bias), (self.linear_decoder, output.bias)):
+            if layer is not None:
+                weight: Any = layer.weight.double()
+                bias.copy_(bias.double() + weight @ centre)
+                layer.weight.copy_(weight @ inverse)

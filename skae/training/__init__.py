@@ -29,7 +29,7 @@ from skae.training._holding_out import (
     share_in,
 )
 from skae.training._linear_denoiser import full_width
-from skae.training._mixed_pca import mixed_loss
+from skae.training._mixed_pca import mixed_loss, mixed_scale
 from skae.training._modes import own_modes
 from skae.training._net import AutoencoderNet
 from skae.training._random import (
@@ -83,6 +83,7 @@ from skae.training._tensor_net import (
     set_lr,
 )
 from skae.training._threads import on_one_thread, threads_for
+from skae.training._turn import CodeTurn, turn_of
 
 __all__ = [
     "MIN_VALIDATION_ROWS",
@@ -90,6 +91,7 @@ __all__ = [
     "Atoms",
     "AutoencoderNet",
     "CalibrationSplit",
+    "CodeTurn",
     "Columns",
     "Distinct",
     "EarlierFit",
@@ -142,6 +144,7 @@ __all__ = [
     "mean_one",
     "min_variance",
     "mixed_loss",
+    "mixed_scale",
     "n_rows_in",
     "on_one_thread",
     "ordered_distinct_rows",
@@ -161,4 +164,5 @@ __all__ = [
     "standardization",
     "standardize",
     "threads_for",
+    "turn_of",
 ]

@@ -113,10 +113,8 @@ def fit_mixed_pca(
     linear : LinearMap
         The map from rows to what the decoder computes before its link.
     """
-    block = loss.link.block.cpu().numpy()
-    total = np.bincount(block, weights=columns.variance)[block]
     counts = loss.share.cpu().numpy() > 0
-    scale = np.sqrt(np.where(counts & (total > 0), total, 1))
+    scale = mixed_scale(columns.variance, loss)
     linear = _scaled_pca(table, scale, n_components, random_state)
     encoder, decoder = linear.encoder_weight / scale, linear.decoder_weight
     decoder = decoder * scale[:, None]
@@ -129,6 +127,23 @@ def fit_mixed_pca(
         codes = (few.inputs - columns.mean) @ encoder.T
         _fit_logistic(codes, few, loss, others, decoder, bias)
     return LinearMap(encoder, decoder, bias - columns.mean)
+
+
+def mixed_scale(variance: np.ndarray, loss: MixedLoss) -> np.ndarray:
+    """Return what makes numbers and categories have a total variance of one.
+
+    Parameters
+    ----------
+    variance : ndarray of shape (n_features,)
+        Variances of the columns.
+
+    loss : MixedLoss
+        Loss, which knows what the columns stand for.
+    """
+    block = loss.link.block.cpu().numpy()
+    total = np.bincount(block, weights=variance)[block]
+    counts = loss.share.cpu().numpy() > 0
+    return np.sqrt(np.where(counts & (total > 0), total, 1))
 
 
 def _scaled_pca(

@@ -1,0 +1,183 @@
+"""The turn of a code: the linear map to ordered, uncorrelated components."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy import linalg
+from sklearn.utils import gen_batches
+
+from skae.training._selection import spread_sample
+from skae.training._statistics import column_statistics, fill_missing
+from skae.training._streaming import float_tensor
+from skae.training._table import Table
+
+# Rows and values in them that are enough for the moments of a code, and the fewest rows
+# for each component.
+_MAX_ROWS, _MAX_VALUES, _ROWS_PER_COMPONENT = 8192, 2**23, 8
+# Rows that pass through a module at once.
+_BLOCK_ROWS = 1024
+# Less deviation, over the largest, is rounding in float32.
+_MIN_DEVIATION = 1e-6
+
+
+class CodeTurn(NamedTuple):
+    """The map ``matrix @ (z - centre)`` of codes, and what the new codes explain.
+
+    Attributes
+    ----------
+    matrix, inverse : ndarray of shape (n_components, n_components)
+        The map, and the way back.
+
+    centre : ndarray of shape (n_components,)
+        Mean code.
+
+    explained : ndarray of shape (n_components,)
+        Variance that each new code explains by a linear decoder, summed over columns.
+
+    total : float
+        Variance of the rows, summed over columns.
+    """
+
+    matrix: np.ndarray
+    inverse: np.ndarray
+    centre: np.ndarray
+    explained: np.ndarray
+    total: float
+
+
+def fit_turn(
+    codes: np.ndarray,
+    decoded: Iterator[np.ndarray],
+    total: float,
+    weight: np.ndarray | None = None,
+) -> CodeTurn:
+    """Find the turn that orders codes and makes them uncorrelated.
+
+    The new directions are the singular vectors of the regression of the decoded rows
+    on whitened codes. A new code has the variance of the rows that are linear in it, so
+    it has their units. The codes of PCA stay as they are, with scikit-learn's signs.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples, n_components)
+        Codes.
+
+    decoded : iterator of ndarray of shape (n_rows, n_features)
+        Decoded rows of the codes, in order, block by block.
+
+    total : float
+        Variance of the rows, summed over columns.
+
+    weight : ndarray of shape (n_samples,), default=None
+        Weights.
+
+    Returns
+    -------
+    turn : CodeTurn
+    """
+    share = np.ones(len(codes)) if weight is None else weight.astype(np.float64)
+    share = (share / share.sum())[:, None]
+    codes = codes.astype(np.float64)
+    centre = (share * codes).sum(axis=0)
+    codes -= centre
+    values, directions = linalg.eigh(codes.T @ (share * codes))
+    deviation, directions = np.sqrt(values[::-1].clip(0)), directions[:, ::-1]
+    varies = deviation > _MIN_DEVIATION * deviation[0]
+    deviation, rest = deviation[varies], directions[:, ~varies]
+    directions = directions[:, varies]
+    whitened = share * (codes @ (directions / deviation))
+    slopes: Any = 0.0
+    start = 0
+    for rows in decoded:
+        slopes = slopes + whitened[start : start + len(rows)].T @ rows
+        start += len(rows)
+    # More codes than columns need directions that explain nothing, too.
+    wide = slopes.shape[0] > slopes.shape[1]
+    left, size, axes = linalg.svd(slopes, full_matrices=wide)
+    left[:, : len(size)] *= _signs(axes[: len(size)].T)
+    explained = np.zeros(len(centre))
+    explained[: len(size)] = np.square(size)
+    # A code that explains nothing keeps a deviation of its own.
+    scale = np.linalg.norm(deviation[:, None] * left, axis=0)
+    explains = np.flatnonzero(size > _MIN_DEVIATION * size.max(initial=0))
+    scale[explains] = size[explains]
+    rest = rest * _signs(rest)
+    matrix = np.vstack([(directions / deviation @ left * scale).T, rest.T])
+    inverse = np.hstack([directions * deviation @ left / scale, rest])
+    return CodeTurn(matrix, inverse, centre, explained, total)
+
+
+def _signs(vectors: np.ndarray) -> np.ndarray:
+    """Signs that make the largest entry of each column positive."""
+    if vectors.size == 0:
+        return np.ones(vectors.shape[1])
+    largest = np.abs(vectors).argmax(axis=0)
+    return np.sign(vectors[largest, np.arange(vectors.shape[1])])
+
+
+def turn_of(
+    net: Any,
+    table: Table,
+    seed: int,
+    column_scale: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> CodeTurn | None:
+    """Find the turn of the codes of a trained net, by some of many rows.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+        Net with a module of skae, in evaluation mode.
+
+    table : Table of shape (n_samples, n_features)
+        Training rows.
+
+    seed : int
+        Determines which of many rows count.
+
+    column_scale : callable, default=None
+        Function of the variances of columns. It returns what the columns are divided
+        by, before they are compared. None compares them as they are.
+
+    Returns
+    -------
+    turn : CodeTurn or None
+        None if codes are not finite.
+    """
+    module = net.plain_module_
+    n_components = module.decoder[0].in_features
+    table = _some_rows(table, n_components, seed)
+    inputs: Any = table.inputs
+    with torch.no_grad():
+        x = [
+            module.fill(float_tensor(inputs[rows], net.device))
+            for rows in gen_batches(len(inputs), _BLOCK_ROWS)
+        ]
+        z = [module.encode(rows) for rows in x]
+        codes = torch.cat(z).cpu().numpy()
+        if not np.isfinite(codes).all():
+            return None
+        rows = torch.cat(x).cpu().numpy()
+        if table.targets is not None:
+            rows = fill_missing(table.targets[:], table.weight)  # type: ignore[arg-type]
+        variance = column_statistics(rows, table.weight).variance
+        scale = np.ones(1) if column_scale is None else column_scale(variance)
+        total = float((variance / np.square(scale)).sum())
+        decoded = (module.decode(part).double().cpu().numpy() / scale for part in z)
+        return fit_turn(codes, decoded, total, table.weight)
+
+
+def _some_rows(table: Table, n_components: int, seed: int) -> Table:
+    """Return rows in memory, which are enough for the moments of their codes."""
+    enough = max(_MAX_VALUES // table.n_features, _ROWS_PER_COMPONENT * n_components)
+    enough = min(enough, _MAX_ROWS)
+    if table.large:
+        index = table.inputs.sample  # type: ignore[union-attr]
+        return table.read(index[:: -(-len(index) // enough)])
+    if len(table) <= enough:
+        return table.sample()
+    rows: Any = table.inputs[:]
+    if table.missing:  # distances of rows from the mean need numbers
+        rows = fill_missing(rows)
+    return table.read(spread_sample(rows, enough, seed))
