@@ -259,7 +259,7 @@ class BaseAutoencoder(
             table_val = self._validation_table(X_val, y_val)
             if not warm:
                 self._reset_random_state()
-            self._explained = None
+            self._explained = "fit is not at its end"
             missing = table_val is not None and table_val.missing
             net, plan = self._make_net(table, missing=missing)
             if warm:
@@ -313,7 +313,7 @@ class BaseAutoencoder(
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
         tasks = FitTasks(self, X, X if y is None else y, sample_weight)
         with own_modes(), unchanged_on_error(self):
-            self._explained = None
+            self._explained = "partial_fit sees some of the rows only"
             first = not hasattr(self, "net_")
             table = self._table(X, y, sample_weight, reset=first, goes_on=not first)
             epochs_before, curve = 0, []

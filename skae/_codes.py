@@ -16,40 +16,46 @@ _MAX_COMPONENTS = 1000
 class OrderedCodesMixin:
     """Mixin that orders the codes of a fitted estimator, and says what they explain."""
 
-    net_: Any
     _has_user_module: bool
     _split_seed: int
-    # Variances that the codes explain, in all, and the number of rows of `fit`.
-    _explained: tuple[np.ndarray, float, int] | None = None
+    # Variances that the codes explain, that of the rows, and the number of rows; or why
+    # the codes are not ordered.
+    _explained: tuple[np.ndarray, float, int] | str
 
     def _order_codes(self, net: AutoencoderNet, table: Table) -> None:
         """Turn the codes of a trained net, if its module allows it."""
-        self._explained = None
-        if self._obstacle(net) is not None:
+        reason = self._obstacle(net.plain_module_, table)
+        if reason is not None:
+            self._explained = reason
             return
         turn = turn_of(net, table, self._split_seed, self._column_scale(net))
         if turn is None:
+            self._explained = "they are not finite"
             return
-        module = net.plain_module_
-        module.turn(*map(torch.from_numpy, (turn.matrix, turn.inverse, turn.centre)))
-        # Averages of gradients are those of other weights.
-        forget_optimizer_state(net)
+        if not turn.is_nothing:
+            net.plain_module_.turn(*map(torch.from_numpy, turn[:3]))
+            # Averages of gradients are those of other weights.
+            forget_optimizer_state(net)
         self._explained = turn.explained, turn.total, len(table)
 
-    def _obstacle(self, net: AutoencoderNet) -> str | None:
-        """Return why the codes of a net are not ordered; None if they are."""
-        module = net.plain_module_
+    def _obstacle(self, module: Any, table: Table) -> str | None:
+        """Return why the codes of a module cannot be ordered; None if they can."""
+        name = type(module).__name__
         if self._has_user_module:
-            return f"{type(module).__name__} is a network of your own"
+            return f"{name} is a network of your own"
         if isinstance(module, VariationalDenseAutoencoder):
-            return "the entries of its codes are independent given a row, and would not be"
+            return "those of a row are drawn independently, and could not be after it"
         if not isinstance(module, DenseAutoencoder):
-            return f"its codes are not those of dense layers: {type(module).__name__}"
+            return f"{name} does not decode them by a dense layer"
         if not module.can_turn:
-            return "tied_weights=True leaves the decoder no weights of its own"
+            return "with tied_weights=True, the decoder has no weights of its own"
         n_components = module.decoder[0].in_features
-        if n_components > _MAX_COMPONENTS:
-            return f"it has {n_components} components, more than {_MAX_COMPONENTS}"
+        most = min(len(table), table.n_features, _MAX_COMPONENTS)
+        if n_components > most:
+            return (
+                f"there are {n_components} of them, and at most {most} can be, the "
+                f"fewest of rows, columns and {_MAX_COMPONENTS}"
+            )
         return None
 
     def _column_scale(self, net: AutoencoderNet) -> Any:
@@ -57,19 +63,14 @@ class OrderedCodesMixin:
         return None
 
     def _known(self, name: str) -> tuple[np.ndarray, float, int]:
-        if not hasattr(self, "net_"):
+        # Estimators in older files do not have it.
+        explained = getattr(self, "_explained", "this is not fitted by this version")
+        if isinstance(explained, str):
             raise AttributeError(
-                f"{name} is set by fit, and this {type(self).__name__} is not fitted."
+                f"{type(self).__name__} has no {name}: its codes are not ordered, "
+                f"because {explained}. score(X) is what all of them explain together."
             )
-        if self._explained is None:
-            reason = self._obstacle(self.net_) or (
-                "the last call was one of partial_fit, or codes are not finite"
-            )
-            raise AttributeError(
-                f"{type(self).__name__} has no {name}: codes are not ordered, because "
-                f"{reason}. score(X) is the share that all of them explain together."
-            )
-        return self._explained
+        return explained
 
     @property
     def explained_variance_ratio_(self) -> np.ndarray:

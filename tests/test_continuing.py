@@ -76,4 +76,5 @@ def test_checkpoint_of_the_end_is_the_state_kept(tmp_path, curved):
     assert model.best_epoch_ > 0
     other = AutoencoderTransformer(1, **{**params, "max_epochs": 1}).fit(curved)
     other.net_.load_params(f_params=tmp_path / "train_end_params.pt")
-    assert other.score(curved) == model.score(curved)
+    # The codes of the checkpoint are not in order yet: equal but for rounding.
+    assert other.score(curved) == pytest.approx(model.score(curved), rel=1e-6)

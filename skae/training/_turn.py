@@ -20,6 +20,8 @@ _MAX_ROWS, _MAX_VALUES, _ROWS_PER_COMPONENT = 8192, 2**23, 8
 _BLOCK_ROWS = 1024
 # Less deviation, over the largest, is rounding in float32.
 _MIN_DEVIATION = 1e-6
+# Less of one code in another is, too.
+_ROUNDING = 1e-5
 
 
 class CodeTurn(NamedTuple):
@@ -46,6 +48,13 @@ class CodeTurn(NamedTuple):
     explained: np.ndarray
     total: float
 
+    @property
+    def is_nothing(self) -> bool:
+        """Whether the codes are turned already, but for rounding."""
+        size = np.sqrt(self.explained.max(initial=0))
+        moves = np.abs(self.matrix - np.eye(len(self.matrix))).max() > _ROUNDING
+        return not moves and np.abs(self.centre).max() <= _ROUNDING * size
+
 
 def fit_turn(
     codes: np.ndarray,
@@ -62,7 +71,7 @@ def fit_turn(
     Parameters
     ----------
     codes : ndarray of shape (n_samples, n_components)
-        Codes.
+        Codes, of no more components than the rows have columns.
 
     decoded : iterator of ndarray of shape (n_rows, n_features)
         Decoded rows of the codes, in order, block by block.
@@ -93,16 +102,13 @@ def fit_turn(
     for rows in decoded:
         slopes = slopes + whitened[start : start + len(rows)].T @ rows
         start += len(rows)
-    # More codes than columns need directions that explain nothing, too.
-    wide = slopes.shape[0] > slopes.shape[1]
-    left, size, axes = linalg.svd(slopes, full_matrices=wide)
-    left[:, : len(size)] *= _signs(axes[: len(size)].T)
+    left, size, axes = linalg.svd(slopes, full_matrices=False)
+    left *= _signs(axes.T)
     explained = np.zeros(len(centre))
     explained[: len(size)] = np.square(size)
     # A code that explains nothing keeps a deviation of its own.
-    scale = np.linalg.norm(deviation[:, None] * left, axis=0)
-    explains = np.flatnonzero(size > _MIN_DEVIATION * size.max(initial=0))
-    scale[explains] = size[explains]
+    own = np.linalg.norm(deviation[:, None] * left, axis=0)
+    scale = np.where(size > _MIN_DEVIATION * size.max(initial=0), size, own)
     rest = rest * _signs(rest)
     matrix = np.vstack([(directions / deviation @ left * scale).T, rest.T])
     inverse = np.hstack([directions * deviation @ left / scale, rest])
