@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import torch
 
 from skae._base import BaseAutoencoder
+from skae._code_size import SIZE_CONSTRAINTS
 from skae._dense import LAYER_CONSTRAINTS, DenseWeightsMixin, plan_from_pca
 from skae._docs import shared_docs
 from skae._plan import Plan
@@ -137,7 +138,7 @@ class AutoencoderTransformer(DenseWeightsMixin, BaseAutoencoder):
 
     def __init__(
         self,
-        n_components: int = 2,
+        n_components: int | float = 2,
         *,
         hidden_layer_sizes: Any = (100, 100),
         activation: str = "silu",
@@ -193,6 +194,7 @@ class AutoencoderTransformer(DenseWeightsMixin, BaseAutoencoder):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseAutoencoder._parameter_constraints,
         **LAYER_CONSTRAINTS,
+        "n_components": SIZE_CONSTRAINTS,
         "tied_weights": ["boolean"],
         "init": [StrOptions({"auto", "pca", "random"})],
         "module": [callable, None],

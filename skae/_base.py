@@ -11,6 +11,7 @@ from sklearn.utils import Tags
 
 from skae import _checks as checks
 from skae import _pairs as pairs
+from skae._code_size import fit_for_share, is_share
 from skae._codes import OrderedCodesMixin
 from skae._fitted import FittedAutoencoderMixin
 from skae._fitting import RecipeEstimator
@@ -251,6 +252,10 @@ class BaseAutoencoder(
         groups: Any,
         y_val: Any = None,
     ) -> Self:
+        if is_share(self.n_components) and not (
+            self.warm_start and hasattr(self, "net_")
+        ):
+            return fit_for_share(self, X, y, sample_weight, X_val, groups)
         tasks = FitTasks(self, X, X if y is None else y, sample_weight)
         with own_modes(), unchanged_on_error(self):
             warm = self.warm_start and hasattr(self, "net_")

@@ -7,6 +7,7 @@ import numpy as np
 from torch import nn
 
 from skae import _checks as checks
+from skae._code_size import code_size
 from skae._plan import Plan
 from skae._sklearn_compat import Interval, StrOptions
 from skae.losses import as_loss
@@ -187,7 +188,7 @@ def plan_from_pca(
     **others : dict
         Further fields of the plan.
     """
-    n_components = int(estimator.n_components)
+    n_components = code_size(estimator)
     decisions, is_linear = dense_decisions(estimator, table, n_components, "pca")
     decisions["fits_noise"] = noise is not None
     if noise is not None:

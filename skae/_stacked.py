@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from skae import _checks as checks
 from skae._base import BaseAutoencoder
+from skae._code_size import SIZE_CONSTRAINTS
 from skae._dense import (
     LAYER_CONSTRAINTS,
     DenseWeightsMixin,
@@ -180,7 +181,7 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
 
     def __init__(
         self,
-        n_components: int = 2,
+        n_components: int | float = 2,
         *,
         hidden_layer_sizes: Any = (100, 100),
         activation: str = "silu",
@@ -242,6 +243,7 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseAutoencoder._parameter_constraints,
         **LAYER_CONSTRAINTS,
+        "n_components": SIZE_CONSTRAINTS,
         "tied_weights": ["boolean"],
         "init": [StrOptions({"auto", "pca", "random"})],
         "noise": [StrOptions(set(NOISES) - {"missing"}), nn.Module, list, None],

@@ -62,7 +62,7 @@ def fit_net(
     n_epochs : int
         Epochs asked for.
     """
-    split = _split(estimator, plan, table, table_val)
+    split = split_rows(estimator, plan, table, table_val)
     complete = _without_gaps(estimator, net, plan, split.train)
     on_gaps = plan.objective.trains_on_gaps
     train = on_device(estimator, net, split.train if on_gaps else complete)
@@ -228,7 +228,9 @@ def _train(
     return result._replace(start=plan.start_name or "the start"), n_epochs
 
 
-def _split(estimator: Any, plan: Plan, table: Table, table_val: Table | None) -> Split:
+def split_rows(
+    estimator: Any, plan: Plan, table: Table, table_val: Table | None
+) -> Split:
     """Choose the rows to train on, and the rows to validate on if there are any."""
     has_floor = plan.floor is not None
     fraction = estimator.validation_fraction

@@ -32,6 +32,7 @@ from skae.training._linear_denoiser import full_width
 from skae.training._mixed_pca import mixed_loss, mixed_scale
 from skae.training._modes import own_modes
 from skae.training._net import AutoencoderNet
+from skae.training._pca import fit_pca
 from skae.training._random import (
     PrivateRandomState,
     private_draws,
@@ -129,6 +130,7 @@ __all__ = [
     "fill_missing",
     "filled",
     "fit_fill",
+    "fit_pca",
     "float_tensor",
     "forget_optimizer_state",
     "full_width",
