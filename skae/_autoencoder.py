@@ -29,8 +29,7 @@ class AutoencoderTransformer(DenseWeightsMixin, BaseAutoencoder):
 
     Parameters
     ----------
-    n_components : int, default=2
-        Size of the code. It may exceed the number of columns.
+    {size}
 
     hidden_layer_sizes : int or sequence of int, default=(100, 100)
         Widths of the encoder's hidden layers, from input to code; the decoder has
@@ -81,6 +80,8 @@ class AutoencoderTransformer(DenseWeightsMixin, BaseAutoencoder):
 
     Attributes
     ----------
+    {search}
+
     {weights}
 
     {attributes}
@@ -92,7 +93,10 @@ class AutoencoderTransformer(DenseWeightsMixin, BaseAutoencoder):
     Notes
     -----
     Inputs are cast to float32, in which the net computes; the output has the dtype of
-    the input. Codes have the units of `X`, as those of PCA.
+    the input. Codes have the units of `X`, as those of PCA. At the end of `fit`, they
+    are turned: a linear map, which goes into the layers before and after the code,
+    makes them uncorrelated and orders them, and changes no reconstruction. Signs are
+    those of PCA.
 
     In training from the PCA start, the encoder is given rows with Gaussian noise, of
     half the root mean squared error of PCA, and the decoder is to give the rows without
@@ -106,6 +110,12 @@ class AutoencoderTransformer(DenseWeightsMixin, BaseAutoencoder):
     here, and all of them are held out or none. The rows held out are drawn evenly over
     the distances from the mean row. No test can vouch for rows unlike all that
     were there: where one outlier decides the error, PCA may still do better.
+
+    The size for a share of the variance, ``n_components=0.95``, is searched for below
+    the size that PCA needs for it on the rows held out. Between a size that is too
+    small and one that is not, the logarithm of one minus the share is taken to be
+    linear, until they are neighbours. The size is chosen by few rows, so that the share
+    of new rows may be a little lower.
 
     With more components than PCA has, ``n_components > min(X.shape)``, the start
     spreads the axes of PCA over all components by a random rotation.

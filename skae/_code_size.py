@@ -44,7 +44,7 @@ def code_size(estimator: Any) -> int:
 def fit_for_share(
     estimator: Any, X: Any, y: Any, sample_weight: Any, X_val: Any, groups: Any
 ) -> Any:
-    """Fit an estimator with the fewest components that explain a share of held-out rows.
+    """Fit the smallest code that explains a share of the variance of held-out rows.
 
     Several sizes are tried, each with a fit as that of this size alone, and the
     attributes of the one that is chosen become those of the estimator.

@@ -90,6 +90,22 @@ verbose : int, default=0
     each epoch.
 """
 
+_SIZE = """
+n_components : int or float, default=2
+    Size of the code. It may exceed the number of columns. A float between 0 and 1 is
+    the share of the variance of held-out rows that is to be explained: up to five fits
+    search for the smallest size that does so, and the fit of that size is kept.
+"""
+
+_SEARCH = """
+n_components_search_ : dict of ndarray
+    Sizes that were tried for a share of the variance, "n_components", in that order,
+    and the "score" of each on the rows held out: R² weighted by the variance of the
+    columns, or that of the PCA that is kept. "pca_score" is that of PCA of 1, 2, ...
+    components. A table too small to hold rows out is scored as a whole. Only set if
+    `n_components` is a float.
+"""
+
 _INITIALIZER = """
 kernel_initializer : {"auto", "kaiming_normal", "kaiming_uniform", "lecun_normal", \
 "lecun_uniform", "orthogonal", "xavier_normal", "xavier_uniform"}, default="auto"
@@ -143,6 +159,22 @@ feature_names_in_ : ndarray of shape (n_features,)
 """
 
 _WEIGHTS = """
+explained_variance_ratio_ : ndarray of shape (n_components,)
+    Share of the variance of `X` that each code explains by itself, by the best linear
+    decoder; equal to PCA's where PCA is kept. Codes are in the order of these shares,
+    and uncorrelated. The sum is less than `score`, as the decoder is not linear. No
+    more than 8,192 rows are looked at. A code of fewer entries has to be fitted anew:
+    the first entries of a longer one are about as good as PCA of that size. It is
+    missing, and an AttributeError says why, with tied weights, with a module of your
+    own, with more components than rows or columns, or 1,000, and after `partial_fit`.
+
+explained_variance_ : ndarray of shape (n_components,)
+    Variances of the codes, which are those that they explain, as in
+    :class:`~sklearn.decomposition.PCA`. Missing where `explained_variance_ratio_` is.
+
+singular_values_ : ndarray of shape (n_components,)
+    Norms of the codes of all rows. Missing where `explained_variance_ratio_` is.
+
 encoder_weights_, decoder_weights_ : list of ndarray of shape (n_out, n_in)
     Weights of the layers of the built-in encoder, from input to code, and of the
     decoder, from code to output. The input of the first layer is centred and divided
@@ -180,6 +212,8 @@ shared_docs = filled_docs(
         "parameters": _PARAMETERS,
         "attributes": _ATTRIBUTES,
         "weights": _WEIGHTS,
+        "size": _SIZE,
+        "search": _SEARCH,
     }
 )
 

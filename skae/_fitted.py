@@ -1,5 +1,6 @@
 """What a fitted autoencoder makes of rows."""
 
+import copy
 import math
 from collections.abc import Callable
 from functools import partial
@@ -341,6 +342,17 @@ class FittedAutoencoderMixin(TransformerMixin):
         if self.output == "hidden":
             return sum(self._hidden_sizes())
         return self.n_components_
+
+
+def with_output(estimator: Any, output: str) -> Any:
+    """Copy a fitted estimator and set its parameter `output`.
+
+    Other transformers have no such parameter and return codes only. They are returned
+    unchanged.
+    """
+    if not hasattr(estimator, "output"):
+        return estimator
+    return copy.copy(estimator).set_params(output=output)
 
 
 def dense_rows(estimator: Any, X: Any) -> np.ndarray:

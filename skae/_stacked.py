@@ -56,8 +56,7 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
 
     Parameters
     ----------
-    n_components : int, default=2
-        Size of the code. It may exceed the number of columns.
+    {size}
 
     hidden_layer_sizes : int or sequence of int, default=(100, 100)
         Widths of the encoder's hidden layers, from input to code; the decoder has
@@ -124,6 +123,8 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
         "validation_loss_curve", "error_before" and "error_after" (mean loss of the
         phase on the validation rows, or on the training rows without them), and
         "seconds". Empty if the table is too small to train.
+
+    {search}
 
     {weights}
 

@@ -33,7 +33,7 @@ ALLOWED = {
     },
     "plotting/": {
         *("numpy", "sklearn", "matplotlib"),
-        *("skae._fitted", "skae._inputs", "skae.plotting"),
+        *("skae._fitted", "skae._inputs", "skae.inspection", "skae.plotting"),
     },
     # Optional packages are imported where they are needed.
     "_columns.py": {"numpy", "narwhals", "skae._dtypes", "skae._inputs"},

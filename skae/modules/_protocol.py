@@ -48,6 +48,8 @@ class AutoencoderModule(nn.Module):
     ``output_scale``                               denoisers that are fitted to pairs
     ``start_linear(encoder_weight,                 closed-form starts and floors
     decoder_weight, ...)``
+    ``turn(matrix, inverse, centre)``,             codes in order, uncorrelated
+    ``can_turn``
     ============================================== ===================================
 
     `start_linear` makes a module the linear map of these weights, of shapes

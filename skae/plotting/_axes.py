@@ -1,6 +1,5 @@
 """Functions that all displays share."""
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -55,17 +54,6 @@ def check_shows(
         f"{display} needs an estimator that has {' and '.join(missing)}. Got "
         f"{type(estimator).__name__}. {instead}."
     )
-
-
-def with_output(estimator: Any, output: str) -> Any:
-    """Copy a fitted estimator and set its parameter `output`.
-
-    Other transformers have no such parameter and return codes only. They are returned
-    unchanged.
-    """
-    if not hasattr(estimator, "output"):
-        return estimator
-    return copy.copy(estimator).set_params(output=output)
 
 
 def mean_there(values: np.ndarray, axis: int) -> np.ndarray:

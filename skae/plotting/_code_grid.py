@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skae._fitted import with_output
 from skae.plotting._axes import (
     as_images,
     check_shows,
@@ -13,7 +14,6 @@ from skae.plotting._axes import (
     image_shape_of,
     new_axes,
     show_images,
-    with_output,
 )
 
 

@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.utils.multiclass import type_of_target
 
-from skae._fitted import dense_rows
+from skae._fitted import dense_rows, with_output
 from skae._inputs import targets
 from skae.plotting._axes import (
     COLOURS,
@@ -16,7 +16,6 @@ from skae.plotting._axes import (
     check_shows,
     grey,
     new_axes,
-    with_output,
 )
 
 _EMBEDDINGS = {
@@ -53,6 +52,10 @@ class CodeMapDisplay:
     name : str, default="code"
         Label of the two axes.
 
+    shares : (float, float), default=None
+        Shares of the variance that the two axes explain. They are added to the labels.
+        None adds nothing.
+
     target_name : str, default="target"
         Title of the legend, or label of the colour bar.
 
@@ -87,12 +90,14 @@ class CodeMapDisplay:
         *,
         images: ArrayLike | None = None,
         name: str = "code",
+        shares: tuple[float, float] | None = None,
         target_name: str = "target",
     ) -> None:
         self.points = points
         self.target = target
         self.images = images
         self.name = name
+        self.shares = shares
         self.target_name = target_name
 
     @classmethod
@@ -124,7 +129,8 @@ class CodeMapDisplay:
         embedding : {"pca", "tsne"} or transformer, default="pca"
             Method that maps codes of more than two components to two dimensions. A
             transformer needs `fit_transform`. Codes of two components are shown as they
-            are.
+            are. "pca" shows the first two of codes that are in order, as those of an
+            estimator with `explained_variance_ratio_` are.
 
         image_shape : tuple of int, default=None
             (height, width) or (height, width, n_channels) of rows that are images. Some
@@ -147,7 +153,11 @@ class CodeMapDisplay:
         codes = np.asarray(with_output(estimator, "code").transform(X))
         if codes.shape[1] < 2:
             codes = np.column_stack([codes, np.zeros(len(codes))])
-        name = "code"
+        name, ratio = "code", getattr(estimator, "explained_variance_ratio_", None)
+        shares = None
+        if ratio is not None and (len(ratio) == 2 or embedding == "pca"):
+            # The codes are in the order of PCA already, and uncorrelated.
+            codes, shares = codes[:, :2], tuple(ratio[:2]) if len(ratio) > 1 else None
         if codes.shape[1] > 2:
             if len(codes) < 2:
                 raise ValueError(
@@ -166,7 +176,12 @@ class CodeMapDisplay:
         if image_shape is not None:
             images = as_images(dense_rows(estimator, X), image_shape)
         return cls(
-            codes, target, images=images, name=name, target_name=target_name
+            codes,
+            target,
+            images=images,
+            name=name,
+            shares=shares,
+            target_name=target_name,
         ).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
@@ -228,7 +243,11 @@ class CodeMapDisplay:
             ax.figure.colorbar(self.points_, ax=ax, label=self.target_name)
         points = np.asarray(self.points)
         self.thumbnails_ = [] if self.images is None else self._show_images(ax, points)
-        ax.set(xlabel=f"{self.name}, 0", ylabel=f"{self.name}, 1")
+        labels = [f"{self.name}, {i}" for i in range(2)]
+        if self.shares is not None:
+            pairs = zip(labels, self.shares, strict=True)
+            labels = [f"{label} ({share:.1%})" for label, share in pairs]
+        ax.set(xlabel=labels[0], ylabel=labels[1])
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

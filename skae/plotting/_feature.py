@@ -7,7 +7,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skae._fitted import dense_rows
+from skae._fitted import dense_rows, with_output
+from skae.inspection import decoder_directions
 from skae.plotting._axes import (
     COLOURS,
     as_images,
@@ -16,7 +17,6 @@ from skae.plotting._axes import (
     mean_there,
     new_axes,
     show_images,
-    with_output,
 )
 
 _NAMES = {"weights": "unit", "atoms": "component", "inputs": "unit"}
@@ -170,7 +170,7 @@ class FeatureDisplay:
         else:
             image_shape = image_shape_of(estimator, image_shape)
             if kind == "atoms":
-                features = _atoms(estimator, X)
+                features = decoder_directions(estimator, X)
             else:
                 features = _activations(estimator, X).T  # one row for each unit
         many = 100 if image_shape is not None and kind != "inputs" else 10
@@ -298,12 +298,3 @@ def _activations(estimator: Any, X: Any) -> np.ndarray:
     # A sparse autoencoder has a single layer, so that its units are the code.
     output = "code" if hasattr(estimator, "code_activity_") else "hidden"
     return np.asarray(with_output(estimator, output).transform(X))
-
-
-def _atoms(estimator: Any, X: Any) -> np.ndarray:
-    estimator = with_output(estimator, "code")
-    codes = np.asarray(estimator.transform(X))
-    middle = np.median(codes, axis=0)
-    steps = np.vstack([middle, middle + np.diag(codes.std(axis=0))])
-    rows = np.asarray(estimator.inverse_transform(steps)).reshape(len(steps), -1)
-    return rows[1:] - rows[0]

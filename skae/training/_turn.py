@@ -94,6 +94,9 @@ def fit_turn(
     values, directions = linalg.eigh(codes.T @ (share * codes))
     deviation, directions = np.sqrt(values[::-1].clip(0)), directions[:, ::-1]
     varies = deviation > _MIN_DEVIATION * deviation[0]
+    if not varies.any():
+        identity = np.eye(len(centre))
+        return CodeTurn(identity, identity, centre, np.zeros(len(centre)), total)
     deviation, rest = deviation[varies], directions[:, ~varies]
     directions = directions[:, varies]
     whitened = share * (codes @ (directions / deviation))

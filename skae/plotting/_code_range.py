@@ -1,0 +1,194 @@
+"""Plots of the rows that a component of the code passes through."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skae._fitted import dense_rows
+from skae.inspection import decoded_ranges
+from skae.plotting._axes import (
+    as_images,
+    check_shows,
+    image_shape_of,
+    mean_there,
+    new_axes,
+    show_images,
+)
+
+
+class CodeRangeDisplay:
+    """Rows that are decoded as one component of the code moves through its range.
+
+    Images are shown as images, with a row of them for each component. Of a table, the
+    columns are shown by colour, for one component beside the other: blue below and red
+    above the middle.
+
+    Parameters
+    ----------
+    rows : array-like of shape (n_components, n_steps, n_features)
+        The decoded rows; of a table, in units in which its columns compare.
+
+    names : sequence of str, default=None
+        Names of the components. None numbers them from 0.
+
+    image_shape : tuple of int, default=None
+        (height, width) or (height, width, n_channels) of rows that are images. None
+        means rows of a table.
+
+    feature_names : sequence of str, default=None
+        Names of the columns of a table.
+
+    n_columns : int, default=20
+        Maximum number of columns of a table to show: those that change most.
+
+    Attributes
+    ----------
+    image_ : matplotlib AxesImage
+        The picture.
+
+    ax_ : matplotlib Axes
+        Axes of the picture.
+
+    figure_ : matplotlib Figure
+        Figure of the axes.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.plotting import CodeRangeDisplay
+    >>> X = load_iris(as_frame=True).data
+    >>> model = AutoencoderTransformer(2, max_epochs=3, random_state=0).fit(X)
+    >>> display = CodeRangeDisplay.from_estimator(model, X)
+    """
+
+    def __init__(
+        self,
+        rows: ArrayLike,
+        *,
+        names: Sequence[str] | None = None,
+        image_shape: tuple[int, ...] | None = None,
+        feature_names: Any = None,
+        n_columns: int = 20,
+    ) -> None:
+        self.rows = rows
+        self.names = names
+        self.image_shape = image_shape
+        self.feature_names = feature_names
+        self.n_columns = n_columns
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        *,
+        components: Sequence[int] | None = None,
+        n_steps: int = 7,
+        image_shape: tuple[int, ...] | None = None,
+        n_columns: int = 20,
+        ax: Any = None,
+    ) -> Self:
+        """Decode the range of each component, and plot the rows.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted autoencoder.
+
+        X : array-like of shape (n_samples, n_features)
+            Rows whose codes set the ranges: from the 5th to the 95th percentile of a
+            component, with all others at their medians. Columns of a table are shown in
+            standard deviations of these rows.
+
+        components : sequence of int, default=None
+            Components to show, counted from 0. None shows the first 8.
+
+        n_steps : int, default=7
+            Number of rows for each component.
+
+        image_shape : tuple of int, default=None
+            (height, width) or (height, width, n_channels) of rows that are images. It
+            is known of a :class:`~skae.ConvAutoencoder`. None means a table.
+
+        n_columns : int, default=20
+            Maximum number of columns of a table to show: those that change most.
+
+        ax : matplotlib Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        display : CodeRangeDisplay
+        """
+        needed = "transform", "inverse_transform"
+        check_shows(estimator, cls.__name__, *needed, numbers=True)
+        rows = decoded_ranges(estimator, X, n_steps)
+        if components is None:
+            components = range(min(8, len(rows)))
+        if not all(0 <= i < len(rows) for i in components):
+            raise ValueError(
+                f"components must be some of the {len(rows)} components of the codes, "
+                f"counted from 0. Got {list(components)}."
+            )
+        rows = rows[list(components)]
+        image_shape = image_shape_of(estimator, image_shape)
+        if image_shape is None:
+            table = dense_rows(estimator, X)
+            centred = table - mean_there(table, axis=0)
+            spread = np.sqrt(mean_there(np.square(centred), axis=0))
+            rows = rows / np.where(spread > 0, spread, 1)
+        return cls(
+            rows,
+            names=[f"component {i}" for i in components],
+            image_shape=image_shape,
+            feature_names=getattr(estimator, "feature_names_in_", None),
+            n_columns=n_columns,
+        ).plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Plot the rows.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to plot; None makes a new figure.
+
+        Returns
+        -------
+        self : CodeRangeDisplay
+        """
+        ax = new_axes(ax, "CodeRangeDisplay.plot")
+        rows = np.asarray(self.rows, dtype=float)
+        names = self.names or [str(i) for i in range(len(rows))]
+        if self.image_shape is None:
+            self._plot_columns(ax, rows, names)
+        else:
+            images = as_images(rows, self.image_shape)
+            self.image_ = show_images(ax, images, rows.min(), rows.max())
+            height = self.image_shape[0] + 1
+            ax.set_yticks(np.arange(len(rows)) * height + height / 2 - 1, names)
+            ax.set(xticks=[])
+        ax.tick_params(length=0)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def _plot_columns(self, ax: Any, rows: np.ndarray, names: Sequence[str]) -> None:
+        change = rows - (rows.min(axis=1) + rows.max(axis=1))[:, None] / 2
+        size = np.abs(change).max(axis=(0, 1))
+        shown = np.sort(np.argsort(-size, kind="stable")[: self.n_columns])
+        largest = size.max() or 1.0
+        # One block of the mosaic for each component: columns by steps.
+        blocks = change[..., shown].swapaxes(1, 2)[None]
+        self.image_ = show_images(ax, blocks, -largest, largest, cmap="RdBu_r")
+        ax.set_aspect("auto")
+        columns = self.feature_names
+        labels = [str(j) if columns is None else str(columns[j]) for j in shown]
+        ax.set_yticks(range(len(shown)), labels, fontsize="small")
+        width = rows.shape[1] + 1
+        places = np.arange(len(rows)) * width + width / 2 - 1
+        ax.set_xticks(places, names, rotation=90)
+        label = "standard deviations from the middle"
+        ax.figure.colorbar(self.image_, ax=ax, label=label)

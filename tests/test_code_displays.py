@@ -1,0 +1,124 @@
+"""What codes stand for, and how many there should be, in pictures."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_digits, load_iris
+from sklearn.decomposition import PCA
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skae import AutoencoderTransformer, TableAutoencoder
+from skae.inspection import decoded_ranges, decoder_directions
+
+pytest.importorskip("matplotlib").use("Agg")
+
+from skae.plotting import CodeMapDisplay, CodeRangeDisplay, CodeSizeDisplay
+
+DIGITS = load_digits().data[:300]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return AutoencoderTransformer(3, max_epochs=3, random_state=0).fit(DIGITS)
+
+
+@pytest.fixture(autouse=True)
+def close():
+    yield
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
+
+
+def test_directions_of_pca_are_its_axes():
+    X = load_iris().data
+    model = AutoencoderTransformer(2, max_epochs=1, lr=1e-9, random_state=0).fit(X)
+    pca = PCA(2).fit(X)
+    found = decoder_directions(model, X)
+    sizes = pca.transform(X).std(axis=0)
+    assert_allclose(found, pca.components_ * sizes[:, None], atol=1e-5)
+    assert_allclose(decoder_directions(pca, X), found, atol=1e-5)
+
+
+def test_ranges_pass_through_one_component_after_the_other(model):
+    rows = decoded_ranges(model, DIGITS, n_steps=5)
+    assert rows.shape == (3, 5, 64)
+    codes = model.transform(DIGITS)
+    code = np.median(codes, axis=0)
+    code[1] = np.percentile(codes[:, 1], 95)
+    assert_allclose(rows[1, -1], model.inverse_transform(code[None])[0], atol=1e-4)
+
+
+def test_ranges_as_images(model):
+    display = CodeRangeDisplay.from_estimator(
+        model, DIGITS, components=[2, 0], n_steps=4, image_shape=(8, 8)
+    )
+    image = np.ma.filled(display.image_.get_array(), np.nan)
+    assert image.shape == (2 * 9 - 1, 4 * 9 - 1)
+    rows = decoded_ranges(model, DIGITS, n_steps=4)
+    assert_allclose(image[9:, :8].ravel(), rows[0, 0])
+    names = [text.get_text() for text in display.ax_.get_yticklabels()]
+    assert names == ["component 2", "component 0"]
+    with pytest.raises(ValueError, match=r"some of the 3 components .* Got \[3\]"):
+        CodeRangeDisplay.from_estimator(model, DIGITS, components=[3])
+
+
+def test_ranges_of_columns_have_their_names():
+    X = load_iris(as_frame=True).data
+    model = AutoencoderTransformer(2, max_epochs=2, random_state=0).fit(X)
+    display = CodeRangeDisplay.from_estimator(model, X, n_columns=3)
+    names = [text.get_text() for text in display.ax_.get_yticklabels()]
+    assert len(names) == 3 and set(names) < set(X.columns)
+    low, high = display.image_.get_clim()
+    assert -low == high == np.nanmax(display.image_.get_array())
+    table = TableAutoencoder(2, max_epochs=1).fit(X)
+    with pytest.raises(TypeError, match="shows rows of numbers"):
+        CodeRangeDisplay.from_estimator(table, X)
+
+
+def test_sizes_of_a_fit(model):
+    search = AutoencoderTransformer(0.6, max_epochs=5, random_state=0).fit(DIGITS)
+    display = CodeSizeDisplay.from_estimator(search)
+    tried = search.n_components_search_
+    assert_array_equal(display.line_.get_xdata(), np.sort(tried["n_components"]))
+    assert_array_equal(display.pca_line_.get_ydata(), tried["pca_score"])
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert {"PCA", "60% of the variance", "size kept"} < set(labels)
+    with pytest.raises(TypeError, match="Set n_components=0.95, or pass a search"):
+        CodeSizeDisplay.from_estimator(model)
+
+
+def test_sizes_of_a_search():
+    pipe = make_pipeline(
+        StandardScaler(), AutoencoderTransformer(max_epochs=1, random_state=0)
+    )
+    grid = {
+        "autoencodertransformer__n_components": [4, 2],
+        "autoencodertransformer__lr": [1e-3, 1e-5],
+    }
+    search = GridSearchCV(pipe, grid, cv=2).fit(DIGITS)
+    display = CodeSizeDisplay.from_search(search)
+    assert list(display.sizes) == [2, 4] and display.pca_line_ is None
+    scores = search.cv_results_["mean_test_score"].reshape(2, 2)
+    sizes = np.asarray(search.cv_results_["param_autoencodertransformer__n_components"])
+    best = [max(scores.ravel()[sizes == size]) for size in (2, 4)]
+    assert_array_equal(display.line_.get_ydata(), best)
+    search.set_params(param_grid={"standardscaler__with_mean": [True]}).fit(DIGITS)
+    with pytest.raises(ValueError, match="search over one n_components"):
+        CodeSizeDisplay.from_search(search)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_axes_of_the_map_have_shares(size):
+    model = AutoencoderTransformer(size, max_epochs=1, random_state=0).fit(DIGITS)
+    display = CodeMapDisplay.from_estimator(model, DIGITS)
+    share = model.explained_variance_ratio_[0]
+    expected = "code, 0" if size == 1 else f"code, 0 ({share:.1%})"
+    assert display.ax_.get_xlabel() == expected
+    other = CodeMapDisplay.from_estimator(PCA(2).fit(DIGITS), DIGITS)
+    assert other.ax_.get_ylabel().startswith("code, 1 (")
+    tied = AutoencoderTransformer(2, tied_weights=True, max_epochs=1, random_state=0)
+    display = CodeMapDisplay.from_estimator(tied.fit(DIGITS), DIGITS)
+    assert display.ax_.get_ylabel() == "code, 1"
