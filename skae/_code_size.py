@@ -109,7 +109,9 @@ def fit_for_share(
     return estimator
 
 
-def search_size(score: Callable[[int], float], most: int, share: float) -> dict:
+def search_size(
+    score: Callable[[int], float], most: int, share: float
+) -> dict[int, float]:
     """Search for the smallest size whose score is a share at least.
 
     Between a size that is too small and one that is not, the logarithm of one minus the
@@ -146,6 +148,9 @@ def search_size(score: Callable[[int], float], most: int, share: float) -> dict:
         rest = [math.log(max(1 - s, 1e-9)) for s in (scores.get(low, 0), scores[high])]
         steps = (rest[0] - math.log(1 - share)) / max(rest[0] - rest[1], 1e-9)
         size = low + math.ceil((high - low) * steps)
+        if high == most and len(scores) == _MAX_FITS - 1:
+            # Sizes near to the one that was too small may be so again.
+            size = (low + high) // 2
     return scores
 
 

@@ -49,7 +49,8 @@ class OrderedCodesMixin:
             return f"{name} does not decode them by a dense layer"
         if not module.can_turn:
             return "with tied_weights=True, the decoder has no weights of its own"
-        n_components = module.decoder[0].in_features
+        first: Any = module.decoder[0]
+        n_components = first.in_features
         most = min(len(table), table.n_features, _MAX_COMPONENTS)
         if n_components > most:
             return (

@@ -1,5 +1,6 @@
 """What codes stand for, and how many there should be, in pictures."""
 
+import matplotlib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -9,11 +10,11 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
 from skae import AutoencoderTransformer, TableAutoencoder
 from skae.inspection import decoded_ranges, decoder_directions
-
-pytest.importorskip("matplotlib").use("Agg")
-
 from skae.plotting import CodeMapDisplay, CodeRangeDisplay, CodeSizeDisplay
 
 DIGITS = load_digits().data[:300]
@@ -27,8 +28,6 @@ def model():
 @pytest.fixture(autouse=True)
 def close():
     yield
-    import matplotlib.pyplot as plt
-
     plt.close("all")
 
 
@@ -86,7 +85,7 @@ def test_sizes_of_a_fit(model):
     assert_array_equal(display.pca_line_.get_ydata(), tried["pca_score"])
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert {"PCA", "60% of the variance", "size kept"} < set(labels)
-    with pytest.raises(TypeError, match="Set n_components=0.95, or pass a search"):
+    with pytest.raises(TypeError, match="or pass a search to from_search"):
         CodeSizeDisplay.from_estimator(model)
 
 

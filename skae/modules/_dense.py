@@ -307,12 +307,13 @@ class DenseAutoencoder(StandardizedModule):
             each.to(device=last.weight.device, dtype=torch.float64)
             for each in (matrix, inverse, centre / self.scale.to(centre.device))
         )
-        for layer in (last, self.linear_encoder):
+        paths: Any = self.linear_encoder, self.linear_decoder
+        for layer in (last, paths[0]):
             if layer is not None:
                 layer.weight.copy_(matrix @ layer.weight.double())
         last.bias.copy_(matrix @ (last.bias.double() - centre))
-        for layer, bias in ((first, first.bias), (self.linear_decoder, output.bias)):
+        for layer, bias in ((first, first.bias), (paths[1], output.bias)):
             if layer is not None:
-                weight: Any = layer.weight.double()
+                weight = layer.weight.double()
                 bias.copy_(bias.double() + weight @ centre)
                 layer.weight.copy_(weight @ inverse)

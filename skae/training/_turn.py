@@ -169,7 +169,7 @@ def turn_of(
             return None
         rows = torch.cat(x).cpu().numpy()
         if table.targets is not None:
-            rows = fill_missing(table.targets[:], table.weight)  # type: ignore[arg-type]
+            rows = fill_missing(table.targets[:], table.weight)
         variance = column_statistics(rows, table.weight).variance
         scale = np.ones(1) if column_scale is None else column_scale(variance)
         total = float((variance / np.square(scale)).sum())
