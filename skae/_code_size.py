@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skae._report import unchanged_on_error, warn
 from skae._sklearn_compat import Interval, RealNotInt
-from skae._tasks import FitTasks
+from skae._tasks import FitTasks, belongs_to_callbacks
 from skae._training import split_rows
 from skae.training import Split, fit_pca, private_generator, show
 
@@ -98,7 +98,7 @@ def fit_for_share(
             )
         params = estimator.get_params(deep=False)
         for attribute, value in vars(fitted[size]).items():
-            if attribute not in params and not attribute.startswith("_parent"):
+            if attribute not in params and not belongs_to_callbacks(attribute):
                 setattr(estimator, attribute, value)
         estimator.n_components_search_ = {
             "n_components": np.array(list(scores)),

@@ -113,6 +113,13 @@ def test_going_on_keeps_the_size(fitted):
     assert model.partial_fit(DIGITS).n_components_ == size
 
 
+def test_a_fit_of_one_size_forgets_the_search(fitted):
+    model = clone(fitted).set_params(max_epochs=1).fit(DIGITS)
+    assert hasattr(model, "n_components_search_")
+    model.set_params(n_components=2).fit(DIGITS)
+    assert not hasattr(model, "n_components_search_")
+
+
 def test_grid_search_over_shares():
     search = GridSearchCV(
         AutoencoderTransformer(max_epochs=2, random_state=0),
