@@ -266,7 +266,7 @@ class BaseAutoencoder(
                 self._reset_random_state()
             self._explained = "fit is not at its end"
             if not is_share(self.n_components):
-                vars(self).pop("n_components_search_", None)  # of an earlier fit
+                self.__dict__.pop("n_components_search_", None)  # of an earlier fit
             missing = table_val is not None and table_val.missing
             net, plan = self._make_net(table, missing=missing)
             if warm:

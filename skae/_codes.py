@@ -65,7 +65,9 @@ class OrderedCodesMixin:
 
     def _known(self, name: str) -> tuple[np.ndarray, float, int]:
         # Estimators in older files do not have it.
-        explained = getattr(self, "_explained", "this is not fitted by this version")
+        older = "it was fitted by an older version"
+        reason = older if hasattr(self, "net_") else "it is not fitted"
+        explained = getattr(self, "_explained", reason)
         if isinstance(explained, str):
             raise AttributeError(
                 f"{type(self).__name__} has no {name}: its codes are not ordered, "

@@ -302,18 +302,19 @@ class DenseAutoencoder(StandardizedModule):
         last: Any = self.encoder[-1]
         first: Any = self.decoder[0]
         output: Any = self.decoder[-1]
-        # Inside, codes are divided by the scale.
-        matrix, inverse, centre = (
-            each.to(device=last.weight.device, dtype=torch.float64)
-            for each in (matrix, inverse, centre / self.scale.to(centre.device))
-        )
         paths: Any = self.linear_encoder, self.linear_decoder
+        # Inside, codes are divided by the scale.
+        centre = centre / self.scale.cpu()
+
+        def exact(parameter: Tensor) -> Tensor:
+            return parameter.cpu().double()  # not every device has float64
+
         for layer in (last, paths[0]):
             if layer is not None:
-                layer.weight.copy_(matrix @ layer.weight.double())
-        last.bias.copy_(matrix @ (last.bias.double() - centre))
+                layer.weight.copy_(matrix @ exact(layer.weight))
+        last.bias.copy_(matrix @ (exact(last.bias) - centre))
         for layer, bias in ((first, first.bias), (paths[1], output.bias)):
             if layer is not None:
-                weight = layer.weight.double()
-                bias.copy_(bias.double() + weight @ centre)
+                weight = exact(layer.weight)
+                bias.copy_(exact(bias) + weight @ centre)
                 layer.weight.copy_(weight @ inverse)

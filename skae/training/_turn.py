@@ -173,7 +173,7 @@ def turn_of(
         variance = column_statistics(rows, table.weight).variance
         scale = np.ones(1) if column_scale is None else column_scale(variance)
         total = float((variance / np.square(scale)).sum())
-        decoded = (module.decode(part).double().cpu().numpy() / scale for part in z)
+        decoded = (module.decode(part).cpu().numpy() / scale for part in z)
         return fit_turn(codes, decoded, total, table.weight)
 
 

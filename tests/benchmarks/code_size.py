@@ -15,8 +15,9 @@ these rows as `X_val`. Figures:
   size found;
 - `turn`: share of the seconds of that fit that putting the codes in order takes.
 
-Of the sets named by ``--brute-force``, each size up to that of PCA is fitted: `held_out`
-and `test` are the smallest that explain the share of the held-out and of the test rows.
+Of the sets named by ``--brute-force``, each size up to that of PCA is fitted:
+`held_out` and `test` are the smallest that explain the share of the held-out and of the
+test rows.
 
 All of it is for one thread: set OMP_NUM_THREADS=1.
 """
