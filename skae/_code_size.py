@@ -97,6 +97,9 @@ def fit_for_share(
                 ConvergenceWarning,
             )
         params = estimator.get_params(deep=False)
+        for attribute in [*vars(estimator)]:
+            if attribute.endswith("_"):  # of an earlier fit
+                delattr(estimator, attribute)
         for attribute, value in vars(fitted[size]).items():
             if attribute not in params and not belongs_to_callbacks(attribute):
                 setattr(estimator, attribute, value)
