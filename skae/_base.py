@@ -274,7 +274,8 @@ class BaseAutoencoder(
             with threads_for(net):
                 result, n_epochs = fit_net(self, net, plan, table, table_val, tasks)
                 take_gaps_from_now_on(self, net, plan, table)
-                self._order_codes(net, table)
+                # PCA that is kept is to stay what it is.
+                self._order_codes(net, table, many_rows=result.best_epoch == 0)
                 self._describe(net, table)
             self._store(net, result)
             self._start_name = plan.start_name

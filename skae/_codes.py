@@ -22,13 +22,21 @@ class OrderedCodesMixin:
     # the codes are not ordered.
     _explained: tuple[np.ndarray, float, int] | str
 
-    def _order_codes(self, net: AutoencoderNet, table: Table) -> None:
+    def _order_codes(
+        self, net: AutoencoderNet, table: Table, *, many_rows: bool
+    ) -> None:
         """Turn the codes of a trained net, if its module allows it."""
         reason = self._obstacle(net.plain_module_, table)
         if reason is not None:
             self._explained = reason
             return
-        turn = turn_of(net, table, self._split_seed, self._column_scale(net))
+        turn = turn_of(
+            net,
+            table,
+            self._split_seed,
+            self._column_scale(net),
+            many_rows=many_rows,
+        )
         if turn is None:
             self._explained = "they are not finite"
             return

@@ -163,8 +163,9 @@ explained_variance_ratio_ : ndarray of shape (n_components,)
     Share of the variance of `X` that each code explains by itself, by the best linear
     decoder; equal to PCA's where PCA is kept. Codes are in the order of these shares,
     and uncorrelated. The sum is less than `score`, as the decoder is not linear. No
-    more than 8,192 rows are looked at. A code of fewer entries has to be fitted anew:
-    the first entries of a longer one are about as good as PCA of that size. It is
+    more than 8,192 rows are looked at, or 65,536 if the start is kept. A code of fewer
+    entries has to be fitted anew: the first entries of a longer one are about as good
+    as PCA of that size. It is
     missing, and an AttributeError says why, with tied weights, with a module of your
     own, with more components than rows or columns, or 1,000, and after `partial_fit`.
 

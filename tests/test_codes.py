@@ -81,6 +81,18 @@ def test_pca_that_is_kept_is_pca(weighted):
         assert_allclose(model.singular_values_, pca.singular_values_, rtol=1e-5)
 
 
+def test_pca_that_is_kept_is_pca_of_many_rows():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(9000, 3)) @ rng.normal(size=(3, 5))
+    X += 0.3 * rng.normal(size=X.shape)
+    model = AutoencoderTransformer(3, max_epochs=1, lr=1e-9, random_state=0).fit(X)
+    pca = PCA(3).fit(X)
+    assert_allclose(
+        model.explained_variance_ratio_, pca.explained_variance_ratio_, rtol=1e-5
+    )
+    assert_allclose(model.transform(X), pca.transform(X), atol=1e-4)
+
+
 def test_the_first_code_explains_what_a_regression_on_it_does():
     model = quick(AutoencoderTransformer, n_components=4).fit(DIGITS)
     codes, rows = model.transform(DIGITS), model.reconstruct(DIGITS)

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from scipy import linalg
 from sklearn.utils import gen_batches
+from sklearn.utils.random import sample_without_replacement
 
-from skae.training._selection import spread_sample
 from skae.training._statistics import column_statistics, fill_missing
 from skae.training._streaming import float_tensor
 from skae.training._table import Table
@@ -16,6 +16,8 @@ from skae.training._table import Table
 # Rows and values in them that are enough for the moments of a code, and the fewest rows
 # for each component.
 _MAX_ROWS, _MAX_VALUES, _ROWS_PER_COMPONENT = 8192, 2**23, 8
+# Times as many rows, where the codes are to be left as they are.
+_MANY = 8
 # Rows that pass through a module at once.
 _BLOCK_ROWS = 1024
 # Less deviation, over the largest, is rounding in float32.
@@ -131,6 +133,8 @@ def turn_of(
     table: Table,
     seed: int,
     column_scale: Callable[[np.ndarray], np.ndarray] | None = None,
+    *,
+    many_rows: bool = False,
 ) -> CodeTurn | None:
     """Find the turn of the codes of a trained net, by some of many rows.
 
@@ -149,6 +153,9 @@ def turn_of(
         Function of the variances of columns. It returns what the columns are divided
         by, before they are compared. None compares them as they are.
 
+    many_rows : bool, default=False
+        Whether eight times as many rows count as are enough.
+
     Returns
     -------
     turn : CodeTurn or None
@@ -156,20 +163,23 @@ def turn_of(
     """
     module = net.plain_module_
     n_components = module.decoder[0].in_features
-    table = _some_rows(table, n_components, seed)
+    table = _some_rows(table, n_components, seed, _MANY if many_rows else 1)
+    rows: Any = table.reconstructed
     inputs: Any = table.inputs
+    filled, z = [], []
     with torch.no_grad():
-        x = [
-            module.fill(float_tensor(inputs[rows], net.device))
-            for rows in gen_batches(len(inputs), _BLOCK_ROWS)
-        ]
-        z = [module.encode(rows) for rows in x]
+        for part in gen_batches(len(table), _BLOCK_ROWS):
+            x = module.fill(float_tensor(inputs[part], net.device))
+            z.append(module.encode(x))
+            if table.missing and table.targets is None:
+                filled.append(x.cpu().numpy())
         codes = torch.cat(z).cpu().numpy()
         if not np.isfinite(codes).all():
             return None
-        rows = torch.cat(x).cpu().numpy()
-        if table.targets is not None:
-            rows = fill_missing(table.targets[:], table.weight)
+        if filled:
+            rows = np.concatenate(filled)
+        elif table.missing:
+            rows = fill_missing(rows[:], table.weight)
         variance = column_statistics(rows, table.weight).variance
         scale = np.ones(1) if column_scale is None else column_scale(variance)
         total = float((variance / np.square(scale)).sum())
@@ -177,16 +187,16 @@ def turn_of(
         return fit_turn(codes, decoded, total, table.weight)
 
 
-def _some_rows(table: Table, n_components: int, seed: int) -> Table:
-    """Return rows in memory, which are enough for the moments of their codes."""
+def _some_rows(table: Table, n_components: int, seed: int, times: int) -> Table:
+    """Return rows that are enough for the moments of their codes, or times as many."""
     enough = max(_MAX_VALUES // table.n_features, _ROWS_PER_COMPONENT * n_components)
-    enough = min(enough, _MAX_ROWS)
+    enough = times * min(enough, _MAX_ROWS)
+    if not table.large and len(table) <= enough:
+        return table
+    index = np.arange(len(table))
     if table.large:
         index = table.inputs.sample  # type: ignore[union-attr]
-        return table.read(index[:: -(-len(index) // enough)])
-    if len(table) <= enough:
-        return table.sample()
-    rows: Any = table.inputs[:]
-    if table.missing:  # distances of rows from the mean need numbers
-        rows = fill_missing(rows)
-    return table.read(spread_sample(rows, enough, seed))
+    if len(index) > enough:
+        some = sample_without_replacement(len(index), enough, random_state=seed)
+        index = index[np.sort(some)]
+    return table.read(index)
