@@ -287,7 +287,8 @@ def exported(estimator: Any, method: str, opset: int) -> Any:
         raise ValueError(
             f"{method} of this {type(estimator).__name__} cannot be converted to ONNX. "
             "It may use an operator that ONNX lacks; see the exporter's report above. "
-            f"{error}"
+            "The exporters of torch before 2.8 fail for networks that newer ones "
+            f"convert; this is torch {torch.__version__}. {error}"
         ) from error
     finally:
         logger.setLevel(level)
