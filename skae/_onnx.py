@@ -48,6 +48,7 @@ class _Method(nn.Module):
                 "transform": _transform(estimator),
                 "reconstruct": OUTPUTS["reconstruction"],
                 "score_samples": partial(_minus_row_losses, estimator),
+                "decision_function": _class_scores,
                 "predict_proba": _probabilities,
                 "predict": partial(_targets, estimator),
             }
@@ -147,6 +148,11 @@ def _check_converts(detector: Any) -> None:
         )
 
 
+def _class_scores(module: Any, x: Tensor) -> Tensor:
+    scores: Tensor = module(x)
+    return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+
 def _probabilities(module: Any, x: Tensor) -> Tensor:
     return module(x).softmax(dim=1)
 
@@ -183,8 +189,8 @@ def to_onnx(
         :class:`PretrainedClassifier`, :class:`PretrainedRegressor` and
         :class:`AutoencoderOutlierDetector`, "predict_proba" one of
         :class:`PretrainedClassifier`, and "decision_function" one of
-        :class:`AutoencoderOutlierDetector`, whose `outlier_score` must be "error" or
-        "density".
+        :class:`PretrainedClassifier` and :class:`AutoencoderOutlierDetector`. The
+        `outlier_score` of the latter must be "error" or "density".
 
     Returns
     -------

@@ -76,8 +76,20 @@ def test_codes_of_classifier_and_regressor(estimator, curved):
     model.fit(X, (X[:, 0] > 0).astype(int))
     found = run(skae.to_onnx(model).SerializeToString(), X)
     assert_allclose(found, model.transform(X), atol=1e-5)
-    with pytest.raises(ValueError, match=r"has: transform, predict.*'reconstruct'"):
+    with pytest.raises(ValueError, match=r"has: transform, .*predict.*'reconstruct'"):
         skae.to_onnx(model, method="reconstruct")
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_decision_function_of_the_classifier(n_classes, curved):
+    X = curved.astype(np.float32)
+    y = np.digitize(X[:, 0], [-0.5, 0.5][: n_classes - 1])
+    pretrainer = quick(skae.AutoencoderTransformer)
+    model = skae.PretrainedClassifier(pretrainer, max_epochs=2, random_state=0)
+    model.fit(X, y)
+    converted = skae.to_onnx(model, method="decision_function")
+    found = run(converted.SerializeToString(), X)
+    assert_allclose(found, model.decision_function(X), atol=1e-5)
 
 
 @pytest.fixture
