@@ -546,7 +546,7 @@ class _Writer:
 
     def _array(self, value: np.ndarray) -> Any:
         if value.dtype.kind in "OU":
-            if not all(isinstance(each, str) for each in value.ravel()):
+            if not all(map(_is_text_or_mark, value.ravel())):
                 raise _NotWritable(
                     "A file holds arrays of numbers or of strings. Got an array with "
                     "other objects."
@@ -655,6 +655,11 @@ class _Writer:
         }
 
 
+def _is_text_or_mark(value: Any) -> bool:
+    """Return whether a value is a string, or -1, the mark of a missing label."""
+    return isinstance(value, str) or (type(value) is int and value == -1)
+
+
 class _Reader:
     """Decode the values that `_Writer` encoded.
 
@@ -732,9 +737,9 @@ class _Reader:
     def _texts(self, kind: str, texts: Any) -> np.ndarray:
         dtype, values = np.dtype(kind), np.array(texts, dtype=object)
         known = dtype.kind in "OU"
-        if not (known and all(isinstance(each, str) for each in values.ravel())):
+        if not (known and all(map(_is_text_or_mark, values.ravel()))):
             raise FileError(f"The file holds strings of an unknown kind, {kind!r}.")
-        longest = max(map(len, values.ravel()), default=1)
+        longest = max((len(str(each)) for each in values.ravel()), default=1)
         self._text_bytes_left -= values.size * max(dtype.itemsize, 4 * longest)
         if dtype.kind == "U" and self._text_bytes_left < 0:
             raise FileError(

@@ -4,6 +4,7 @@ import copy
 from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -33,6 +34,7 @@ from skae.modules._head import EncoderWithHead
 from skae.training import (
     FreezeEncoder,
     PrivateRandomState,
+    Run,
     SupervisedNet,
     Table,
     distinct_pairs,
@@ -47,15 +49,53 @@ from skae.training import (
 )
 
 _N_STEPS = 300
+# With rows that teachers labelled, there is more to learn.
+_N_TAUGHT_STEPS = 600
 _MAX_BATCH_SIZE = 128
 
 
-class _Seeds(NamedTuple):
+class Seeds(NamedTuple):
     """Seeds of a fit. All are drawn, used or not: no option changes the others."""
 
     pretraining: int
     net: int
     split: int
+    teachers: int
+
+
+class Given(NamedTuple):
+    """The rows of a fit, without those of weight zero.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        Rows.
+
+    y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+        Targets.
+
+    labelled : ndarray of bool of shape (n_rows,)
+        Which rows have a target.
+
+    weight : ndarray of shape (n_rows,) or None
+        Weights; None: all one.
+
+    counts : ndarray of bool of shape (n_samples,)
+        Which rows that were passed these are.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    labelled: np.ndarray
+    weight: np.ndarray | None
+    counts: np.ndarray
+
+    def of(self, mask: np.ndarray) -> "Given":
+        """Return some of the rows."""
+        counts = self.counts.copy()
+        counts[counts] = mask
+        weight = None if self.weight is None else self.weight[mask]
+        return Given(self.X[mask], self.y[mask], self.labelled[mask], weight, counts)
 
 
 class BasePretrained(HalvesMixin, TrainedEstimator):
@@ -147,10 +187,8 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
         """Return the targets of labelled rows as numbers."""
 
     @abstractmethod
-    def _learn_target(
-        self, y: np.ndarray, weight: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Take in the targets of distinct labelled rows; targets and weights to use."""
+    def _learn_target(self, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Take in the targets of distinct labelled rows, and return those to use."""
 
     @abstractmethod
     def _n_outputs(self) -> int:
@@ -159,6 +197,24 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
     @abstractmethod
     def _strata(self, target: np.ndarray) -> np.ndarray:
         """Classes that are to be on both sides of a split, as numbers."""
+
+    def _weighing(self, table: Table) -> Callable[[Table], Table]:
+        """Return a function that gives tables the weights of a loss of these rows."""
+        return lambda table: replace(table, weight=mean_one(table.weight))
+
+    def _taught(
+        self,
+        train: Table,
+        given: Given,
+        autoencoder: nn.Module,
+        table: Table,
+        seeds: Seeds,
+    ) -> Table:
+        """Return the rows to train on: the labelled ones, and others if there are any.
+
+        `table` has all distinct rows.
+        """
+        return train
 
     # Fitting
 
@@ -190,15 +246,15 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
         with own_modes(), unchanged_on_error(self):
             self._check_parameters()
             rng = private_generator(self.random_state)
-            seeds = _Seeds(*rng.randint(2**31 - 1, size=3).tolist())
-            given = X
-            X, y, labelled, weight = self._check_rows(X, y, sample_weight)
-            tasks.set_rows(
-                X[labelled], y[labelled], None if weight is None else weight[labelled]
-            )
-            index, total, _ = distinct_pairs(X, weight)
-            table = Table(X[index], weight=mean_one(total), missing=checks.has_gaps(X))
-            train, valid = self._labelled_table(X, y, labelled, weight), None
+            seeds = Seeds(*rng.randint(2**31 - 1, size=4).tolist())
+            given = self._check_rows(X, y, sample_weight)
+            labelled = given.of(given.labelled)
+            tasks.set_rows(labelled.X, labelled.y, labelled.weight)
+            index, total, _ = distinct_pairs(given.X, given.weight)
+            missing = checks.has_gaps(given.X)
+            table = Table(given.X[index], weight=mean_one(total), missing=missing)
+            train, valid = self._labelled_table(labelled), None
+            weigh = self._weighing(train)
             if self.early_stopping:
                 train, valid = hold_out_strata(
                     train,
@@ -206,28 +262,110 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
                     fraction=self.validation_fraction,
                     seed=seeds.split,
                 )
-            autoencoder = self._pretrained_module(given, table, seeds, tasks)
+            autoencoder = self._pretrained_module(X, table, seeds, tasks)
             if table.missing and hasattr(autoencoder, "fill"):
                 table, train = (filled(autoencoder, each) for each in (table, train))
                 valid = None if valid is None else filled(autoencoder, valid)
-            plan = self._plan(autoencoder, table, len(train), seeds.net)
-            net = self._make_net(plan, table, seeds.net)
-            self.n_labelled_ = int(labelled.sum())
-            n_epochs = plan.n_epochs(len(train), net.batch_size)
-            result = self._run(
-                net,
-                plan,
-                train.on(net.device),
-                None if valid is None else valid.on(net.device),
-                n_epochs=n_epochs,
-                callbacks=self._freezing(),
-                watcher=tasks.epochs(n_epochs, self._fitted_so_far, "training"),
+            self.n_labelled_ = len(labelled.X)
+            n_steps = _N_STEPS
+            taught = self._taught(train, given, autoencoder, table, seeds)
+            if taught is not train:
+                weigh, train, n_steps = self._weighing(taught), taught, _N_TAUGHT_STEPS
+            net, result, n_epochs = self._train_net(
+                autoencoder,
+                table,
+                weigh(train),
+                None if valid is None else weigh(valid),
+                seeds.net,
+                n_steps,
+                tasks,
             )
             self._store(net, result)
-            on = f" on {self.n_labelled_} labelled rows"
-            report(self, result, n_epochs, lr=self.lr, rows=on)
+            rows = f" on {self._rows_in_words()}"
+            report(self, result, n_epochs, lr=self.lr, rows=rows)
             tasks.end()
         return self
+
+    def _train_net(
+        self,
+        autoencoder: nn.Module,
+        table: Table,
+        train: Table,
+        valid: Table | None,
+        seed: int,
+        n_steps: int = _N_STEPS,
+        tasks: FitTasks | None = None,
+    ) -> tuple[SupervisedNet, Run, int]:
+        """Train an encoder with a head; return the net, what happened, and epochs.
+
+        `table` has all rows, which the head's input is standardised by.
+        """
+        plan = self._plan(autoencoder, table, len(train), seed)
+        plan = replace(plan, n_steps=n_steps)
+        net = self._make_net(plan, table, seed)
+        n_epochs = plan.n_epochs(len(train), net.batch_size)
+        watcher = None
+        if tasks is not None:
+            watcher = tasks.epochs(n_epochs, self._fitted_so_far, "training")
+        result = self._run(
+            net,
+            plan,
+            train.on(net.device),
+            None if valid is None else valid.on(net.device),
+            n_epochs=n_epochs,
+            callbacks=self._freezing(),
+            watcher=watcher,
+        )
+        return net, result, n_epochs
+
+    def _quiet(self) -> Self:
+        """Return a copy that trains nets of which nobody hears."""
+        quiet = copy.copy(self)
+        quiet.callbacks, quiet.verbose = None, 0
+        quiet.net_params = {
+            name: value
+            for name, value in (self.net_params or {}).items()
+            if not name.startswith("callbacks")
+        }
+        return quiet
+
+    def _network_as_teacher(
+        self, rows: Table, autoencoder: nn.Module, table: Table, seed: int
+    ) -> tuple[Callable[..., np.ndarray], np.ndarray]:
+        """Return a function that trains the net on some of the rows, and its features.
+
+        The function takes targets, weights, and the indices of rows to predict. It
+        returns the outputs of the net for these. A target of -1 marks a row that is not
+        trained on. The features are the standardised input of the head before training.
+        """
+
+        def outputs(
+            target: np.ndarray, weight: np.ndarray, index: np.ndarray
+        ) -> np.ndarray:
+            quiet = self._quiet()
+            known = np.flatnonzero(target >= 0)
+            train = Table(
+                rows.inputs[known],
+                target[known],
+                mean_one(weight[known]),
+                missing=rows.missing,
+            )
+            quiet.net_, *_ = quiet._train_net(
+                copy.deepcopy(autoencoder), table, train, None, seed
+            )
+            return quiet._output(rows.inputs[index])
+
+        quiet = self._quiet()
+        plan = quiet._plan(copy.deepcopy(autoencoder), table, len(table), seed)
+        net = quiet._make_net(plan, table, seed)
+        features = apply_in_batches(
+            net.plain_module_,
+            lambda module, x: module.head_inputs(x),
+            rows.inputs[:],
+            net.device,
+            copy_rows=True,
+        )
+        return outputs, features
 
     def _check_parameters(self) -> None:
         self._check_net_params(
@@ -258,49 +396,35 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
             "the widths of the head's hidden layers, or () for a linear head",
         )
 
-    def _check_rows(
-        self, X: Any, y: Any, sample_weight: Any
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
-        """Rows, targets, which are labelled, weights; without rows of weight zero."""
+    def _check_rows(self, X: Any, y: Any, sample_weight: Any) -> Given:
         if y is None:
             validate_data(self, X, y)  # with the error that all estimators have
         X = checks.check_table(self, X, reset=True, allow_nan=self._takes_gaps)[:]
         y, labelled = self._check_y(y)
         check_consistent_length(X, y)
-        weight = None
+        given = Given(X, y, labelled, None, np.ones(len(X), dtype=bool))
         if sample_weight is not None:
             weight = checks.check_weights(sample_weight, X)
-            counts = weight > 0
-            X, y, labelled = X[counts], y[counts], labelled[counts]
-            weight = weight[counts]
-        checks.check_gaps(self, X, "X", columns=True)
-        if not labelled.any():
-            which = "" if weight is None else " with a positive weight"
+            given = given._replace(weight=weight).of(weight > 0)
+        checks.check_gaps(self, given.X, "X", columns=True)
+        if not given.labelled.any():
+            which = "" if given.weight is None else " with a positive weight"
             raise ValueError(
-                f"None of the {len(X)} rows of X{which} is labelled: {self._mark} in y "
+                f"None of the {len(given.X)} rows of X{which} is labelled: {self._mark} in y "
                 "marks an unlabelled row. At least one row needs a label; to train on "
                 "unlabelled rows alone, fit the autoencoder by itself."
             )
-        return X, y, labelled, weight
+        return given
 
-    def _labelled_table(
-        self,
-        X: np.ndarray,
-        y: np.ndarray,
-        labelled: np.ndarray,
-        weight: np.ndarray | None,
-    ) -> Table:
+    def _labelled_table(self, labelled: Given) -> Table:
         """Return the distinct labelled rows; groups differ in the target alone."""
-        X, y = X[labelled], self._encode(y[labelled])
-        index, total, number = distinct_pairs(
-            X, None if weight is None else weight[labelled], y
-        )
-        target, total = self._learn_target(y[index], total)
-        missing = checks.has_gaps(X)
-        return Table(X[index], target, mean_one(total), number, missing)
+        X, y = labelled.X, self._encode(labelled.y)
+        index, total, number = distinct_pairs(X, labelled.weight, y)
+        target = self._learn_target(y[index], total)
+        return Table(X[index], target, total, number, checks.has_gaps(X))
 
     def _pretrained_module(
-        self, given: Any, table: Table, seeds: _Seeds, tasks: FitTasks
+        self, given: Any, table: Table, seeds: Seeds, tasks: FitTasks
     ) -> nn.Module:
         """Fit the pretrainer if it has to be; return a copy of its module."""
         pretrainer = made_pretrainer(self, given, table.n_features, seeds.pretraining)
@@ -472,9 +596,12 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
     def _parts(self) -> dict[str, Callable[[Any, Tensor], Tensor]]:
         return {**super()._parts(), "head": lambda module, x: module(x)}
 
+    def _rows_in_words(self) -> str:
+        return f"{self.n_labelled_} labelled rows"
+
     def _training_in_words(self) -> str:
         text = (
-            f"Epochs trained: {self.n_iter_}, on {self.n_labelled_} labelled rows, "
+            f"Epochs trained: {self.n_iter_}, on {self._rows_in_words()}, "
             f"with training loss {self.loss_curve_[-1]:.4g}"
         )
         if self.validation_loss_curve_:

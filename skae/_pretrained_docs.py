@@ -9,8 +9,9 @@ pretrainer : autoencoder or None, default=None
     An autoencoder of skae. It is cloned and fitted on all rows, labelled or not; if
     its `random_state` is None, it is given a seed. One that is fitted already is used
     as it is inside a :class:`sklearn.frozen.FrozenEstimator`. None is a
-    :class:`DenoisingAutoencoder` with swap noise [2]_, hidden layers of 100 and half as
-    many components as there are columns, between 4 and 32.
+    :class:`DenoisingAutoencoder` with 30 % swap noise [2]_, random initial weights,
+    two hidden layers of 100 and half as many components as there are columns, between
+    4 and 32.
 
 pretrain : bool, default=True
     Whether the encoder is pretrained. False begins with random weights in a net of
@@ -38,11 +39,11 @@ weight_decay : float, default=0.01
     Decoupled weight decay of AdamW.
 
 max_epochs : int or "auto", default="auto"
-    Passes over the labelled rows. "auto" makes about 300 steps, and at least one
-    pass.
+    Passes over the rows that the net is trained on. "auto" makes about 300 steps{more},
+    and at least one pass.
 
 batch_size : int or "auto", default="auto"
-    Labelled rows in a step. "auto" is all of them, at most 128.
+    Rows in a step. "auto" is all that the net is trained on, at most 128.
 
 freeze : {"none", "all"} or int, default="none"
     What of the encoder is kept as it is: nothing, all, or so many hidden layers, from
@@ -107,7 +108,7 @@ n_labelled_ : int
     Number of labelled rows with a positive weight.
 
 n_iter_ : int
-    Epochs trained on them.
+    Epochs that the net was trained.
 
 loss_curve_ : list of float
     Mean training loss in each epoch{loss}.
@@ -137,8 +138,8 @@ To cross-validate with unlabelled rows, score labelled rows alone, as in
 ``cv=[(train, test[labelled[test]]) for train, test in KFold(5).split(X)]`` with a mask
 ``labelled``: `score` takes the mark of an unlabelled row for its label.
 
-Expect little of pretraining. Compare with ``pretrain=False``, and try
-:class:`sklearn.svm.{svm}`{spreading} first.
+Compare with ``pretrain=False`` and with :class:`sklearn.svm.{svm}`{spreading}: no method
+is the best one on all tables.
 """
 
 _PRETRAINED_REFERENCES = """

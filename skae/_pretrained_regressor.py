@@ -17,6 +17,7 @@ from skae.training import standardization
 @pretrained_docs(
     loss=" (squared error of the standardised target)",
     stratified="",
+    more="",
     svm="SVR",
     spreading="",
 )
@@ -89,13 +90,11 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
     def _encode(self, y: np.ndarray) -> np.ndarray:
         return y
 
-    def _learn_target(
-        self, y: np.ndarray, weight: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _learn_target(self, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
         self._one_dimensional = y.ndim == 1
         target = y.reshape(len(y), -1)
         self._target_mean, self._target_scale = standardization(target, weight)
-        return (target - self._target_mean) / self._target_scale, weight
+        return (target - self._target_mean) / self._target_scale
 
     def _n_outputs(self) -> int:
         return len(self._target_mean)

@@ -29,8 +29,11 @@ def default_pretrainer(
     return DenoisingAutoencoder(
         n_components=int(np.clip(n_features // 2, 4, 32)),
         noise="swap",
-        noise_level=0.15,
+        noise_level=0.3,
         hidden_layer_sizes=(100, 100),
+        # From PCA, the linear path carries what matters, and not the hidden layers
+        # that the head is given.
+        init="random",
         device=device,
         verbose=verbose,
         random_state=seed,

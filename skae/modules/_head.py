@@ -86,13 +86,16 @@ class EncoderWithHead(nn.Module):
             return self.autoencoder.encode(x)
         return torch.cat(self.autoencoder.hidden(x), dim=1)
 
+    def head_inputs(self, x: Tensor) -> Tensor:
+        """Compute the input of the head (batch, n_inputs), standardised."""
+        return (self.features(x) - self.mean) / self.scale
+
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Predict outputs (batch, n_outputs) from rows (batch, n_features).
 
         Dropout draws from `generator` in training.
         """
-        features = (self.features(x) - self.mean) / self.scale
-        return self.head(self.dropout(features, generator))
+        return self.head(self.dropout(self.head_inputs(x), generator))
 
     @torch.no_grad()
     def standardize(self, mean: Tensor, scale: Tensor) -> None:

@@ -1,0 +1,396 @@
+"""Teachers, which label the unlabelled rows that a classifier is trained on."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.datasets import load_digits, make_moons
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.semi_supervised import LabelSpreading
+from sklearn.svm import SVC
+from skorch.callbacks import Callback
+
+import skae
+from skae import (
+    AutoencoderTransformer,
+    ConvAutoencoder,
+    PretrainedClassifier,
+    RecurrentAutoencoder,
+    _teachers,
+)
+
+DEFAULT = [
+    "network",
+    "logistic regression",
+    "SVC",
+    "label spreading",
+    "label spreading on features",
+]
+
+
+def marked(y, n_labels, seed=0):
+    """Keep as many labels of each class, and mark the other rows with -1."""
+    random = np.random.RandomState(seed)
+    result = np.full(len(y), -1)
+    for label in np.unique(y):
+        result[random.permutation(np.flatnonzero(y == label))[:n_labels]] = label
+    return result
+
+
+def quick(**params):
+    pretrainer = AutoencoderTransformer(
+        4, hidden_layer_sizes=(16,), max_epochs=2, random_state=0
+    )
+    return PretrainedClassifier(
+        **{"pretrainer": pretrainer, "max_epochs": 3, "random_state": 0, **params}
+    )
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:400] / 16, y[:400]
+    return X, marked(y, 6), y
+
+
+@pytest.fixture(scope="module")
+def fitted(digits):
+    return quick().fit(*digits[:2])
+
+
+# What is learned
+
+
+def test_teachers_help_where_few_rows_have_labels():
+    X, y = load_digits(return_X_y=True)
+    X = X / 16
+    pretrainer = AutoencoderTransformer(16, max_epochs=10, random_state=0).fit(X)
+    accuracy, log_loss = {None: [], "auto": []}, {None: [], "auto": []}
+    for seed in range(3):
+        y_train = marked(y, 5, seed)
+        rest = y_train < 0
+        for teachers in accuracy:
+            model = PretrainedClassifier(
+                FrozenEstimator(pretrainer), teachers=teachers, random_state=0
+            ).fit(X, y_train)
+            p = model.predict_proba(X[rest])
+            accuracy[teachers].append(np.mean(p.argmax(axis=1) == y[rest]))
+            log_loss[teachers].append(-np.log(p[np.arange(len(p)), y[rest]]).mean())
+    assert np.mean(accuracy["auto"]) > np.mean(accuracy[None]) + 0.02
+    # A net that is trained on labels alone is surer than it is right.
+    assert np.mean(log_loss["auto"]) < np.mean(log_loss[None]) - 0.1
+
+
+def test_the_teacher_that_is_right_has_the_largest_weight():
+    X, y = make_moons(400, noise=0.05, random_state=0)
+    labels = marked(y + 1, 15)
+    model = quick(teachers=[LogisticRegression(), SVC(C=100)]).fit(X, labels)
+    weights = model.teacher_weights_
+    assert list(weights) == ["network", "LogisticRegression", "SVC"]
+    assert weights["SVC"] > 0.5
+    assert np.mean(model.pseudo_labels_[labels < 0] == y[labels < 0] + 1) > 0.9
+
+
+# Attributes
+
+
+def test_attributes(fitted, digits):
+    X, y, _ = digits
+    unlabelled = y < 0
+    assert list(fitted.teacher_weights_) == DEFAULT
+    assert list(fitted.teacher_losses_) == DEFAULT
+    assert sum(fitted.teacher_weights_.values()) == pytest.approx(1)
+    losses = np.array(list(fitted.teacher_losses_.values()))
+    weights = np.array(list(fitted.teacher_weights_.values()))
+    assert_allclose(weights, losses**-3.0 / (losses**-3.0).sum())
+    assert fitted.pseudo_labels_.shape == y.shape
+    assert (fitted.pseudo_labels_[~unlabelled] == -1).all()
+    assert set(fitted.pseudo_labels_[unlabelled]) <= set(fitted.classes_)
+    assert fitted.n_pseudo_labelled_ == unlabelled.sum()
+    assert fitted.n_labelled_ == (~unlabelled).sum()
+    text = fitted.summary()
+    assert "340 pseudo-labelled rows" in text and "SVC" in text
+
+
+def test_verbose_says_what_the_teachers_are_worth(digits, capsys):
+    quick(verbose=1).fit(*digits[:2])
+    assert "Weights of the teachers: network" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array([f"class {i}" for i in range(10)], dtype=object),
+        np.arange(10) * 2.0,
+        np.arange(10) + 5,
+    ],
+    ids=["strings", "floats", "other integers"],
+)
+def test_labels_of_any_kind(labels, fitted, digits, tmp_path):
+    X, y, _ = digits
+    y_own = np.where(y < 0, -1, labels[y])
+    model = quick().fit(X, y_own)
+    where = y < 0
+    assert_array_equal(
+        model.pseudo_labels_[where], labels[fitted.pseudo_labels_[where]]
+    )
+    assert all(label == -1 for label in model.pseudo_labels_[~where])
+    skae.save(model, tmp_path / "model.skae")
+    loaded = skae.load(tmp_path / "model.skae")
+    assert_array_equal(loaded.pseudo_labels_, model.pseudo_labels_)
+    assert loaded.teacher_weights_ == model.teacher_weights_
+    assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+
+
+def test_pickles(fitted, digits):
+    again = pickle.loads(pickle.dumps(fitted))
+    assert_array_equal(again.predict_proba(digits[0]), fitted.predict_proba(digits[0]))
+
+
+# Where there is nothing to teach
+
+
+@pytest.mark.parametrize("case", ["all labelled", "two of a class", "one class of 3"])
+def test_without_enough_labels_or_rows_nothing_changes(case, digits):
+    X, _, y = digits
+    y = {
+        "all labelled": y,
+        "two of a class": marked(y, 2),
+        "one class of 3": np.where(y == 0, marked(y, 3), marked(y, 2)),
+    }[case]
+    model, without = (quick(teachers=each).fit(X, y) for each in ("auto", None))
+    assert_array_equal(model.predict_proba(X), without.predict_proba(X))
+    for each in (model, without):
+        assert each.teacher_weights_ == each.teacher_losses_ == {}
+        assert each.n_pseudo_labelled_ == 0
+        assert (each.pseudo_labels_ == -1).all()
+
+
+def test_classes_with_few_labels_stay_in_training(digits):
+    X, _, y = digits
+    labels = np.where(y == 9, marked(y, 1), marked(y, 4))
+    model = quick().fit(X, labels)
+    assert set(model.classes_) == set(range(10))
+    assert model.n_pseudo_labelled_ == (labels < 0).sum()
+
+
+# Contracts
+
+
+def test_weight_two_is_the_row_twice(digits):
+    X, y, _ = digits
+    X, y = np.vstack([X, X[:50]]), np.append(y, np.full(50, -1))  # and copies
+    weight = np.random.RandomState(0).randint(0, 4, size=len(y))
+    weight[y >= 0] += 1
+    order = np.random.RandomState(1).permutation(len(y))
+    model = quick(batch_size=20)
+    weighted = clone(model).fit(X, y, sample_weight=weight)
+    repeated = clone(model).fit(
+        *(each[order].repeat(weight[order], 0) for each in (X, y))
+    )
+    assert weighted.teacher_losses_ == repeated.teacher_losses_
+    assert_array_equal(weighted.predict_proba(X), repeated.predict_proba(X))
+    assert_array_equal(weighted.pseudo_labels_[weight == 0], -1)
+    assert weighted.n_pseudo_labelled_ == ((weight > 0) & (y < 0)).sum()
+    plain = clone(model).fit(X, y)
+    assert plain.teacher_losses_ != weighted.teacher_losses_
+
+
+def test_the_same_random_state_gives_the_same_bits(fitted, digits):
+    X, y, _ = digits
+    state, torch_state = np.random.get_state()[1].copy(), torch.get_rng_state()
+    again = quick().fit(X, y)
+    assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
+    assert again.teacher_weights_ == fitted.teacher_weights_
+    assert_array_equal(np.random.get_state()[1], state)
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    other = quick(random_state=1).fit(X, y)
+    assert other.teacher_weights_ != fitted.teacher_weights_
+
+
+def test_class_weight_counts_once(digits):
+    """A class of weight 3 is the class with each of its rows three times."""
+    X, y, _ = digits
+    labelled = y >= 0
+    quick(teachers=[Spy()], class_weight={0: 3.0}).fit(X, y)
+    seen = Spy.seen[-1]
+    weight = np.where(y == 0, 3.0, 1.0)
+    quick(teachers=[Spy()]).fit(X, y, sample_weight=weight)
+    expected = Spy.seen[-1]
+    assert_allclose(seen / seen.mean(), expected / expected.mean())
+    assert len(seen) == labelled.sum()
+
+
+def test_balanced_classes_weigh_the_same_with_pseudo_labels(digits):
+    X, y, true = digits
+    rare = (true == 0) & (np.arange(len(true)) % 3 > 0)
+    X, y = X[~rare], y[~rare]
+    model = quick(class_weight="balanced", teachers=[SVC()], max_epochs=30).fit(X, y)
+    assert np.isfinite(model.loss_curve_).all()
+
+
+def test_a_class_of_weight_zero(digits):
+    X, y, _ = digits
+    model = quick(class_weight={3: 0.0}, max_epochs=20).fit(X, y)
+    assert 3 not in model.pseudo_labels_
+
+
+def test_early_stopping_is_on_true_labels(digits):
+    X, y, _ = digits
+    model = quick(early_stopping=True, validation_fraction=0.2, max_epochs=5)
+    model.fit(X, y)
+    assert len(model.validation_loss_curve_) == 1 + model.n_iter_
+    assert model.n_pseudo_labelled_ == (y < 0).sum()
+
+
+class Count(Callback):
+    def __init__(self):
+        self.n_trainings = 0
+
+    def on_train_begin(self, net, **kwargs):
+        self.n_trainings += 1
+
+
+def test_callbacks_see_the_last_training_alone(digits):
+    count = Count()
+    model = quick(callbacks=[("count", count)], net_params={"callbacks__count": count})
+    model.fit(*digits[:2])
+    assert count.n_trainings == 1
+
+
+# Classifiers of the user
+
+
+class Spy(ClassifierMixin, BaseEstimator):
+    """Remember the weights that it was last given."""
+
+    seen: list = []
+
+    def fit(self, X, y, sample_weight=None):
+        assert (y >= 0).all()
+        self.classes_ = np.unique(y)
+        Spy.seen.append(np.sort(sample_weight))
+        return self
+
+    def predict_proba(self, X):
+        return np.full((len(X), len(self.classes_)), 1 / len(self.classes_))
+
+
+class Unlabelled(LabelSpreading):
+    def fit(self, X, y):
+        assert (y == -1).sum() > 300
+        return super().fit(X, y)
+
+
+def test_a_list_of_classifiers(digits):
+    X, y, _ = digits
+    pipeline = make_pipeline(StandardScaler(), Unlabelled("knn", alpha=0.2))
+    teachers = [SVC(), KNeighborsClassifier(1), SVC(C=10), pipeline, Unlabelled("knn")]
+    model = quick(teachers=teachers).fit(X, y)
+    assert list(model.teacher_weights_) == [
+        *("network", "SVC-1", "KNeighborsClassifier", "SVC-2", "Pipeline"),
+        "Unlabelled",
+    ]
+    assert not hasattr(teachers[0], "classes_")
+    assert_array_equal(clone(model).fit(X, y).predict(X), model.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("teachers", "match"),
+    [
+        ([], "teachers is an empty list"),
+        ([SVC], "teachers must be 'auto', None or a list of classifiers"),
+        ([StandardScaler()], r"Got StandardScaler\(\) in the list"),
+        ("SVC", "The 'teachers' parameter of PretrainedClassifier must be"),
+    ],
+)
+def test_errors(teachers, match, digits):
+    with pytest.raises(ValueError, match=match):
+        quick(teachers=teachers).fit(*digits[:2])
+
+
+# Kinds of rows
+
+
+def test_rows_with_gaps(digits):
+    X, y, _ = digits
+    X = np.where(np.random.RandomState(0).rand(*X.shape) < 0.1, np.nan, X)
+    model = quick().fit(X, y)
+    assert list(model.teacher_weights_) == DEFAULT
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
+def test_images_and_series(digits):
+    X, y, _ = digits
+    images = ConvAutoencoder(4, image_shape=(8, 8), init="random", max_epochs=1)
+    model = quick(pretrainer=images, max_epochs=1).fit(X, y)
+    assert list(model.teacher_weights_) == DEFAULT
+    series = RecurrentAutoencoder(4, max_epochs=1, random_state=0)
+    model = quick(pretrainer=series, head_input="code", max_epochs=1).fit(X, y)
+    assert list(model.teacher_weights_) == DEFAULT
+
+
+@pytest.mark.parametrize("params", [{"freeze": "all"}, {"pretrain": False}])
+def test_other_options(params, digits):
+    model = quick(**params).fit(*digits[:2])
+    assert list(model.teacher_weights_) == DEFAULT
+
+
+def test_columns_in_any_units(digits):
+    X, y, _ = digits
+    far = quick().fit(X * 1e4 + 3e4, y)
+    near = quick().fit(X, y)
+    assert np.mean(far.pseudo_labels_ == near.pseudo_labels_) > 0.9
+
+
+def test_dtypes_and_frames_give_the_same(fitted, digits):
+    X, y, _ = digits
+    frame = pd.DataFrame(X, columns=[f"pixel {i}" for i in range(64)])
+    for rows in (X.astype(np.float32), frame):
+        model = quick().fit(rows, y)
+        assert model.teacher_losses_ == pytest.approx(fitted.teacher_losses_, rel=1e-3)
+
+
+def test_many_rows(monkeypatch, digits):
+    """Teachers are fitted to some of the rows, and vote on all."""
+    monkeypatch.setattr(_teachers, "MAX_ROWS", 80)
+    X, y, true = digits
+    model = quick().fit(X, y)
+    assert model.n_pseudo_labelled_ == (y < 0).sum()
+    assert np.mean(model.pseudo_labels_[y < 0] == true[y < 0]) > 0.6
+
+
+# The vote
+
+
+def test_vote():
+    y = np.array([0, 0, 0, 1, 1, 1, -1, -1])
+    true = np.array([0, 0, 0, 1, 1, 1, 0, 1])
+
+    def right(y, weight, rows):
+        return np.eye(2)[true[rows]]
+
+    def wrong(y, weight, rows):
+        return np.eye(2)[1 - true[rows]]
+
+    def knows_nothing_of_the_last(y, weight, rows):
+        return np.eye(2)[true[rows]] * (rows < 7)[:, None]
+
+    teachers = {"right": right, "wrong": wrong, "silent": knows_nothing_of_the_last}
+    result = _teachers.vote(
+        teachers, y, np.ones(8), np.array([6, 7]), n_classes=2, seed=0
+    )
+    assert result.losses["right"] == pytest.approx(-np.log(0.95))
+    assert result.losses["wrong"] == pytest.approx(-np.log(0.05))
+    assert result.losses["silent"] == result.losses["right"]
+    assert_allclose(result.probabilities.sum(axis=1), 1)
+    assert_array_equal(result.probabilities.argmax(axis=1), [0, 1])
+    assert_allclose(_teachers.sharpened(np.array([[0.75, 0.25]])), [[0.9, 0.1]])
