@@ -336,7 +336,7 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
 
         The function takes targets, weights, and the indices of rows to predict. It
         returns the outputs of the net for these. A target of -1 marks a row that is not
-        trained on. The features are the standardised input of the head before training.
+        trained on. The features are the head's standardised input before training.
         """
 
         def outputs(

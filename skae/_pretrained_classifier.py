@@ -24,6 +24,7 @@ from skae._report import warn
 from skae._sklearn_compat import StrOptions
 from skae._teachers import (
     MAX_ROWS,
+    MAX_VOTED,
     Teacher,
     can_be_weighed,
     check_teachers,
@@ -114,8 +115,9 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
     with the probabilities; classes with fewer than three labelled rows stay in
     training. The network learns the probabilities that the teachers vote for, squared
     and normalised, and for labelled rows their labels: so what teachers are unsure of,
-    it learns as unsure. Teachers other than the network are fitted to at most 5,000
-    rows, drawn at random, at most half of them labelled.
+    it learns as unsure. Teachers other than the network are fitted to 5,000 rows at
+    most, drawn at random, half of them labelled at most. Teachers vote on 20,000
+    unlabelled rows at most, drawn at random.
 
     Some estimators encode `y` before they pass it on, and make a class of -1:
     :class:`~sklearn.ensemble.VotingClassifier`,
@@ -320,6 +322,9 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
             return train
         index, number = ordered_distinct_rows(others.X)
         total = np.bincount(number, weights=others.weight).astype(np.float64)
+        random = np.random.RandomState(seeds.teachers)
+        chosen = np.sort(random.permutation(len(index))[:MAX_VOTED])
+        index, total = index[chosen], total[chosen]
         missing = checks.has_gaps(others.X)
         unlabelled = Table(others.X[index], weight=total, missing=missing)
         if missing and hasattr(autoencoder, "fill"):
@@ -341,9 +346,10 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
         self.teacher_losses_, self.teacher_weights_ = result.losses, result.weights
         if self.verbose:
             show(f"{type(self).__name__}: {self._teachers_in_words()}")
+        is_voted = np.isin(number, chosen)
         voted = self.classes_[result.probabilities.argmax(axis=1)]
-        where = np.flatnonzero(given.counts)[~given.labelled]
-        self.pseudo_labels_[where] = voted[number]
+        where = np.flatnonzero(given.counts)[~given.labelled][is_voted]
+        self.pseudo_labels_[where] = voted[np.searchsorted(chosen, number[is_voted])]
         self.n_pseudo_labelled_ = len(where)
         known = np.eye(len(self.classes_))[np.asarray(train.targets)]
         return replace(

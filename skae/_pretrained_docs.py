@@ -138,8 +138,8 @@ To cross-validate with unlabelled rows, score labelled rows alone, as in
 ``cv=[(train, test[labelled[test]]) for train, test in KFold(5).split(X)]`` with a mask
 ``labelled``: `score` takes the mark of an unlabelled row for its label.
 
-Compare with ``pretrain=False`` and with :class:`sklearn.svm.{svm}`{spreading}: no method
-is the best one on all tables.
+Compare with ``pretrain=False`` and with :class:`sklearn.svm.{svm}`{spreading}: no
+method is the best one on all tables.
 """
 
 _PRETRAINED_REFERENCES = """

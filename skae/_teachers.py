@@ -29,6 +29,8 @@ _POWER = -3
 _DOUBT = 0.1
 # Rows that a teacher is fitted to at most, half of them labelled at most.
 MAX_ROWS = 5_000
+# Unlabelled rows that the teachers vote on at most: the net learns from as many.
+MAX_VOTED = 20_000
 _N_NEIGHBORS = 7
 # The vote is too cautious: its probabilities to this power are learned.
 _SHARPENING = 2

@@ -85,7 +85,11 @@ def test_unlabelled_rows_help():
     y_train = np.where(labelled, y, -1)
     # A code that was learned from all rows, against one with random weights.
     model = PretrainedClassifier(
-        autoencoder(max_epochs=20), head_input="code", freeze="all", random_state=0
+        autoencoder(max_epochs=20),
+        head_input="code",
+        freeze="all",
+        teachers=None,
+        random_state=0,
     ).fit(X, y_train)
     control = clone(model).set_params(pretrain=False).fit(X, y_train)
     unlabelled = X[~labelled], y[~labelled]
