@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import (
@@ -30,6 +31,7 @@ from skae._pretrainer import made_pretrainer, random_module
 from skae._report import report, unchanged_on_error
 from skae._sklearn_compat import HasMethods, Interval, StrOptions, fit_context
 from skae._tasks import FitTasks
+from skae._teachers import MAX_ROWS, MAX_VOTED, Lesson, Teacher, check_teachers
 from skae.modules._head import EncoderWithHead
 from skae.training import (
     FreezeEncoder,
@@ -42,9 +44,11 @@ from skae.training import (
     float_tensor,
     hold_out_strata,
     mean_one,
+    ordered_distinct_rows,
     own_modes,
     private_generator,
     recipe,
+    show,
     standardization,
 )
 
@@ -123,6 +127,7 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int | str = "auto",
+        teachers: list | str | None = "auto",
         callbacks: list | None = None,
         net_params: dict[str, Any] | None = None,
         device: str | torch.device = "auto",
@@ -145,6 +150,7 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.teachers = teachers
         self.callbacks = callbacks
         self.net_params = net_params
         self.device = device
@@ -174,6 +180,7 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
         "freeze_epochs": [Interval(Integral, 0, None, closed="left")],
         "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "teachers": [StrOptions({"auto"}), list, None],
     }
 
     # Decisions of a subclass
@@ -202,19 +209,25 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
         """Return a function that gives tables the weights of a loss of these rows."""
         return lambda table: replace(table, weight=mean_one(table.weight))
 
-    def _taught(
-        self,
-        train: Table,
-        given: Given,
-        autoencoder: nn.Module,
-        table: Table,
-        seeds: Seeds,
-    ) -> Table:
-        """Return the rows to train on: the labelled ones, and others if there are any.
+    @abstractmethod
+    def _lesson(self, **fields: Any) -> Lesson:
+        """Return the rows as teachers see them."""
 
-        `table` has all distinct rows.
-        """
-        return train
+    @abstractmethod
+    def _prediction(self, outputs: np.ndarray) -> np.ndarray:
+        """Return what the net predicts in a lesson, from its outputs."""
+
+    @abstractmethod
+    def _targets_with(self, known: np.ndarray, vote: np.ndarray) -> np.ndarray:
+        """Return the targets to train on, of labelled rows and of those voted on."""
+
+    @abstractmethod
+    def _pseudo_labels(self, vote: np.ndarray) -> np.ndarray:
+        """Return the targets that a vote stands for, as `y` has them."""
+
+    @abstractmethod
+    def _without_label(self, n_samples: int) -> np.ndarray:
+        """Return the marks of unlabelled rows."""
 
     # Fitting
 
@@ -329,43 +342,114 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
         }
         return quiet
 
-    def _network_as_teacher(
-        self, rows: Table, autoencoder: nn.Module, table: Table, seed: int
-    ) -> tuple[Callable[..., np.ndarray], np.ndarray]:
-        """Return a function that trains the net on some of the rows, and its features.
+    def _taught(
+        self,
+        train: Table,
+        given: Given,
+        autoencoder: nn.Module,
+        table: Table,
+        seeds: Seeds,
+    ) -> Table:
+        """Return the labelled rows, with unlabelled ones if teachers can vote on them.
 
-        The function takes targets, weights, and the indices of rows to predict. It
-        returns the outputs of the net for these. A target of -1 marks a row that is not
-        trained on. The features are the head's standardised input before training.
+        `table` has all distinct rows.
         """
+        self.pseudo_labels_ = self._without_label(len(given.counts))
+        self.n_pseudo_labelled_ = 0
+        self.teacher_losses_: dict[str, float] = {}
+        self.teacher_weights_: dict[str, float] = {}
+        others = given.of(~given.labelled)
+        if self.teachers is None or not len(others.X):
+            return train
+        index, number = ordered_distinct_rows(others.X)
+        total = np.bincount(number, weights=others.weight).astype(np.float64)
+        random = np.random.RandomState(seeds.teachers)
+        chosen = np.sort(random.permutation(len(index))[:MAX_VOTED])
+        missing = checks.has_gaps(others.X)
+        voters = Table(others.X[index[chosen]], missing=missing)
+        if missing and hasattr(autoencoder, "fill"):
+            voters = filled(autoencoder, voters)
+        rows = np.concatenate([train.inputs[:], voters.inputs[:]])
+        # The scale of the head's input needs no more rows than others are fitted to.
+        some = table.read(np.sort(random.permutation(len(table))[:MAX_ROWS]))
+        columns = table.statistics()
+        is_known = np.arange(len(rows)) < len(train)
+        weight: Any = self._weighing(train)(train).weight
+        known: Any = train.targets
+        lesson = self._lesson(
+            X=(rows - columns.mean) / columns.scale,
+            features=self._features(rows, autoencoder, some, seeds.net),
+            target=np.concatenate(
+                [known, np.zeros_like(known, shape=(len(chosen), *known.shape[1:]))]
+            ),
+            labelled=is_known.copy(),
+            weight=np.append(
+                np.ones(len(train)) if weight is None else weight, np.ones(len(chosen))
+            ),
+            seed=seeds.teachers,
+        )
+        if not lesson.has_enough_labels():
+            return train
+        teachers = (
+            lesson.own_teachers(self.teachers)
+            if isinstance(self.teachers, list)
+            else lesson.default_teachers()
+        )
+        network = self._network_as_teacher(rows, lesson, autoencoder, some, seeds.net)
+        vote = lesson.vote({"network": network, **teachers}, np.flatnonzero(~is_known))
+        self.teacher_losses_, self.teacher_weights_ = vote.losses, vote.weights
+        is_voted = np.isin(number, chosen)
+        labels = self._pseudo_labels(vote.predictions)
+        where = np.flatnonzero(given.counts)[~given.labelled][is_voted]
+        self.pseudo_labels_[where] = labels[np.searchsorted(chosen, number[is_voted])]
+        self.n_pseudo_labelled_ = len(where)
+        if self.verbose:
+            show(f"{type(self).__name__}: {self._teachers_in_words()}")
+        return Table(
+            rows,
+            self._targets_with(known, vote.predictions),
+            np.append(np.asarray(train.weight), total[chosen]),
+            missing=table.missing,
+        )
 
-        def outputs(
-            target: np.ndarray, weight: np.ndarray, index: np.ndarray
-        ) -> np.ndarray:
-            quiet = self._quiet()
-            known = np.flatnonzero(target >= 0)
-            train = Table(
-                rows.inputs[known],
-                target[known],
-                mean_one(weight[known]),
-                missing=rows.missing,
-            )
-            quiet.net_, *_ = quiet._train_net(
-                copy.deepcopy(autoencoder), table, train, None, seed
-            )
-            return quiet._output(rows.inputs[index])
-
-        quiet = self._quiet()
-        plan = quiet._plan(copy.deepcopy(autoencoder), table, len(table), seed)
-        net = quiet._make_net(plan, table, seed)
-        features = apply_in_batches(
+    def _features(
+        self, rows: np.ndarray, autoencoder: nn.Module, table: Table, seed: int
+    ) -> np.ndarray:
+        """Compute the head's standardised input for rows, before training."""
+        plan = self._plan(copy.deepcopy(autoencoder), table, len(table), seed)
+        net = self._quiet()._make_net(plan, table, seed)
+        return apply_in_batches(
             net.plain_module_,
             lambda module, x: module.head_inputs(x),
-            rows.inputs[:],
+            rows,
             net.device,
             copy_rows=True,
         )
-        return outputs, features
+
+    def _network_as_teacher(
+        self,
+        rows: np.ndarray,
+        lesson: Lesson,
+        autoencoder: nn.Module,
+        table: Table,
+        seed: int,
+    ) -> Teacher:
+        """Return the net as a teacher, trained on labelled rows alone."""
+
+        def predictions(labelled: np.ndarray, index: np.ndarray) -> np.ndarray:
+            train = Table(
+                rows[labelled],
+                lesson.target[labelled],
+                mean_one(lesson.weight[labelled]),
+                missing=table.missing,
+            )
+            quiet = self._quiet()
+            quiet.net_, *_ = quiet._train_net(
+                copy.deepcopy(autoencoder), table, train, None, seed
+            )
+            return self._prediction(quiet._output(rows[index]))
+
+        return predictions
 
     def _check_parameters(self) -> None:
         self._check_net_params(
@@ -388,6 +472,8 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
         )
         checks.check_device(self.device)
         self._head_widths()
+        if isinstance(self.teachers, list):
+            check_teachers(self.teachers, classify=is_classifier(self))
 
     def _head_widths(self) -> list[int]:
         return checks.layer_widths(
@@ -598,7 +684,14 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
         return {**super()._parts(), "head": lambda module, x: module(x)}
 
     def _rows_in_words(self) -> str:
-        return f"{self.n_labelled_} labelled rows"
+        text = f"{self.n_labelled_} labelled rows"
+        if self.n_pseudo_labelled_:
+            text += f" and {self.n_pseudo_labelled_} pseudo-labelled rows"
+        return text
+
+    def _teachers_in_words(self) -> str:
+        weights = (f"{name} {w:.2f}" for name, w in self.teacher_weights_.items())
+        return f"Weights of the teachers: {', '.join(weights)}."
 
     def _training_in_words(self) -> str:
         text = (
@@ -609,7 +702,8 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
             text += (
                 f" and lowest validation loss {min(self.validation_loss_curve_):.4g}"
             )
-        return text + "."
+        text += "."
+        return f"{text} {self._teachers_in_words()}" if self.teacher_weights_ else text
 
     @property
     def _n_features_out(self) -> int:

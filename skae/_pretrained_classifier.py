@@ -16,24 +16,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 from torch import nn
 
-from skae import _checks as checks
 from skae._inputs import plain, targets
-from skae._pretrained import BasePretrained, Given, Seeds
+from skae._pretrained import BasePretrained
 from skae._pretrained_docs import pretrained_docs
 from skae._report import warn
 from skae._sklearn_compat import StrOptions
-from skae._teachers import (
-    MAX_ROWS,
-    MAX_VOTED,
-    Teacher,
-    can_be_weighed,
-    check_teachers,
-    default_teachers,
-    own_teachers,
-    sharpened,
-    vote,
-)
-from skae.training import Table, filled, mean_one, ordered_distinct_rows, show
+from skae._teachers import ClassLesson, Lesson, sharpened
+from skae.training import Table, mean_one
 
 # Files of texts have these where -1 is meant.
 _MARKS_AS_TEXTS = {"-1", "-1.0", b"-1", b"-1.0"}
@@ -42,7 +31,6 @@ _MARKS_AS_TEXTS = {"-1", "-1.0", b"-1", b"-1.0"}
 @pretrained_docs(
     loss=" (cross entropy)",
     stratified=", with all classes among them",
-    more=" (600 with rows that teachers labelled)",
     svm="SVC",
     spreading=" and :class:`sklearn.semi_supervised.LabelSpreading`",
 )
@@ -70,15 +58,14 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
 
     teachers : "auto", list of classifiers or None, default="auto"
         Classifiers that label the unlabelled rows, beside the network itself. "auto" is
-        :class:`~sklearn.linear_model.LogisticRegression`, :class:`~sklearn.svm.SVC` and
-        :class:`~sklearn.semi_supervised.LabelSpreading` on the centred and scaled rows,
-        and label spreading on what the pretrained encoder hands to the head. A list
-        holds classifiers with `predict_proba` or `decision_function`, which are cloned
-        and fitted to the centred and scaled rows. They are fitted to the labelled rows
-        alone, unless they are one of :mod:`sklearn.semi_supervised`, and get
-        `sample_weight` where they take it. None trains the network on the labelled rows
-        alone. Teachers need unlabelled rows, and three labelled rows in each of two
-        classes; without them, the fit is that of None.
+        :class:`~sklearn.linear_model.LogisticRegression`, :class:`~sklearn.svm.SVC`,
+        :class:`~sklearn.semi_supervised.LabelSpreading`, and label spreading on what
+        the pretrained encoder hands to the head. A list holds classifiers with
+        `predict_proba` or `decision_function`. They are cloned and fitted to the
+        labelled rows, centred and scaled, with `sample_weight` where they take it;
+        those of :mod:`sklearn.semi_supervised` get the unlabelled rows, too. None
+        trains the network on the labelled rows alone. The fit is the same where no row
+        is unlabelled, or where fewer than two classes have three labelled rows each.
 
     Attributes
     ----------
@@ -87,19 +74,13 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
 
     {attributes}
 
-    teacher_weights_ : dict of str to float
-        Weight of each teacher in the vote on the unlabelled rows; they sum to 1. Empty
-        where no teacher was asked.
-
     teacher_losses_ : dict of str to float
-        Mean log loss of each teacher on labelled rows that were held out from it.
+        Mean log loss of each teacher on labelled rows that were held out from it. Empty
+        where there was no vote.
 
     pseudo_labels_ : ndarray of shape (n_samples,)
-        Most probable class of each unlabelled row, as the teachers vote, and -1 for all
-        other rows.
-
-    n_pseudo_labelled_ : int
-        Number of rows with such a label.
+        Most probable class of each unlabelled row that teachers voted on, and -1 for
+        all other rows.
 
     See Also
     --------
@@ -114,10 +95,10 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
     stratified folds of the labelled rows, where a tenth of a uniform guess is mixed
     with the probabilities; classes with fewer than three labelled rows stay in
     training. The network learns the probabilities that the teachers vote for, squared
-    and normalised, and for labelled rows their labels: so what teachers are unsure of,
-    it learns as unsure. Teachers other than the network are fitted to 5,000 rows at
-    most, drawn at random, half of them labelled at most. Teachers vote on 20,000
-    unlabelled rows at most, drawn at random.
+    and normalised: what they are unsure of, it learns as unsure. Teachers other than
+    the network are fitted to 5,000 rows at most, drawn at random, half of them labelled
+    at most. All vote on 20,000 unlabelled rows at most, drawn at random. They see
+    missing values as the autoencoder fills them in, and images and series as rows.
 
     Some estimators encode `y` before they pass it on, and make a class of -1:
     :class:`~sklearn.ensemble.VotingClassifier`,
@@ -164,8 +145,8 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int | str = "auto",
-        class_weight: dict[Any, float] | str | None = None,
         teachers: list | str | None = "auto",
+        class_weight: dict[Any, float] | str | None = None,
         callbacks: list | None = None,
         net_params: dict[str, Any] | None = None,
         device: str | torch.device = "auto",
@@ -189,6 +170,7 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
             early_stopping=early_stopping,
             validation_fraction=validation_fraction,
             n_iter_no_change=n_iter_no_change,
+            teachers=teachers,
             callbacks=callbacks,
             net_params=net_params,
             device=device,
@@ -196,7 +178,6 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
             verbose=verbose,
         )
         self.class_weight = class_weight
-        self.teachers = teachers
 
     _mark = "-1"
     _criterion = nn.CrossEntropyLoss
@@ -204,13 +185,7 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BasePretrained._parameter_constraints,
         "class_weight": [StrOptions({"balanced"}), dict, None],
-        "teachers": [StrOptions({"auto"}), list, None],
     }
-
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        if isinstance(self.teachers, list):
-            check_teachers(self.teachers)
 
     def _check_y(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
         objects = isinstance(getattr(y, "dtype", None), np.dtype) and y.dtype == object
@@ -298,99 +273,25 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
 
         return weigh
 
-    def _taught(
-        self,
-        train: Table,
-        given: Given,
-        autoencoder: nn.Module,
-        table: Table,
-        seeds: Seeds,
-    ) -> Table:
+    def _lesson(self, **fields: Any) -> Lesson:
+        # A class of weight zero is not learned: its rows are as good as unlabelled.
+        fields["labelled"] = fields["labelled"] & (fields["weight"] > 0)
+        return ClassLesson(n_classes=len(self.classes_), **fields)
+
+    def _prediction(self, outputs: np.ndarray) -> np.ndarray:
+        return softmax(outputs, axis=1)
+
+    def _targets_with(self, known: np.ndarray, vote: np.ndarray) -> np.ndarray:
+        return np.concatenate([np.eye(vote.shape[1])[known], sharpened(vote)])
+
+    def _pseudo_labels(self, vote: np.ndarray) -> np.ndarray:
+        return self.classes_[vote.argmax(axis=1)]
+
+    def _without_label(self, n_samples: int) -> np.ndarray:
         dtype = np.dtype(object)
         if self.classes_.dtype.kind in "biuf":
             dtype = np.result_type(self.classes_, np.int8)  # -1 is one of its values
-        self.pseudo_labels_ = np.full(len(given.counts), -1, dtype=dtype)
-        self.n_pseudo_labelled_ = 0
-        self.teacher_losses_: dict[str, float] = {}
-        self.teacher_weights_: dict[str, float] = {}
-        others = given.of(~given.labelled)
-        weights: Any = self._weighing(train)(train).weight
-        weights = np.ones(len(train)) if weights is None else weights
-        # A class of weight zero is not learned: its rows are as good as unlabelled.
-        labels = np.where(weights > 0, np.asarray(train.targets), -1)
-        if self.teachers is None or not len(others.X) or not can_be_weighed(labels):
-            return train
-        index, number = ordered_distinct_rows(others.X)
-        total = np.bincount(number, weights=others.weight).astype(np.float64)
-        random = np.random.RandomState(seeds.teachers)
-        chosen = np.sort(random.permutation(len(index))[:MAX_VOTED])
-        index, total = index[chosen], total[chosen]
-        missing = checks.has_gaps(others.X)
-        unlabelled = Table(others.X[index], weight=total, missing=missing)
-        if missing and hasattr(autoencoder, "fill"):
-            unlabelled = filled(autoencoder, unlabelled)
-        rows = Table(
-            np.concatenate([train.inputs[:], unlabelled.inputs[:]]),
-            np.concatenate([labels, np.full(len(index), -1)]),
-            np.concatenate([weights, np.ones(len(index))]),
-            missing=table.missing,
-        )
-        result = vote(
-            self._teachers(rows, autoencoder, table, seeds),
-            np.asarray(rows.targets),
-            np.asarray(rows.weight),
-            np.arange(len(train), len(rows)),
-            n_classes=len(self.classes_),
-            seed=seeds.teachers,
-        )
-        self.teacher_losses_, self.teacher_weights_ = result.losses, result.weights
-        if self.verbose:
-            show(f"{type(self).__name__}: {self._teachers_in_words()}")
-        is_voted = np.isin(number, chosen)
-        voted = self.classes_[result.probabilities.argmax(axis=1)]
-        where = np.flatnonzero(given.counts)[~given.labelled][is_voted]
-        self.pseudo_labels_[where] = voted[np.searchsorted(chosen, number[is_voted])]
-        self.n_pseudo_labelled_ = len(where)
-        known = np.eye(len(self.classes_))[np.asarray(train.targets)]
-        return replace(
-            rows,
-            targets=np.concatenate([known, sharpened(result.probabilities)]),
-            weight=np.concatenate([np.asarray(train.weight), total]),
-        )
-
-    def _rows_in_words(self) -> str:
-        text = super()._rows_in_words()
-        if self.n_pseudo_labelled_:
-            text += f" and {self.n_pseudo_labelled_} pseudo-labelled rows"
-        return text
-
-    def _training_in_words(self) -> str:
-        text = super()._training_in_words()
-        return f"{text} {self._teachers_in_words()}" if self.teacher_weights_ else text
-
-    def _teachers_in_words(self) -> str:
-        weights = (f"{name} {w:.2f}" for name, w in self.teacher_weights_.items())
-        return f"Weights of the teachers: {', '.join(weights)}."
-
-    def _teachers(
-        self, rows: Table, autoencoder: nn.Module, table: Table, seeds: Seeds
-    ) -> dict[str, Teacher]:
-        """Return the teachers of rows, the network itself among them."""
-        # The scale of the head's input needs no more rows than others are fitted to.
-        index = np.random.RandomState(seeds.teachers).permutation(len(table))
-        some = table.read(np.sort(index[:MAX_ROWS]))
-        network, features = self._network_as_teacher(rows, autoencoder, some, seeds.net)
-        columns = table.statistics()
-        X = (np.asarray(rows.inputs) - columns.mean) / columns.scale
-        n_classes, seed = len(self.classes_), seeds.teachers
-        if isinstance(self.teachers, list):
-            others = own_teachers(self.teachers, X, n_classes, seed)
-        else:
-            others = default_teachers(X, features, n_classes, seed)
-        return {
-            "network": lambda *args: softmax(network(*args), axis=1),
-            **others,
-        }
+        return np.full(n_samples, -1, dtype=dtype)
 
     def _n_outputs(self) -> int:
         return len(self.classes_)

@@ -39,8 +39,8 @@ weight_decay : float, default=0.01
     Decoupled weight decay of AdamW.
 
 max_epochs : int or "auto", default="auto"
-    Passes over the rows that the net is trained on. "auto" makes about 300 steps{more},
-    and at least one pass.
+    Passes over the rows that the net is trained on. "auto" makes about 300 steps, or
+    600 with rows that teachers labelled, and at least one pass.
 
 batch_size : int or "auto", default="auto"
     Rows in a step. "auto" is all that the net is trained on, at most 128.
@@ -69,7 +69,7 @@ n_iter_no_change : int or "auto", default="auto"
     with ``early_stopping=True``.
 
 callbacks : list of skorch callbacks, default=None
-    Callbacks for the net that is trained on the labelled rows. A
+    Callbacks for the net that `fit` ends with. A
     :class:`skorch.callbacks.LRScheduler` takes the place of the schedule.
 
 net_params : dict, default=None
@@ -80,9 +80,9 @@ device : str or torch.device, default="auto"
     one, else "cpu". A `pretrainer` has its own.
 
 random_state : int, RandomState instance or None, default=None
-    Determines the pretraining, the initial weights, the dropout, the order of the rows
-    and the rows held out. The same int gives the same result bit by bit on the same
-    machine. No global generator is drawn from.
+    Determines the pretraining, the initial weights, the dropout, the order of the rows,
+    the rows held out and the teachers. The same int gives the same result bit by bit on
+    the same machine. No global generator is drawn from.
 
 verbose : int, default=0
     1 shows a progress bar with the losses and the time left; 2 prints a line for each
@@ -95,7 +95,7 @@ pretrainer_ : autoencoder or None
     ``pretrain=False``.
 
 net_ : skorch.NeuralNet
-    The net trained on the labelled rows. The module is ``net_.module_``.
+    The net that `fit` ends with. The module is ``net_.module_``.
 
 encoder_module_, decoder_module_ : torch.nn.Module
     Copies of the encoder as it was trained last, rows to codes, and of the decoder,
@@ -106,6 +106,13 @@ n_components_ : int
 
 n_labelled_ : int
     Number of labelled rows with a positive weight.
+
+teacher_weights_ : dict of str to float
+    Weight of each teacher in the vote on the unlabelled rows; they sum to 1. Empty
+    where there was no vote.
+
+n_pseudo_labelled_ : int
+    Number of rows that teachers voted on.
 
 n_iter_ : int
     Epochs that the net was trained.

@@ -11,21 +11,23 @@ from torch import nn
 from skae._inputs import plain, targets
 from skae._pretrained import BasePretrained
 from skae._pretrained_docs import pretrained_docs
+from skae._teachers import Lesson, NumberLesson
 from skae.training import standardization
 
 
 @pretrained_docs(
     loss=" (squared error of the standardised target)",
     stratified="",
-    more="",
     svm="SVR",
     spreading="",
 )
 class PretrainedRegressor(RegressorMixin, BasePretrained):
-    """Regressor that learns from rows without a target first.
+    """Regressor that learns from rows without a target, too.
 
     An autoencoder is trained on all rows. Its encoder then becomes the first layers of
     a regressor, and all of it is trained on the rows that have a target [1]_, [3]_.
+    Where there are rows without one, teachers predict it first: the network itself, and
+    regressors of scikit-learn. The network then learns from all rows.
 
     Rows without a target have NaN in `y`, or another missing value: None, `pandas.NA`
     or a masked one. If `y` has several columns, one in a row is enough.
@@ -34,9 +36,27 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
     ----------
     {parameters}
 
+    teachers : "auto", list of regressors or None, default="auto"
+        Regressors that predict the target of rows without one, beside the network
+        itself. "auto" is :class:`~sklearn.linear_model.RidgeCV`,
+        :class:`~sklearn.neighbors.KNeighborsRegressor`,
+        :class:`~sklearn.ensemble.ExtraTreesRegressor` and :class:`~sklearn.svm.SVR`. A
+        list holds regressors, which are cloned and fitted to the rows with a target,
+        centred and scaled, with `sample_weight` where they take it. None trains the
+        network on the rows with a target alone. The fit is the same where every row has
+        a target, or where fewer than ten have one.
+
     Attributes
     ----------
     {attributes}
+
+    teacher_losses_ : dict of str to float
+        Mean squared error of each teacher on rows with a target that were held out from
+        it, in variances of the target. Empty where there was no vote.
+
+    pseudo_labels_ : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Target of each row without one that teachers voted on, and NaN for all other
+        rows.
 
     See Also
     --------
@@ -46,6 +66,13 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
     Notes
     -----
     {notes}
+
+    The weight of a teacher is the inverse square of its loss, which is that of three
+    folds of the rows with a target. The network learns the weighted mean of their
+    predictions. Teachers other than the network are fitted to 2,500 rows at most, drawn
+    at random, and all vote on 20,000 rows without a target at most, drawn at random.
+    They see missing values as the autoencoder fills them in, and images and series as
+    rows.
 
     :class:`~sklearn.compose.TransformedTargetRegressor` refuses NaN. Transform the
     target yourself, as by ``numpy.log1p(y)``, which keeps NaN, and transform the
@@ -95,6 +122,23 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
         target = y.reshape(len(y), -1)
         self._target_mean, self._target_scale = standardization(target, weight)
         return (target - self._target_mean) / self._target_scale
+
+    def _lesson(self, **fields: Any) -> Lesson:
+        return NumberLesson(**fields)
+
+    def _prediction(self, outputs: np.ndarray) -> np.ndarray:
+        return outputs
+
+    def _targets_with(self, known: np.ndarray, vote: np.ndarray) -> np.ndarray:
+        return np.concatenate([known, vote])
+
+    def _pseudo_labels(self, vote: np.ndarray) -> np.ndarray:
+        y = self._target_mean + self._target_scale * vote
+        return y[:, 0] if self._one_dimensional else y
+
+    def _without_label(self, n_samples: int) -> np.ndarray:
+        shape = () if self._one_dimensional else (self._n_outputs(),)
+        return np.full((n_samples, *shape), np.nan)
 
     def _n_outputs(self) -> int:
         return len(self._target_mean)

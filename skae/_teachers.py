@@ -1,182 +1,310 @@
-"""Classifiers that label the unlabelled rows together, each as far as it is trusted."""
+"""Estimators that label the unlabelled rows together, each as far as it is trusted."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.base import clone, is_classifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.semi_supervised import (
     LabelPropagation,
     LabelSpreading,
     SelfTrainingClassifier,
 )
-from sklearn.svm import SVC
+from sklearn.svm import SVC, SVR
 from sklearn.utils.validation import has_fit_parameter
 
 from skae.training import on_one_thread
 
-# Number of labelled rows that a class needs to be held out, and number of folds.
-N_FOLDS = 3
-# Weight of a teacher: its loss on held-out rows, to this power.
-_POWER = -3
-# Share of a uniform guess in the probabilities that the losses are computed of: a
-# teacher that is sure of a wrong class has a finite loss.
-_DOUBT = 0.1
 # Rows that a teacher is fitted to at most, half of them labelled at most.
 MAX_ROWS = 5_000
 # Unlabelled rows that the teachers vote on at most: the net learns from as many.
 MAX_VOTED = 20_000
-_N_NEIGHBORS = 7
+
+_N_FOLDS = 3
+# Fewer labelled rows say nothing of a regressor.
+_MIN_LABELLED = 10
+# Share of a uniform guess in the probabilities that the losses are computed of: a
+# teacher that is sure of a wrong class has a finite loss.
+_DOUBT = 0.1
 # The vote is too cautious: its probabilities to this power are learned.
 _SHARPENING = 2
 _SEMI_SUPERVISED = LabelPropagation | LabelSpreading | SelfTrainingClassifier
 
-# Function of encoded labels (-1: unlabelled), weights and the indices of rows. It
-# returns the probabilities of the classes for these rows, or zeros for a row that it
-# cannot say anything of.
-Teacher = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+# Function of the mask of the labelled rows to learn from, and of the indices of the
+# rows to predict. It returns an array of shape (n_rows, n_outputs).
+Teacher = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Vote(NamedTuple):
-    """What teachers say together.
+    """What teachers predict together.
 
     Attributes
     ----------
     losses : dict of str to float
-        Mean log loss of each teacher on labelled rows that it was not fitted to.
+        Mean loss of each teacher on labelled rows that it was not fitted to.
 
     weights : dict of str to float
         Weights of the teachers, which sum to 1.
 
-    probabilities : ndarray of shape (n_rows, n_classes)
-        Probabilities of the classes for the rows asked for.
+    predictions : ndarray of shape (n_rows, n_outputs)
+        Predictions for the rows asked for.
     """
 
     losses: dict[str, float]
     weights: dict[str, float]
-    probabilities: np.ndarray
+    predictions: np.ndarray
 
 
-def can_be_weighed(y: np.ndarray) -> bool:
-    """Return whether enough rows are labelled to hold some of them out."""
-    return bool((np.bincount(y[y >= 0]) >= N_FOLDS).sum() >= 2)
-
-
-def vote(
-    teachers: Mapping[str, Teacher],
-    y: np.ndarray,
-    weight: np.ndarray,
-    rows: np.ndarray,
-    *,
-    n_classes: int,
-    seed: int,
-) -> Vote:
-    """Weigh teachers by how well they predict held-out labels, and let them vote.
+@dataclass(frozen=True)
+class Lesson(ABC):
+    """Rows, some of them labelled, and how predictions of their labels are judged.
 
     Parameters
     ----------
-    teachers : dict of str to callable
-        Teachers, with their names.
+    X : ndarray of shape (n_samples, n_features)
+        Rows, centred and scaled.
 
-    y : ndarray of shape (n_samples,)
-        Classes as numbers from 0, and -1 for an unlabelled row. `can_be_weighed` must
-        be true of them.
+    features : ndarray of shape (n_samples, n_inputs)
+        What the pretrained encoder makes of them.
+
+    target : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Targets; those of unlabelled rows are not looked at.
+
+    labelled : ndarray of bool of shape (n_samples,)
+        Which rows are labelled.
 
     weight : ndarray of shape (n_samples,)
         Positive weights of the rows.
 
-    rows : ndarray of shape (n_rows,)
-        Indices of the rows to vote on.
-
-    n_classes : int
-        Number of classes.
-
     seed : int
-        Seed of the folds.
+        Random state of what is drawn.
     """
-    # A class with fewer labelled rows is left in training.
-    is_common = np.bincount(y[y >= 0], minlength=n_classes) >= N_FOLDS
-    index = np.flatnonzero((y >= 0) & is_common[y])
-    folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed)
-    losses = dict.fromkeys(teachers, 0.0)
-    for _, held_out in folds.split(index, y[index]):
-        held_out = index[held_out]
-        marked = y.copy()
-        marked[held_out] = -1
+
+    X: np.ndarray
+    features: np.ndarray
+    target: np.ndarray
+    labelled: np.ndarray
+    weight: np.ndarray
+    seed: int
+
+    # A teacher's weight is its loss to this power.
+    power: ClassVar[int]
+
+    @abstractmethod
+    def has_enough_labels(self) -> bool:
+        """Return whether some of the labelled rows can be held out."""
+
+    @abstractmethod
+    def folds(self) -> list[np.ndarray]:
+        """Return the indices of the labelled rows that are held out together."""
+
+    @abstractmethod
+    def losses(self, predictions: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return the loss of the prediction for each of some labelled rows."""
+
+    @abstractmethod
+    def predict(self, model: Any, X: np.ndarray) -> np.ndarray:
+        """Return the predictions (n_rows, n_outputs) of a fitted estimator."""
+
+    @abstractmethod
+    def default_teachers(self) -> dict[str, Teacher]:
+        """Return the teachers that "auto" stands for, beside the network."""
+
+    def joined(self, predictions: np.ndarray) -> np.ndarray:
+        """Return the vote, from the weighted sum of the predictions."""
+        return predictions
+
+    def vote(self, teachers: Mapping[str, Teacher], rows: np.ndarray) -> Vote:
+        """Weigh teachers by their losses on held-out rows; let them vote on others."""
+        losses = dict.fromkeys(teachers, 0.0)
+        n_held_out = 0.0
+        for held_out in self.folds():
+            labelled = self.labelled.copy()
+            labelled[held_out] = False
+            weight = self.weight[held_out]
+            n_held_out += weight.sum()
+            for name, teacher in teachers.items():
+                loss = self.losses(teacher(labelled, held_out), held_out)
+                losses[name] += float(weight @ loss)
+        losses = {name: loss / n_held_out for name, loss in losses.items()}
+        powers = {
+            name: max(loss, np.finfo(float).tiny) ** self.power
+            for name, loss in losses.items()
+        }
+        weights = {name: power / sum(powers.values()) for name, power in powers.items()}
+        total: Any = 0.0
         for name, teacher in teachers.items():
-            p = teacher(marked, weight, held_out)[np.arange(len(held_out)), y[held_out]]
-            log_loss = -np.log((1 - _DOUBT) * p + _DOUBT / n_classes)
-            losses[name] += float(weight[held_out] @ log_loss / weight[index].sum())
-    powers = {name: loss**_POWER for name, loss in losses.items()}
-    weights = {name: power / sum(powers.values()) for name, power in powers.items()}
-    total = np.zeros((len(rows), n_classes))
-    for name, teacher in teachers.items():
-        total += weights[name] * teacher(y, weight, rows)
-    return Vote(losses, weights, total / total.sum(axis=1, keepdims=True))
+            total = total + weights[name] * teacher(self.labelled, rows)
+        return Vote(losses, weights, self.joined(total))
+
+    def own_teachers(self, estimators: list) -> dict[str, Teacher]:
+        """Return a list of estimators as teachers, under the names of their classes."""
+        names = [type(each).__name__ for each in estimators]
+        return {
+            name if names.count(name) == 1 else f"{name}-{1 + names[:i].count(name)}": (
+                self.teacher(each)
+            )
+            for i, (name, each) in enumerate(zip(names, estimators, strict=True))
+        }
+
+    def teacher(self, estimator: Any, X: np.ndarray | None = None) -> Teacher:
+        """Return a teacher that fits a clone of an estimator to `X` or other rows."""
+        X = self.X if X is None else X
+
+        def predictions(labelled: np.ndarray, rows: np.ndarray) -> np.ndarray:
+            model = clone(estimator)
+            for name, value in sorted(model.get_params().items()):
+                if name.rpartition("__")[2] == "random_state" and value is None:
+                    model.set_params(**{name: self.seed})
+            index = self._sample(labelled, takes_unlabelled(model))
+            options = {}
+            if has_fit_parameter(model, "sample_weight"):
+                options["sample_weight"] = self.weight[index]
+            target = self.target[index]
+            if target.shape[1:] == (1,):
+                target = target[:, 0]
+            if takes_unlabelled(model):
+                target = np.where(labelled[index], target, -1)
+            # Label spreading divides zero by zero where no label reaches.
+            with np.errstate(invalid="ignore", divide="ignore"), on_one_thread():
+                model.fit(X[index], target, **options)
+                return self.predict(model, X[rows])
+
+        return predictions
+
+    def _sample(self, labelled: np.ndarray, takes_unlabelled: bool) -> np.ndarray:
+        """Return the indices of the rows to fit to."""
+        random = np.random.RandomState(self.seed)
+        known = np.flatnonzero(labelled)
+        if len(known) > MAX_ROWS // 2:
+            known = random.permutation(known)[: MAX_ROWS // 2]
+        if not takes_unlabelled:
+            return np.sort(known)
+        others = np.flatnonzero(~labelled)
+        if len(known) + len(others) > MAX_ROWS:
+            others = random.permutation(others)[: MAX_ROWS - len(known)]
+        return np.sort(np.concatenate([known, others]))
 
 
 @dataclass(frozen=True)
-class FittedTeacher:
-    """Teacher that fits a classifier of scikit-learn.
+class ClassLesson(Lesson):
+    """Lesson in classes, numbered from 0; predictions are their probabilities.
 
     Parameters
     ----------
-    classifier : classifier
-        It is cloned. It needs `predict_proba` or `decision_function`.
-
-    X : ndarray of shape (n_samples, n_features)
-        Rows.
-
     n_classes : int
         Number of classes.
-
-    seed : int
-        Random state of the classifier, where it has none, and of the sample of rows.
     """
 
-    classifier: Any
-    X: np.ndarray
     n_classes: int
-    seed: int
 
-    def __call__(
-        self, y: np.ndarray, weight: np.ndarray, rows: np.ndarray
-    ) -> np.ndarray:
-        """Return the probabilities of the classes for rows."""
-        model = clone(self.classifier)
-        for name, value in sorted(model.get_params().items()):
-            if name.rpartition("__")[2] == "random_state" and value is None:
-                model.set_params(**{name: self.seed})
-        index = self._sample(y, takes_unlabelled(model))
-        options = {}
-        if has_fit_parameter(model, "sample_weight"):
-            options["sample_weight"] = weight[index]
-        # Label spreading divides zero by zero where no label reaches.
-        with np.errstate(invalid="ignore", divide="ignore"), on_one_thread():
-            model.fit(self.X[index], y[index], **options)
-            p = _probabilities(model, self.X[rows])
+    power = -3
+
+    def has_enough_labels(self) -> bool:
+        return bool(self._is_common().sum() >= 2)
+
+    def _is_common(self) -> np.ndarray:
+        counts = np.bincount(self.target[self.labelled], minlength=self.n_classes)
+        return counts >= _N_FOLDS
+
+    def folds(self) -> list[np.ndarray]:
+        # A class with fewer labelled rows is left in training.
+        common = self._is_common()[np.where(self.labelled, self.target, 0)]
+        index = np.flatnonzero(self.labelled & common)
+        folds = StratifiedKFold(_N_FOLDS, shuffle=True, random_state=self.seed)
+        return [
+            index[held_out] for _, held_out in folds.split(index, self.target[index])
+        ]
+
+    def losses(self, predictions: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        p = predictions[np.arange(len(rows)), self.target[rows]]
+        return -np.log((1 - _DOUBT) * p + _DOUBT / self.n_classes)
+
+    def predict(self, model: Any, X: np.ndarray) -> np.ndarray:
         known = np.asarray(model.classes_)
-        result = np.zeros((len(rows), self.n_classes))
-        result[:, known[known >= 0]] = np.nan_to_num(p)[:, known >= 0]
-        return result
+        p = np.zeros((len(X), self.n_classes))
+        # A row that no label reaches has no probabilities, and so no say in the vote.
+        p[:, known[known >= 0]] = np.nan_to_num(_probabilities(model, X))[:, known >= 0]
+        return p
 
-    def _sample(self, y: np.ndarray, takes_unlabelled: bool) -> np.ndarray:
-        """Return the indices of the rows to fit to."""
-        random = np.random.RandomState(self.seed)
-        labelled = np.flatnonzero(y >= 0)
-        if len(labelled) > MAX_ROWS // 2:
-            labelled = random.permutation(labelled)[: MAX_ROWS // 2]
-        if not takes_unlabelled:
-            return np.sort(labelled)
-        others = np.flatnonzero(y < 0)
-        if len(labelled) + len(others) > MAX_ROWS:
-            others = random.permutation(others)[: MAX_ROWS - len(labelled)]
-        return np.sort(np.concatenate([labelled, others]))
+    def joined(self, predictions: np.ndarray) -> np.ndarray:
+        return predictions / predictions.sum(axis=1, keepdims=True)
+
+    def default_teachers(self) -> dict[str, Teacher]:
+        n_neighbors = min(7, len(self.X) - 1)
+        spreading = LabelSpreading("knn", n_neighbors=n_neighbors, alpha=0.2)
+        return {
+            "logistic regression": self.teacher(LogisticRegression(max_iter=1000)),
+            "SVC": self.teacher(SVC()),
+            "label spreading": self.teacher(spreading),
+            "label spreading on features": self.teacher(spreading, self.features),
+        }
+
+
+class NumberLesson(Lesson):
+    """Lesson in numbers of shape (n_samples, n_outputs)."""
+
+    power = -2
+
+    def has_enough_labels(self) -> bool:
+        return int(self.labelled.sum()) >= _MIN_LABELLED
+
+    def folds(self) -> list[np.ndarray]:
+        index = np.flatnonzero(self.labelled)
+        folds = KFold(_N_FOLDS, shuffle=True, random_state=self.seed)
+        return [index[held_out] for _, held_out in folds.split(index)]
+
+    def losses(self, predictions: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        return np.square(predictions - self.target[rows]).mean(axis=1)
+
+    def predict(self, model: Any, X: np.ndarray) -> np.ndarray:
+        return model.predict(X).reshape(len(X), -1)
+
+    def default_teachers(self) -> dict[str, Teacher]:
+        alone = self.target.shape[1] == 1
+        return {
+            "ridge": self.teacher(RidgeCV(np.logspace(-3, 4, 15))),
+            "nearest neighbors": self.teacher(KNeighborsRegressor(weights="distance")),
+            "extra trees": self.teacher(
+                ExtraTreesRegressor(200, min_samples_leaf=2, random_state=self.seed)
+            ),
+            "SVR": self.teacher(SVR() if alone else MultiOutputRegressor(SVR())),
+        }
+
+
+def sharpened(probabilities: np.ndarray) -> np.ndarray:
+    """Return the probabilities to learn from a vote."""
+    powers = probabilities**_SHARPENING
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def check_teachers(estimators: list, *, classify: bool) -> None:
+    """Raise if a list holds anything that is no classifier or regressor, or nothing."""
+    kind = "classifiers" if classify else "regressors"
+    methods = ("predict_proba", "decision_function") if classify else ("predict",)
+    example = "[SVC()]" if classify else "[SVR()]"
+    if not estimators:
+        raise ValueError(
+            f"teachers is an empty list. Pass {kind} such as {example}, or None for no "
+            "teachers."
+        )
+    for each in estimators:
+        fits = not isinstance(each, type)
+        fits = fits and (is_classifier(each) if classify else is_regressor(each))
+        if not fits or not any(hasattr(each, method) for method in methods):
+            raise ValueError(
+                f"teachers must be 'auto', None or a list of {kind} with "
+                f"{' or '.join(methods)}, such as {example}. Got {each!r} in the list."
+            )
 
 
 def takes_unlabelled(model: Any) -> bool:
@@ -194,75 +322,3 @@ def _probabilities(model: Any, X: np.ndarray) -> np.ndarray:
         scores = np.column_stack([-scores, scores])
     # Scores are about one margin apart: twice that is a probability of .88 of two.
     return softmax(2 * scores, axis=1)
-
-
-def sharpened(probabilities: np.ndarray) -> np.ndarray:
-    """Return the probabilities to learn from a vote."""
-    powers = probabilities**_SHARPENING
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-def check_teachers(classifiers: list) -> None:
-    """Raise if a list holds anything that is no classifier, or nothing."""
-    for each in classifiers:
-        is_classifier_ = not isinstance(each, type) and is_classifier(each)
-        if not is_classifier_ or not (
-            hasattr(each, "predict_proba") or hasattr(each, "decision_function")
-        ):
-            raise ValueError(
-                "teachers must be 'auto', None or a list of classifiers of "
-                "scikit-learn's kind, with predict_proba or decision_function, such as "
-                f"[SVC(), LogisticRegression()]. Got {each!r} in the list."
-            )
-    if not classifiers:
-        raise ValueError(
-            "teachers is an empty list. Pass classifiers such as [SVC()], or None for "
-            "no teachers."
-        )
-
-
-def own_teachers(
-    classifiers: list, X: np.ndarray, n_classes: int, seed: int
-) -> dict[str, Teacher]:
-    """Return a list of classifiers as teachers, under the names of their classes."""
-    names = [type(each).__name__ for each in classifiers]
-    return {
-        name if names.count(name) == 1 else f"{name}-{1 + names[:i].count(name)}": (
-            FittedTeacher(each, X, n_classes, seed)
-        )
-        for i, (name, each) in enumerate(zip(names, classifiers, strict=True))
-    }
-
-
-def default_teachers(
-    X: np.ndarray, features: np.ndarray, n_classes: int, seed: int
-) -> dict[str, Teacher]:
-    """Return the teachers that `teachers="auto"` stands for, beside the network.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        Rows, centred and scaled.
-
-    features : ndarray of shape (n_samples, n_inputs)
-        What the pretrained encoder makes of them.
-
-    n_classes : int
-        Number of classes.
-
-    seed : int
-        Random state.
-    """
-    spreading = LabelSpreading(
-        kernel="knn", n_neighbors=min(_N_NEIGHBORS, len(features) - 1), alpha=0.2
-    )
-    chosen = {
-        "logistic regression": (LogisticRegression(max_iter=1000), X),
-        "SVC": (SVC(), X),
-        "label spreading": (spreading, X),
-        "label spreading on features": (spreading, features),
-    }
-    return {
-        name: FittedTeacher(classifier, rows, n_classes, seed)
-        for name, (classifier, rows) in chosen.items()
-    }

@@ -9,14 +9,14 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.datasets import load_digits, make_moons
+from sklearn.datasets import load_diabetes, load_digits, make_moons
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import LabelSpreading
-from sklearn.svm import SVC
+from sklearn.svm import SVC, SVR
 from skorch.callbacks import Callback
 
 import skae
@@ -24,8 +24,9 @@ from skae import (
     AutoencoderTransformer,
     ConvAutoencoder,
     PretrainedClassifier,
+    PretrainedRegressor,
     RecurrentAutoencoder,
-    _pretrained_classifier,
+    _pretrained,
     _teachers,
 )
 
@@ -364,13 +365,88 @@ def test_dtypes_and_frames_give_the_same(fitted, digits):
 def test_many_rows(monkeypatch, digits):
     """Teachers are fitted to some of the rows, and vote on some."""
     monkeypatch.setattr(_teachers, "MAX_ROWS", 80)
-    monkeypatch.setattr(_pretrained_classifier, "MAX_VOTED", 150)
+    monkeypatch.setattr(_pretrained, "MAX_VOTED", 150)
     X, y, true = digits
     model = quick().fit(X, y)
     voted = model.pseudo_labels_ >= 0
     assert model.n_pseudo_labelled_ == voted.sum() == 150
     assert not voted[y >= 0].any()
     assert np.mean(model.pseudo_labels_[voted] == true[voted]) > 0.6
+
+
+# Numbers
+
+
+@pytest.fixture(scope="module")
+def diabetes():
+    X, y = load_diabetes(return_X_y=True)
+    labelled = np.random.RandomState(0).permutation(len(y)) < 40
+    return X, np.where(labelled, y, np.nan), y
+
+
+def test_regressors_teach_too(diabetes):
+    X, y, true = diabetes
+    rest = np.isnan(y)
+    pretrainer = AutoencoderTransformer(4, max_epochs=5, random_state=0).fit(X)
+    model, without = (
+        PretrainedRegressor(
+            FrozenEstimator(pretrainer), teachers=teachers, random_state=0
+        ).fit(X, y)
+        for teachers in ("auto", None)
+    )
+    assert model.score(X[rest], true[rest]) > without.score(X[rest], true[rest]) + 0.05
+    names = ["network", "ridge", "nearest neighbors", "extra trees", "SVR"]
+    assert list(model.teacher_weights_) == names
+    weights, losses = (
+        np.array(list(each.values()))
+        for each in (model.teacher_weights_, model.teacher_losses_)
+    )
+    assert_allclose(weights, losses**-2.0 / (losses**-2.0).sum())
+    assert_array_equal(np.isnan(model.pseudo_labels_), ~rest)
+    error = np.mean((model.pseudo_labels_[rest] - true[rest]) ** 2)
+    assert error < 0.8 * true.var()
+
+
+def test_several_targets_and_weights(diabetes, tmp_path):
+    X, y, true = diabetes
+    y = np.column_stack([y, 3 * y + 1])
+    weight = np.random.RandomState(0).randint(0, 3, size=len(y))
+    weight[~np.isnan(y[:, 0])] += 1
+    params = {"random_state": 0, "max_epochs": 2}
+    pretrainer = AutoencoderTransformer(3, max_epochs=1, random_state=0)
+    model = PretrainedRegressor(pretrainer, **params)
+    weighted = clone(model).fit(X, y, sample_weight=weight)
+    repeated = clone(model).fit(X.repeat(weight, 0), y.repeat(weight, 0))
+    assert weighted.teacher_losses_ == repeated.teacher_losses_
+    assert_array_equal(weighted.predict(X), repeated.predict(X))
+    assert weighted.pseudo_labels_.shape == y.shape
+    skae.save(weighted, tmp_path / "model.skae")
+    loaded = skae.load(tmp_path / "model.skae")
+    assert_array_equal(loaded.pseudo_labels_, weighted.pseudo_labels_)
+
+
+def test_a_list_of_regressors(diabetes):
+    X, y, _ = diabetes
+    params = {"max_epochs": 2, "random_state": 0}
+    pretrainer = AutoencoderTransformer(3, max_epochs=1, random_state=0)
+    model = PretrainedRegressor(pretrainer, teachers=[SVR(), Ridge()], **params)
+    assert list(model.fit(X, y).teacher_weights_) == ["network", "SVR", "Ridge"]
+    with pytest.raises(ValueError, match="a list of regressors with predict"):
+        PretrainedRegressor(pretrainer, teachers=[SVC()]).fit(X, y)
+
+
+def test_too_few_targets(diabetes):
+    X, y, true = diabetes
+    few = np.where(np.arange(len(y)) < 9, true, np.nan)
+    params = {"max_epochs": 2, "random_state": 0}
+    pretrainer = AutoencoderTransformer(3, max_epochs=1, random_state=0)
+    model, without = (
+        PretrainedRegressor(pretrainer, teachers=teachers, **params).fit(X, few)
+        for teachers in ("auto", None)
+    )
+    assert model.teacher_weights_ == {}
+    assert np.isnan(model.pseudo_labels_).all()
+    assert_array_equal(model.predict(X), without.predict(X))
 
 
 # The vote
@@ -380,22 +456,22 @@ def test_vote():
     y = np.array([0, 0, 0, 1, 1, 1, -1, -1])
     true = np.array([0, 0, 0, 1, 1, 1, 0, 1])
 
-    def right(y, weight, rows):
+    def right(labelled, rows):
         return np.eye(2)[true[rows]]
 
-    def wrong(y, weight, rows):
+    def wrong(labelled, rows):
         return np.eye(2)[1 - true[rows]]
 
-    def knows_nothing_of_the_last(y, weight, rows):
+    def knows_nothing_of_the_last(labelled, rows):
         return np.eye(2)[true[rows]] * (rows < 7)[:, None]
 
     teachers = {"right": right, "wrong": wrong, "silent": knows_nothing_of_the_last}
-    result = _teachers.vote(
-        teachers, y, np.ones(8), np.array([6, 7]), n_classes=2, seed=0
-    )
+    rows = np.zeros((8, 2))
+    lesson = _teachers.ClassLesson(rows, rows, y, y >= 0, np.ones(8), 0, n_classes=2)
+    result = lesson.vote(teachers, np.array([6, 7]))
     assert result.losses["right"] == pytest.approx(-np.log(0.95))
     assert result.losses["wrong"] == pytest.approx(-np.log(0.05))
     assert result.losses["silent"] == result.losses["right"]
-    assert_allclose(result.probabilities.sum(axis=1), 1)
-    assert_array_equal(result.probabilities.argmax(axis=1), [0, 1])
+    assert_allclose(result.predictions.sum(axis=1), 1)
+    assert_array_equal(result.predictions.argmax(axis=1), [0, 1])
     assert_allclose(_teachers.sharpened(np.array([[0.75, 0.25]])), [[0.9, 0.1]])
