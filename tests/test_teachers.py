@@ -408,7 +408,7 @@ def test_regressors_teach_too(diabetes):
 
 
 def test_several_targets_and_weights(diabetes, tmp_path):
-    X, y, true = diabetes
+    X, y, _ = diabetes
     y = np.column_stack([y, 3 * y + 1])
     weight = np.random.RandomState(0).randint(0, 3, size=len(y))
     weight[~np.isnan(y[:, 0])] += 1
