@@ -2,8 +2,8 @@
 Few labels: teachers and one network
 ====================================
 
-An autoencoder needs no labels, so it can learn from all rows. Its encoder can then start
-a classifier that learns from the few rows that have a label. In
+An autoencoder needs no labels, so it can learn from all rows. Its encoder can then
+start a classifier that learns from the few rows that have a label. In
 :class:`~skae.PretrainedClassifier`, *teachers* label the other rows, too: the network
 itself, logistic regression, a support vector machine and label spreading, each with the
 weight that it earns on labelled rows that are held out from it.

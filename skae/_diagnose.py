@@ -212,8 +212,9 @@ def diagnose(
     read "error" as that, and "variance" as 1. The rules are:
 
     no_better_than_pca
-        The error is less than 1 % below that of PCA with as many components. For a
-        `TableAutoencoder`: what was kept is the start.
+        `fit` kept the start, such as PCA, and not a trained network, with the reason;
+        or the error is less than 1 % below that of PCA with as many components. The
+        second is not checked for a `TableAutoencoder`.
 
     overfitting
         The error on `X` is more than twice that on `X_train`.
@@ -471,29 +472,26 @@ Outcome = Finding | str | None
 
 
 _REMEDY_OF_KEPT_START = (
-    "more rows, or a larger max_epochs or hidden_layer_sizes. The start was kept, "
-    "because training found nothing better: such rows may well be linear, and then PCA "
-    "is the simpler tool."
+    "more rows, or a larger max_epochs or hidden_layer_sizes. Such rows may well be "
+    "linear, and then PCA is the simpler tool."
 )
 
 
 def _no_better_than_pca(evidence: _Evidence) -> Outcome:
     estimator = evidence.estimator
     starts_at_model = getattr(estimator, "_start_name", None) is not None
-    keeps_start = starts_at_model and estimator.best_epoch_ == 0
+    kept = estimator._kept_start_in_words()
+    not_compared = None
     if isinstance(evidence, _TableEvidence):
-        if not keeps_start:
-            return "PCA has no loss of categories."
-        return Finding(
-            f"What was kept is the start, {estimator._start_name}.",
-            _REMEDY_OF_KEPT_START,
-        )
+        not_compared = "PCA has no loss of categories."
+    elif evidence.pca_error <= 1e-6 * evidence.total:
+        not_compared = "PCA with as many components leaves no error to improve on."
+    if not_compared is not None:
+        return not_compared if kept is None else Finding(kept, _REMEDY_OF_KEPT_START)
     error, pca_error = evidence.error, evidence.pca_error
-    if pca_error <= 1e-6 * evidence.total:
-        return "PCA with as many components leaves no error to improve on."
-    if error < (1 - _GAIN_ON_PCA) * pca_error:
+    if kept is None and error < (1 - _GAIN_ON_PCA) * pca_error:
         return None
-    if keeps_start:
+    if kept is not None:
         remedy = _REMEDY_OF_KEPT_START
     elif starts_at_model:
         remedy = (
@@ -507,8 +505,9 @@ def _no_better_than_pca(evidence: _Evidence) -> Outcome:
             "another lr."
         )
     return Finding(
-        f"The mean squared error is {error:.3g}, {error / pca_error:.2f} times that of "
-        f"PCA with as many components, {pca_error:.3g}.",
+        ("" if kept is None else f"{kept} ")
+        + f"The mean squared error is {error:.3g}, {error / pca_error:.2f} times that "
+        f"of PCA with as many components, {pca_error:.3g}.",
         remedy,
         {"error": error, "pca_error": pca_error},
     )

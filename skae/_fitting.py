@@ -318,6 +318,7 @@ class RecipeEstimator(TrainedEstimator):
         self.best_epoch_ = result.best_epoch
         self.best_loss_ = result.best_loss
         self._epoch_0 = result.start
+        self._why_start = result.why_start
 
     def _training_in_words(self) -> str:
         kept = f"that of epoch {self.best_epoch_}"
@@ -333,6 +334,14 @@ class RecipeEstimator(TrainedEstimator):
         if curve and self.best_epoch_ > 0:
             text += f" ({start}: {curve[0]:.4g})"
         return text + "."
+
+    def _kept_start_in_words(self) -> str | None:
+        """Say which model was kept in place of a trained network, and why, if so."""
+        # Files and pickles of earlier versions have no reason.
+        why = getattr(self, "_why_start", None)
+        if self.best_epoch_ > 0 or why is None:
+            return None
+        return f"Kept: {self._epoch_0}, not a trained network, because {why}."
 
     @property
     def module_(self) -> nn.Module:

@@ -32,6 +32,10 @@ class SummaryMixin:
     # Each class describes how training went.
     _training_in_words: Callable[[], str]
 
+    def _kept_start_in_words(self) -> str | None:
+        """Say which model was kept in place of a trained network, if one was."""
+        return None
+
     def _parts(self) -> dict[str, _Part]:
         """Return functions of the network and rows, each with one more part."""
         return {
@@ -73,8 +77,10 @@ class SummaryMixin:
         table.append(("all", "", "", f"{n_parameters:,}"))
         if n_fixed:
             table.append(("of these fixed", "", "", f"{n_fixed:,}"))
+        kept = self._kept_start_in_words()
         return "\n".join(
             [
+                *([] if kept is None else [kept, ""]),
                 f"{type(self).__name__}: {self._sizes_in_words()}",
                 "",
                 *_aligned(table),
@@ -89,6 +95,9 @@ class SummaryMixin:
         if not hasattr(self, "net_"):
             return diagram
         text = html.escape(self.summary())
+        kept = self._kept_start_in_words()
+        if kept is not None:
+            diagram = f"<p>{html.escape(kept)}</p>{diagram}"
         return (
             f"{diagram}<details><summary>Network</summary><pre>{text}</pre></details>"
         )

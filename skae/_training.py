@@ -88,8 +88,13 @@ def fit_net(
         result, n_epochs = _train(estimator, net, plan, table, rows, tasks)
         if rows.valid is not None:
             net.settle(rows.valid)
-        if floor is not None and not floor.is_beaten():
-            result = _with_floor(estimator, plan, result, floor)
+        why = None if floor is None else floor.why_kept()
+        if floor is not None and why is not None:
+            result = _with_floor(estimator, plan, result, floor, why)
+        if plan.is_solved:
+            result = result._replace(
+                why_start="it is the best state of a network without hidden layers"
+            )
     return result, n_epochs
 
 
@@ -335,7 +340,24 @@ def _keep_floor_of_few(
     train = on_device(estimator, net, table)
     rows = _with_validation_rows(estimator, net, plan, train, table)
     loss = net.mean_loss(rows.valid)  # type: ignore[arg-type]
-    return Run([], [], best_epoch=0, best_loss=loss, start=floor.name)
+    return Run(
+        [],
+        [],
+        best_epoch=0,
+        best_loss=loss,
+        start=floor.name,
+        why_start=_why_too_few(table),
+    )
+
+
+def _why_too_few(table: Table) -> str:
+    """Say that rows are too few to hold some out, and what may help."""
+    n_distinct = table.n_distinct()
+    text = f"too few of {_count(table)} can be held out to tell whether training helps"
+    fraction = math.ceil(20 * MIN_VALIDATION_ROWS / n_distinct) / 20
+    if fraction <= 0.5:
+        text += f"; validation_fraction={fraction:g} would hold out enough"
+    return text
 
 
 def _few_rows(table: Table) -> Table:
@@ -344,7 +366,7 @@ def _few_rows(table: Table) -> Table:
     return table if step == 1 else table.read(np.arange(0, len(table), step))
 
 
-def _with_floor(estimator: Any, plan: Plan, result: Run, floor: Floor) -> Run:
+def _with_floor(estimator: Any, plan: Plan, result: Run, floor: Floor, why: str) -> Run:
     """Return what happened in a training that did not beat the floor."""
     start: Any = plan.floor
     if not plan.starts_at_floor:
@@ -354,7 +376,9 @@ def _with_floor(estimator: Any, plan: Plan, result: Run, floor: Floor) -> Run:
             f"in {len(result.loss_curve)} epochs, training did not beat "
             f"{start.name} with as many components on held-out rows",
         )
-    return result._replace(best_epoch=0, best_loss=floor.loss, start=start.name)
+    return result._replace(
+        best_epoch=0, best_loss=floor.loss, start=start.name, why_start=why
+    )
 
 
 def _warn_of_floor(estimator: Any, plan: Plan, reason: str) -> None:

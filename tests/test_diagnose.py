@@ -9,7 +9,8 @@ from estimators import BECOMES_PCA, OF_NUMBERS, quick
 from modules_for_tests import ByHeart
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import coo_array, csr_array, csr_matrix
-from sklearn.datasets import load_wine
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes, load_iris, load_wine
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -69,6 +70,41 @@ def test_error_above_that_of_pca(good, beginner, digits, with_training_rows):
     assert "no_better_than_pca" not in findings
 
 
+@pytest.mark.parametrize("load", [load_iris, load_diabetes])
+def test_why_it_is_just_pca(load):
+    """PCA that was kept is reported with the reason, whatever the rows are."""
+    X = StandardScaler().fit_transform(load().data)
+    model = AutoencoderTransformer(2, max_epochs=1, lr=1e-9, random_state=0).fit(X)
+    for rows in (X, X[:30], X * 0.01):
+        finding = diagnose(model, rows).findings["no_better_than_pca"]
+        assert finding.text.startswith(
+            "Kept: PCA, not a trained network, because training"
+        )
+    assert model.summary().startswith("Kept: PCA, not a trained network, because")
+    assert "Kept: PCA, not a trained network" in model._repr_html_()
+
+
+def test_too_few_rows_are_a_reason(wine):
+    for n_rows, hint in [(60, "validation_fraction=0.2 would"), (30, "=0.35 would")]:
+        X = wine[0][:n_rows]
+        model = AutoencoderTransformer(2, max_epochs=1, random_state=0).fit(X)
+        text = diagnose(model, X).findings["no_better_than_pca"].text
+        assert f"because too few of {n_rows} rows can be held out" in text
+        assert hint in text
+    enough = clone(model).set_params(validation_fraction=0.35).fit(X)
+    assert enough.n_iter_ == 1
+
+
+def test_gains_that_may_be_chance_are_reported_with_their_p_value():
+    X = StandardScaler().fit_transform(load_iris().data)
+    texts = []
+    for seed in range(8):
+        model = AutoencoderTransformer(2, max_epochs=60, random_state=seed).fit(X)
+        if model.best_epoch_ == 0:
+            texts.append(diagnose(model, X).findings["no_better_than_pca"].text)
+    assert any("may be chance: a paired test has p = 0." in text for text in texts)
+
+
 def test_pca_that_was_kept_is_told(wine):
     X_train, X_test = wine
     kept = AutoencoderTransformer(2, max_epochs=1, random_state=0).fit(X_train)
@@ -82,7 +118,10 @@ def test_pca_that_was_kept_is_told(wine):
 
 def test_pca_without_error_is_no_yardstick(curved):
     wide = AutoencoderTransformer(6, max_epochs=1, random_state=0).fit(curved)
-    assert "no_better_than_pca" in diagnose(wide, curved).not_checked
+    text = diagnose(wide, curved).findings["no_better_than_pca"].text
+    assert text.startswith("Kept: PCA, not a trained network, because")
+    free = AutoencoderTransformer(6, init="random", max_epochs=1, random_state=0)
+    assert "no_better_than_pca" in diagnose(free.fit(curved), curved).not_checked
 
 
 def test_overfitting(good, digits):
@@ -210,7 +249,9 @@ def test_a_denoiser_is_given_noisy_rows(digits):
     ).fit(X_train)
     diagnosis = diagnose(model, X, X_train)
     assert "from noisy rows" in diagnosis.title
-    assert "no_better_than_pca" not in diagnosis.findings
+    if model.best_epoch_ == 0:
+        finding = diagnosis.findings["no_better_than_pca"]
+        assert finding.text.startswith("Kept: best linear denoiser, not a trained")
     assert "copying" in diagnosis.not_checked
     swapped = DenoisingAutoencoder(noise="swap", max_epochs=3, random_state=0)
     diagnose(swapped.fit(X_train), X, X_train)
@@ -314,7 +355,9 @@ def test_tables_of_mixed_columns_are_diagnosed():
     X.loc[::7, "ash"] = X.loc[::5, "cultivar"] = None
     model = TableAutoencoder(4, max_epochs=1, random_state=0).fit(X[::2])
     diagnosis = diagnose(model, X[1::2], X[::2])
-    assert diagnosis.findings["no_better_than_pca"].text.endswith("PCA of mixed data.")
+    assert diagnosis.findings["no_better_than_pca"].text.startswith(
+        "Kept: PCA of mixed data, not a trained network, because"
+    )
     bad = diagnosis.findings["badly_reconstructed_columns"]
     assert "chance" in bad.text
     errors = model.reconstruction_error(X[1::2], per_feature=True)

@@ -8,7 +8,7 @@ from skae.training._batches import Rows
 from skae.training._gaps import filled, fit_fill
 from skae.training._holding_out import Split
 from skae.training._net import AutoencoderNet
-from skae.training._selection import is_better
+from skae.training._selection import compare
 from skae.training._starts import Start
 from skae.training._table import Table
 from skae.training._tensor_net import forget_optimizer_state
@@ -78,8 +78,10 @@ class Floor:
         """Mean loss of the validation rows that training has to beat."""
         return self._valid.average(self._losses)
 
-    def is_beaten(self) -> bool:
-        """Keep the state trained if it is better; return whether it is.
+    def why_kept(self) -> str | None:
+        """Keep the state trained if it is better, else the floor.
+
+        Return None, or the reason why the floor is kept.
 
         The floor of all rows is kept otherwise. It has seen the rows held out, but a
         row like no other may be among them, and the state trained has not learned it:
@@ -107,15 +109,27 @@ class Floor:
         knows_hidden = net.objective.needs_noise
         # Losses of the user's that are below zero have no logarithm.
         negative = min(losses.min(), start_losses.min()) < 0
-        better = is_better(
+        comparison = compare(
             losses,
             start_losses,
             held_out.weight,
             held_out.groups,
             logarithmic=net.objective.logarithmic or negative,
         )
-        if (gain > 0 or knows_hidden) and better:
+        if (gain > 0 or knows_hidden) and comparison.better:
             self._start.keep(net, trained)
-            return True
+            return None
         forget_optimizer_state(net)
-        return False
+        if comparison.better:
+            return (
+                f"the trained network beat the {self._start.name} of its training "
+                "rows, but not that of all rows"
+            )
+        if comparison.gain <= 0:
+            return "training did not lower the mean loss of the rows held out"
+        return (
+            "training lowered the mean loss of the rows held out by "
+            f"{100 * comparison.gain:.2g} %, which may be chance: a paired test has "
+            f"p = {comparison.p_value:.2g}, and less than {comparison.level:g} is "
+            "needed"
+        )

@@ -47,6 +47,9 @@ class Run(NamedTuple):
 
     start : str
         Name of the state before the first step.
+
+    why_start : str or None
+        Reason why that state was kept, if it is a model of its own.
     """
 
     loss_curve: list[float]
@@ -58,6 +61,7 @@ class Run(NamedTuple):
     interrupted: bool = False
     stopped_early: bool = False
     start: str = "the start"
+    why_start: str | None = None
 
     @property
     def kept(self) -> str:

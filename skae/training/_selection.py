@@ -1,6 +1,7 @@
 """Selection of validation rows, and tests of whether training improved on its start."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -10,6 +11,30 @@ _LEVEL = 0.05
 # The same rows selected the best of many states, so the usual level alone would accept
 # too many improvements that are due to chance.
 _STRICT_LEVEL = 0.005
+
+
+class Comparison(NamedTuple):
+    """Result of a comparison of losses on validation rows.
+
+    Attributes
+    ----------
+    better : bool
+        Whether the trained state is better.
+
+    gain : float
+        Share by which the mean loss fell; negative if it rose.
+
+    p_value : float
+        P-value of the test that decided; 1.0 if the mean loss did not fall.
+
+    level : float
+        Level that this p-value had to be below.
+    """
+
+    better: bool
+    gain: float
+    p_value: float = 1.0
+    level: float = _STRICT_LEVEL
 
 
 def is_better(
@@ -50,17 +75,35 @@ def is_better(
     better : bool
         Whether the trained state is better.
     """
+    return compare(
+        losses, start_losses, sample_weight, groups, logarithmic=logarithmic
+    ).better
+
+
+def compare(
+    losses: np.ndarray,
+    start_losses: np.ndarray,
+    sample_weight: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    *,
+    logarithmic: bool = False,
+) -> Comparison:
+    """Test as `is_better` does, whose parameters these are, and say how it went."""
     mean = np.average(losses, weights=sample_weight)
     start_mean = np.average(start_losses, weights=sample_weight)
+    gain = float((start_mean - mean) / abs(start_mean)) if start_mean else 0.0
     if not mean < start_mean:
-        return False
+        return Comparison(False, gain)
     if logarithmic:
-        return _p_value(start_losses - losses, groups) < _STRICT_LEVEL
+        p_value = _p_value(start_losses - losses, groups)
+        return Comparison(p_value < _STRICT_LEVEL, gain, p_value)
     # Differences between losses at the level of rounding errors carry no information.
     floor = start_mean * 1e-12
     log_gain = np.log(np.maximum(start_losses, floor) / np.maximum(losses, floor))
     p_values = _p_value(log_gain, groups), _p_value(start_losses - losses, groups)
-    return max(p_values) < _LEVEL and min(p_values) < _STRICT_LEVEL
+    if max(p_values) >= _LEVEL:
+        return Comparison(False, gain, max(p_values), _LEVEL)
+    return Comparison(min(p_values) < _STRICT_LEVEL, gain, min(p_values))
 
 
 def _p_value(gain: np.ndarray, groups: np.ndarray | None) -> float:
