@@ -17,6 +17,7 @@ from skorch.callbacks import Callback, GradientNormClipping, PrintLog
 from torch import nn
 
 from skae import _checks as checks
+from skae._near_names import NearNamesMixin
 from skae._plan import Plan
 from skae._sklearn_compat import HasMethods, Interval, StrOptions
 from skae._summary import SummaryMixin
@@ -42,6 +43,7 @@ class TrainedEstimator(
     TransformerMixin,
     SummaryMixin,
     CallbackSupportMixin,
+    NearNamesMixin,
     BaseEstimator,
 ):
     """Base of the estimators that train a net: how it is built, run and stored."""

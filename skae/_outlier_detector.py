@@ -19,6 +19,7 @@ from skae._autoencoder import AutoencoderTransformer
 from skae._base import BaseAutoencoder
 from skae._frames import frame_type, frame_with_index
 from skae._inputs import check_is_table, plain
+from skae._near_names import NearNamesMixin
 from skae._outlier_scores import MAX_BYTES, SCORES, max_rows
 from skae._report import unchanged_on_error, warn
 from skae._shapes import FlatRows, TableRows
@@ -59,7 +60,9 @@ _MAX_ROWS_FOR_SIZE = 1_000
 _LEAST_COLUMN = 1e-6
 
 
-class AutoencoderOutlierDetector(CallbackSupportMixin, OutlierMixin, BaseEstimator):
+class AutoencoderOutlierDetector(
+    CallbackSupportMixin, NearNamesMixin, OutlierMixin, BaseEstimator
+):
     """Detect outliers with an autoencoder, at a false alarm rate that you choose.
 
     An autoencoder is trained on the rows, but for some that are held out. A row is an

@@ -5,6 +5,7 @@ from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
+    InvalidParameterError,
     MissingValues,
     RealNotInt,
     StrOptions,
@@ -16,6 +17,7 @@ from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 __all__ = [
     "HasMethods",
     "Interval",
+    "InvalidParameterError",
     "MissingValues",
     "RealNotInt",
     "StrOptions",

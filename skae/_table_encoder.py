@@ -29,6 +29,7 @@ from skae._columns import (
 )
 from skae._dtypes import as_float, as_series, as_table, describe
 from skae._inputs import check_is_table, plain
+from skae._near_names import NearNamesMixin
 from skae._report import unchanged_on_error, warn
 from skae._sklearn_compat import (
     HasMethods,
@@ -71,7 +72,7 @@ class Block(NamedTuple):
     levels: tuple[Any, ...]
 
 
-class TableEncoder(TransformerMixin, BaseEstimator):
+class TableEncoder(TransformerMixin, NearNamesMixin, BaseEstimator):
     """Encode a table of mixed columns as a matrix of floats, and decode it.
 
     Numbers, dates, times and durations become a scaled column each. Strings, booleans,

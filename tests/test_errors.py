@@ -1,5 +1,6 @@
 """Errors say what was got, what is allowed, and what to do; nothing is lost."""
 
+import re
 import signal
 from functools import partial
 
@@ -21,6 +22,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, StepLR
 
 from skae import (
+    AutoencoderOutlierDetector,
     AutoencoderSampler,
     AutoencoderTransformer,
     ConvAutoencoder,
@@ -28,8 +30,10 @@ from skae import (
     PretrainedClassifier,
     RecurrentAutoencoder,
     StackedAEPretrainer,
+    TableEncoder,
     VariationalAutoencoder,
 )
+from skae._near_names import near_name
 from skae.training import Table
 
 WITH_LOSSES = [
@@ -822,3 +826,44 @@ def test_options_of_a_loss_that_is_an_instance(curved):
         ValueError, match=r"'criterion__reduction'.*Pass loss=HuberLoss"
     ):
         AutoencoderTransformer(loss=nn.HuberLoss(delta=3.0), **params).fit(curved)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "params", "hint"),
+    [
+        (AutoencoderTransformer, {"loss": "mse"}, "Did you mean 'squared_error'?"),
+        (AutoencoderTransformer, {"activation": "sigmoid"}, "Did you mean 'logistic'?"),
+        (AutoencoderTransformer, {"init": "PCA"}, "Did you mean 'pca'?"),
+        (StackedAEPretrainer, {"optimizer": "Adam"}, "Did you mean 'adam'?"),
+        (DenoisingAutoencoder, {"noise": "gauss"}, "Did you mean 'gaussian'?"),
+        (PretrainedClassifier, {"head_input": "codes"}, "Did you mean 'code'?"),
+        (TableEncoder, {"scaler": "Standard"}, "Did you mean 'standard'?"),
+        (
+            AutoencoderOutlierDetector,
+            {"outlier_score": "knn"},
+            "Did you mean 'neighbors'?",
+        ),
+        (AutoencoderTransformer, {"n_components": "mle"}, "AutoencoderTransformer(0.9"),
+        (ConvAutoencoder, {"n_components": 0.95}, "AutoencoderTransformer(0.95)"),
+    ],
+)
+def test_errors_name_the_option_that_was_meant(estimator, params, hint, digits):
+    X = digits[0]
+    y = np.zeros(len(X))
+    with pytest.raises(ValueError, match=re.escape(hint)):
+        estimator(**params).fit(X, y)
+
+
+def test_errors_without_an_option_like_it_have_no_hint(digits):
+    X = digits[0]
+    with pytest.raises(ValueError, match=r"Got 'zzz' instead\.$"):
+        AutoencoderTransformer(loss="zzz").fit(X)
+
+
+def test_every_option_is_near_itself():
+    for estimator in ESTIMATORS:
+        for constraints in estimator._parameter_constraints.values():
+            for constraint in constraints if isinstance(constraints, list) else []:
+                for option in getattr(constraint, "options", ()):
+                    if isinstance(option, str):
+                        assert near_name(option.upper(), constraint.options) == option
