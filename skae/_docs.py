@@ -86,8 +86,8 @@ random_state : int, RandomState instance or None, default=None
     Global generators are not used; None takes a new seed from the operating system.
 
 verbose : int, default=0
-    1 shows a progress bar with the losses and the remaining time. 2 prints a line for
-    each epoch.
+    1 shows a progress bar with the losses and the remaining time, or about ten lines
+    where standard output is a file. 2 prints a line for each epoch.
 """
 
 _SIZE = """

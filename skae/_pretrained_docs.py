@@ -85,8 +85,9 @@ random_state : int, RandomState instance or None, default=None
     the same machine. No global generator is drawn from.
 
 verbose : int, default=0
-    1 shows a progress bar with the losses and the time left; 2 prints a line for each
-    epoch. A `pretrainer` has its own.
+    1 shows a progress bar with the losses and the time left, or about ten lines where
+    standard output is a file; 2 prints a line for each epoch. A `pretrainer` has its
+    own.
 """
 
 _PRETRAINED_ATTRIBUTES = """

@@ -4,6 +4,7 @@ import copy
 import io
 import pickle
 import random
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
@@ -580,11 +581,31 @@ def test_silence_and_progress(estimator, curved, capsys):
     assert capsys.readouterr() == ("", "")
     quick(estimator, verbose=1).fit(curved)
     shown = capsys.readouterr()
-    assert "validation_loss=" in shown.out and "100%" in shown.out
+    assert ", validation_loss " in shown.out
+    assert "\r" not in shown.out  # this is no terminal
     assert f"{estimator.__name__}: Trained after 3 epochs" in shown.out
     assert shown.err == ""
     quick(estimator, verbose=2).fit(curved)
-    assert "valid_loss" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "valid_loss" in shown and "\x1b" not in shown
+
+
+def test_a_log_has_about_ten_lines_of_a_fit(curved, capsys):
+    model = AutoencoderTransformer(2, max_epochs=47, verbose=1, random_state=0)
+    model.fit(curved)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 11  # a tenth of the steps each, and what was kept
+    assert lines[0].startswith("AutoencoderTransformer: ")
+    assert " steps, loss 0." in lines[0]
+    steps, of = lines[9].split()[1], lines[9].split()[3]
+    assert steps == of
+
+
+def test_a_terminal_has_a_bar(curved, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    AutoencoderTransformer(2, max_epochs=3, verbose=1, random_state=0).fit(curved)
+    shown = capsys.readouterr().out
+    assert "\r" in shown and "100%" in shown and "validation_loss=" in shown
 
 
 class Bare:

@@ -691,7 +691,7 @@ def test_silence_and_progress(digits, capsys):
     assert capsys.readouterr() == ("", "")
     quick(verbose=1).fit(X, y)
     shown = capsys.readouterr().out
-    assert "100%" in shown
+    assert "PretrainedClassifier: 12 of 12 steps, loss" in shown
     assert "PretrainedClassifier: Trained after 4 epochs on 100 labelled rows" in shown
     quick(verbose=2, early_stopping=True, validation_fraction=0.3).fit(X, y)
     assert "valid_loss" in capsys.readouterr().out

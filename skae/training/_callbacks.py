@@ -3,6 +3,7 @@
 import copy
 import inspect
 import math
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -11,7 +12,12 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler
 
 from skae.training._batches import Rows
-from skae.training._console import console
+from skae.training._console import (
+    console,
+    is_interactive,
+    progress_bar_type,
+    show,
+)
 from skae.training._tensor_net import EndOfTraining, forget_optimizer_state
 
 
@@ -296,6 +302,9 @@ class RecordLoss(Callback):
 class ProgressBar(Callback):
     """Progress bar with the remaining time and the losses of the last epoch.
 
+    Where standard output is neither a terminal nor a notebook, about ten lines of text
+    take the place of the bar.
+
     Parameters
     ----------
     description : str
@@ -310,16 +319,18 @@ class ProgressBar(Callback):
         self.n_steps = n_steps
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        from tqdm.auto import tqdm  # skorch depends on it; the import is slow
-
-        out = console()
-        self.bar_ = tqdm(
-            total=self.n_steps,
-            desc=self.description,
-            unit="step",
-            file=out,
-            disable=out is None,
-        )
+        self.bar_: Any
+        if is_interactive():
+            # skorch depends on tqdm; the import is slow.
+            bar_type = progress_bar_type()
+            self.bar_ = bar_type(
+                total=self.n_steps,
+                desc=self.description,
+                unit="step",
+                file=console(),
+            )
+        else:
+            self.bar_ = _ProgressLines(self.description, self.n_steps)
 
     def on_batch_end(self, net: NeuralNet, training: bool, **kwargs: Any) -> None:
         if training:
@@ -338,3 +349,34 @@ class ProgressBar(Callback):
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         self.bar_.close()
         del self.bar_
+
+
+class _ProgressLines:
+    """Lines of text in place of a progress bar, one for each tenth of the steps."""
+
+    def __init__(self, description: str, n_steps: int) -> None:
+        self._description = description
+        self._n_steps = n_steps
+        self._n_done = 0
+        self._n_lines = 0
+        self._start = time.perf_counter()
+
+    def update(self) -> None:
+        """Count a step."""
+        self._n_done += 1
+
+    def set_postfix(self, losses: dict[str, float]) -> None:
+        """Print a line if another tenth of the steps is done."""
+        tenth = 10 * self._n_done // self._n_steps
+        if tenth <= self._n_lines:
+            return
+        self._n_lines = tenth
+        values = ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
+        seconds = time.perf_counter() - self._start
+        show(
+            f"{self._description}: {self._n_done} of {self._n_steps} steps, {values}, "
+            f"{seconds:.1f} s"
+        )
+
+    def close(self) -> None:
+        """End the lines: each of them is complete."""
