@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from skae import AutoencoderTransformer, TableAutoencoder
+from skae import AutoencoderTransformer, RecurrentAutoencoder, TableAutoencoder
 from skae.inspection import decoded_ranges, decoder_directions
 from skae.plotting import CodeMapDisplay, CodeRangeDisplay, CodeSizeDisplay
 
@@ -62,6 +62,27 @@ def test_ranges_as_images(model):
     assert names == ["component 2", "component 0"]
     with pytest.raises(ValueError, match=r"some of the 3 components .* Got \[3\]"):
         CodeRangeDisplay.from_estimator(model, DIGITS, components=[3])
+
+
+def test_ranges_of_series_are_lines():
+    rng = np.random.RandomState(0)
+    series = rng.normal(size=(40, 6, 2)).cumsum(axis=1)
+    model = RecurrentAutoencoder(2, init="random", max_epochs=1, random_state=0)
+    display = CodeRangeDisplay.from_estimator(model.fit(series), series, n_steps=3)
+    assert len(display.lines_) == 2 * 3 * 2  # components, steps, channels
+    rows = decoded_ranges(model, series, n_steps=3).reshape(2, 3, 6, 2)
+    line = display.lines_[-1].get_ydata()
+    drawn = np.concatenate([each.get_ydata()[None] for each in display.lines_])
+    assert_allclose(
+        np.corrcoef(line, rows[1, 2, :, 1])[0, 1], 1, rtol=1e-6
+    )  # moved and scaled
+    assert drawn.max() < 0.5 and drawn.min() > -1.5  # a band for each component
+    names = [text.get_text() for text in display.ax_.get_yticklabels()]
+    assert names == ["component 0", "component 1"]
+    own = CodeRangeDisplay(rows.reshape(2, 3, 12), series_shape=(6, 2)).plot()
+    assert_allclose(own.lines_[-1].get_ydata(), line)
+    with pytest.raises(ValueError, match=r"series_shape=\(5,\) makes 5 values"):
+        CodeRangeDisplay(rows.reshape(2, 3, 12), series_shape=(5,)).plot()
 
 
 def test_ranges_of_columns_have_their_names():

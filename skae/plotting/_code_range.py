@@ -21,8 +21,9 @@ from skae.plotting._axes import (
 class CodeRangeDisplay:
     """Rows that are decoded as one component of the code moves through its range.
 
-    Images are shown as images, with a row of them for each component. Of a table, the
-    columns are shown by colour, for one component beside the other: blue below and red
+    Images are shown as images, with a row of them for each component. Series are shown
+    as lines, from the dark one at the lower end of the range to the bright one at the
+    upper end. Of a table, the columns are shown by colour, for one component beside the other: blue below and red
     above the middle.
 
     Parameters
@@ -34,8 +35,11 @@ class CodeRangeDisplay:
         Names of the components. None numbers them from 0.
 
     image_shape : tuple of int, default=None
-        (height, width) or (height, width, n_channels) of rows that are images. None
-        means rows of a table.
+        (height, width) or (height, width, n_channels) of rows that are images.
+
+    series_shape : tuple of int, default=None
+        (n_steps,) or (n_steps, n_channels) of rows that are series. If both shapes are
+        None, they are rows of a table.
 
     feature_names : sequence of str, default=None
         Names of the columns of a table.
@@ -46,7 +50,10 @@ class CodeRangeDisplay:
     Attributes
     ----------
     image_ : matplotlib AxesImage
-        The picture.
+        The picture; not of series.
+
+    lines_ : list of matplotlib Line2D
+        The lines of series: component by component, step by step, channel by channel.
 
     ax_ : matplotlib Axes
         Axes of the picture.
@@ -70,12 +77,14 @@ class CodeRangeDisplay:
         *,
         names: Sequence[str] | None = None,
         image_shape: tuple[int, ...] | None = None,
+        series_shape: tuple[int, ...] | None = None,
         feature_names: Any = None,
         n_columns: int = 20,
     ) -> None:
         self.rows = rows
         self.names = names
         self.image_shape = image_shape
+        self.series_shape = series_shape
         self.feature_names = feature_names
         self.n_columns = n_columns
 
@@ -88,6 +97,7 @@ class CodeRangeDisplay:
         components: Sequence[int] | None = None,
         n_steps: int = 7,
         image_shape: tuple[int, ...] | None = None,
+        series_shape: tuple[int, ...] | None = None,
         n_columns: int = 20,
         ax: Any = None,
     ) -> Self:
@@ -111,7 +121,12 @@ class CodeRangeDisplay:
 
         image_shape : tuple of int, default=None
             (height, width) or (height, width, n_channels) of rows that are images. It
-            is known of a :class:`~skae.ConvAutoencoder`. None means a table.
+            is known of a :class:`~skae.ConvAutoencoder`.
+
+        series_shape : tuple of int, default=None
+            (n_steps,) or (n_steps, n_channels) of rows that are series. It is known of
+            a :class:`~skae.RecurrentAutoencoder`. If both shapes are None, the rows are
+            those of a table.
 
         n_columns : int, default=20
             Maximum number of columns of a table to show: those that change most.
@@ -135,7 +150,9 @@ class CodeRangeDisplay:
             )
         rows = rows[list(components)]
         image_shape = image_shape_of(estimator, image_shape)
-        if image_shape is None:
+        if image_shape is None and series_shape is None:
+            series_shape = getattr(estimator, "series_shape_", None)
+        if image_shape is None and series_shape is None:
             table = dense_rows(estimator, X)
             centred = table - mean_there(table, axis=0)
             spread = np.sqrt(mean_there(np.square(centred), axis=0))
@@ -144,6 +161,7 @@ class CodeRangeDisplay:
             rows,
             names=[f"component {i}" for i in components],
             image_shape=image_shape,
+            series_shape=series_shape,
             feature_names=getattr(estimator, "feature_names_in_", None),
             n_columns=n_columns,
         ).plot(ax=ax)
@@ -163,7 +181,9 @@ class CodeRangeDisplay:
         ax = new_axes(ax, "CodeRangeDisplay.plot")
         rows = np.asarray(self.rows, dtype=float)
         names = self.names or [str(i) for i in range(len(rows))]
-        if self.image_shape is None:
+        if self.series_shape is not None and self.image_shape is None:
+            self._plot_series(ax, rows, names)
+        elif self.image_shape is None:
             self._plot_columns(ax, rows, names)
         else:
             images = as_images(rows, self.image_shape)
@@ -174,6 +194,36 @@ class CodeRangeDisplay:
         ax.tick_params(length=0)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+    def _plot_series(self, ax: Any, rows: np.ndarray, names: Sequence[str]) -> None:
+        shape: Any = self.series_shape
+        if np.prod(shape) != rows.shape[-1]:
+            raise ValueError(
+                f"series_shape={tuple(shape)} makes {np.prod(shape)} values; rows have "
+                f"{rows.shape[-1]} columns. Pass (n_steps,) or (n_steps, n_channels) "
+                "whose product is the number of columns."
+            )
+        series = rows.reshape(*rows.shape[:2], shape[0], -1)
+        height = np.nanmax(series) - np.nanmin(series) or 1.0
+        middle = (np.nanmax(series) + np.nanmin(series)) / 2
+        series = (series - middle) / (1.1 * height)  # each component has a band of 1
+        # The channels are side by side, and the components one below the other.
+        times = np.arange(shape[0])
+        from matplotlib import colormaps
+
+        colours = colormaps["viridis"](np.linspace(0, 0.9, rows.shape[1]))
+        self.lines_ = [
+            ax.plot(
+                times + channel * 1.1 * shape[0],
+                series[i, j, :, channel] - i,
+                color=colours[j],
+            )[0]
+            for i in range(series.shape[0])
+            for j in range(series.shape[1])
+            for channel in range(series.shape[3])
+        ]
+        ax.set_yticks(-np.arange(len(series)), names)
+        ax.set(xticks=[], ylim=(0.5 - len(series), 0.5))
 
     def _plot_columns(self, ax: Any, rows: np.ndarray, names: Sequence[str]) -> None:
         change = rows - (rows.min(axis=1) + rows.max(axis=1))[:, None] / 2
