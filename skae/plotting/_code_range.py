@@ -23,8 +23,8 @@ class CodeRangeDisplay:
 
     Images are shown as images, with a row of them for each component. Series are shown
     as lines, from the dark one at the lower end of the range to the bright one at the
-    upper end. Of a table, the columns are shown by colour, for one component beside the other: blue below and red
-    above the middle.
+    upper end. Of a table, the columns are shown by colour, for one component beside the
+    other: blue below and red above the middle.
 
     Parameters
     ----------
