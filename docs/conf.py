@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import skae
+from skae.datasets import load_fashion_mnist
 
+root = Path(__file__).parents[1]
 sys.path.insert(0, str(Path(__file__).parent))  # the gallery names a function below
 
 project = "skae"
@@ -40,27 +42,38 @@ if os.environ.get("SKAE_DOCS_ONLINE") == "1":
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 
-# Examples run on few rows, and their pages show what that gave, unless this is "1".
-FAST = os.environ.get("SKAE_DOCS_FULL") != "1"
-
-
-def example_arguments(gallery_conf, script_vars):
-    """Give an example's command line."""
-    return ["--fast"] if FAST else []
-
 
 def example_order(file_name):
     """Put the quick start first."""
     return file_name != "quickstart.py", file_name
 
 
+def examples_to_run():
+    """Return the pattern of examples to run; the others are shown without output.
+
+    That are those that need a cluster, and those that need Fashion-MNIST where it is
+    neither installed nor to be had from OpenML.
+    """
+    names = []
+    for path in sorted((root / "examples").glob("*.py")):
+        needs_images = "load_fashion_mnist" in path.read_text()
+        if path.stem != "grid_on_dask" and (has_fashion_mnist or not needs_images):
+            names.append(path.stem)
+    return rf"/({'|'.join(names)})\.py$"
+
+
+try:
+    load_fashion_mnist(n_samples=1)
+    has_fashion_mnist = True
+except OSError as error:
+    has_fashion_mnist = False
+    print(f"Some examples are not run. {error}")
+
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    # The others are shown and not run: they need what is not installed here.
-    "filename_pattern": r"/(plot_\w+|quickstart|train_in_processes)\.py$",
+    "filename_pattern": examples_to_run(),
     "within_subsection_order": "conf.example_order",
-    "reset_argv": "conf.example_arguments",
     "abort_on_example_error": True,
     "parallel": 2,
     "default_thumb_file": str(Path(__file__).parent / "_static" / "quickstart.png"),

@@ -10,7 +10,6 @@ The script needs the extra ``dask``. For so small a grid the cluster costs more 
 than it saves.
 """
 
-import argparse
 import itertools
 import time
 
@@ -24,15 +23,12 @@ from sklearn.pipeline import make_pipeline
 
 from skae import AutoencoderTransformer
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--fast", action="store_true", help="few epochs")
 
-
-def main(max_epochs):
+def main():
     X, y = load_digits(return_X_y=True)
     X = X / 16
     pipeline = make_pipeline(
-        AutoencoderTransformer(max_epochs=max_epochs, random_state=0),
+        AutoencoderTransformer(max_epochs=5, random_state=0),
         LogisticRegression(max_iter=1_000),
     )
     grid = {"autoencodertransformer__n_components": [2, 4, 8, 16]}
@@ -60,4 +56,4 @@ def main(max_epochs):
 
 
 if __name__ == "__main__":  # the workers read this file, too
-    main(2 if parser.parse_args().fast else "auto")
+    main()

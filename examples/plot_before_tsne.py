@@ -2,69 +2,35 @@
 Before t-SNE: PCA or an autoencoder?
 ====================================
 
-t-SNE is often given fifty components of PCA, or fewer, in place of all columns. Are the
+t-SNE often gets fifty components of PCA, or fewer, in place of all columns. Are the
 codes of an autoencoder better before it?
 
-It depends on how few they are. Of five numbers for each image of clothing, those of the
-autoencoder make a better map than those of PCA: more neighbours on it are of the same
-class (71 % against 65 %), and trousers lie apart from dresses. Of thirty, both maps are
-as good, and no better than the map of all 784 pixels, which takes t-SNE no longer. So
-before t-SNE, thirty components of PCA will do, or nothing at all. The autoencoder is
-worth its seconds where codes have to be short, for whatever else they are used.
+It depends on how few they are. The table and the maps below compare maps of five and of
+thirty components, and of all pixels, by how many neighbours on the map are neighbours
+among the images, and by how many are of the same class. Autoencoders are worth their
+seconds where codes have to be short, for whatever else they are used.
 """
 
 # %%
-# The data: Fashion-MNIST, if it is installed (Debian's package
-# ``dataset-fashion-mnist``) or can be fetched from OpenML, else scikit-learn's digits.
+# The data: :func:`~skae.datasets.load_fashion_mnist`, from Debian's package or from
+# OpenML.
 
-import argparse
-import gzip
 import time
-import urllib.error
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.datasets import fetch_openml, load_digits
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE, trustworthiness
-from sklearn.model_selection import train_test_split
 from sklearn.neighbors import NearestNeighbors
 
 from skae import AutoencoderTransformer
+from skae.datasets import load_fashion_mnist
 from skae.plotting import CodeMapDisplay
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--fast", action="store_true", help="few rows and epochs")
-parser.add_argument("--output", type=Path, default=Path("before_tsne.png"))
-args = parser.parse_args()
-
-
-def fashion_mnist():
-    folder = Path("/usr/share/datasets/fashion-mnist")
-    if not folder.exists():
-        data = fetch_openml("Fashion-MNIST", as_frame=False)
-        return data.data, data.target.astype(int)
-    with gzip.open(folder / "train-images-idx3-ubyte.gz") as file:
-        images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 784)
-    with gzip.open(folder / "train-labels-idx1-ubyte.gz") as file:
-        return images, np.frombuffer(file.read(), np.uint8, offset=8)
-
-
-try:
-    X, y = fashion_mnist()
-    print("Data: Fashion-MNIST, 28 x 28 pixels")
-except (urllib.error.URLError, OSError) as error:
-    X, y = load_digits(return_X_y=True)
-    print(f"Data: scikit-learn's digits, 8 x 8 pixels (no Fashion-MNIST: {error})")
-X = (X / X.max()).astype(np.float32)
-n_rows = min(1_000 if args.fast else 10_000, len(X) * 3 // 4)
-X, X_test, _, y_test = train_test_split(X, y, train_size=n_rows, random_state=0)
-n_points = 500 if args.fast else 1_500
-X_test, y_test = X_test[:n_points], y_test[:n_points]
-names = ["T-shirt", "trousers", "pullover", "dress", "coat"]
-names += ["sandal", "shirt", "sneaker", "bag", "boot"]
-labels = np.array(names)[y_test] if X.shape[1] == 784 else y_test
+train = load_fashion_mnist(n_samples=5_000)
+test = load_fashion_mnist(subset="test", n_samples=1_000)
+X, X_test, y_test = train.data, test.data, test.target
+labels = np.array(test.target_names)[y_test]
 
 # %%
 # t-SNE maps the rows that it is fitted to and no others. So PCA and the autoencoder are
@@ -82,7 +48,7 @@ def same_class(points):
 
 
 reducers = {"pixels": None}
-settings = {"max_epochs": 20 if args.fast else "auto", "random_state": 0}
+settings = {"random_state": 0}
 for k in [5, 30]:
     reducers[f"PCA, {k}"] = PCA(k, random_state=0)
     reducers[f"skae, {k}"] = AutoencoderTransformer(k, **settings)
@@ -94,7 +60,7 @@ for name, reducer in reducers.items():
     start = time.perf_counter()
     codes = X_test if reducer is None else reducer.fit(X).transform(X_test)
     reduced = time.perf_counter()
-    tsne = TSNE(max_iter=500 if args.fast else 1000, random_state=0)
+    tsne = TSNE(max_iter=1000, random_state=0)
     maps[name] = tsne.fit_transform(codes)
     shares[name] = same_class(maps[name])
     print(
@@ -115,5 +81,4 @@ for ax, (name, points) in zip(axes.flat, list(maps.items())[1:], strict=True):
     method, k = name.split(", ")
     title = f"{method} to {k}, t-SNE: {shares[name]:.0%} beside their class"
     ax.set(xticks=[], yticks=[], xlabel="", ylabel="", title=title)
-figure.savefig(args.output, dpi=110)
-print(f"\nPicture: {args.output}")
+plt.show()

@@ -1,17 +1,16 @@
 """
-A table that is not loaded
+A table larger than memory
 ==========================
 
 Can an autoencoder be trained on a file that does not fit into memory? Yes: ``fit``
-takes a memory map, ``transform`` writes into one, and the memory that they take
-does not grow with the number of rows. The table here is small enough for any
-machine, and large enough to be streamed.
+takes a memory map, ``transform`` writes into one, and the memory that they take does
+not grow with the number of rows. The table here is small enough for any machine, and
+large enough to be streamed.
 """
 
 # %%
 # The table: rows near a surface with two dimensions, written to a file block by block.
 
-import argparse
 import tempfile
 import threading
 from pathlib import Path
@@ -21,12 +20,7 @@ import numpy as np
 
 from skae import AutoencoderTransformer
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--fast", action="store_true", help="few rows, which are copied")
-parser.add_argument("--output", type=Path, default=Path("larger_than_memory.png"))
-args, _ = parser.parse_known_args()  # a notebook has arguments of its own
-
-n_rows, n_features = 10_000 if args.fast else 600_000, 256
+n_rows, n_features = 300_000, 256
 folder = tempfile.TemporaryDirectory()
 path = Path(folder.name) / "rows.npy"
 X = np.lib.format.open_memmap(
@@ -102,8 +96,7 @@ fig, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 for i, ax in enumerate(axes):
     ax.scatter(*codes[shown].T, c=place[shown, i], s=3)
     ax.set(title=f"coloured by coordinate {i + 1}", xlabel="code 1", ylabel="code 2")
-fig.savefig(args.output)
-print("figure:", args.output)
+plt.show()
 # A map keeps its file open.
 del X, codes
 folder.cleanup()

@@ -14,9 +14,6 @@ that were there. An autoencoder needs no imputer at all: it takes the gaps as th
 # The data: scikit-learn's digits, 1,797 images of 8 x 8 pixels. Pixels are taken out at
 # random, so that what was there is known.
 
-import argparse
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -29,16 +26,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderImputer, AutoencoderTransformer
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--fast", action="store_true", help="few rows and epochs")
-parser.add_argument("--output", type=Path, default=Path("missing_values.png"))
-args = parser.parse_args()
-
 X, y = load_digits(return_X_y=True)
 X = X / 16
-if args.fast:
-    X, y = X[:600], y[:600]
-epochs = 10 if args.fast else "auto"
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
 rng = np.random.default_rng(0)
 
@@ -56,9 +45,9 @@ missing = np.isnan(X_test_gaps)
 
 imputers = {
     "mean": SimpleImputer(keep_empty_features=True),
-    "regressions": IterativeImputer(max_iter=2 if args.fast else 10, random_state=0),
+    "regressions": IterativeImputer(max_iter=10, random_state=0),
     "Gaussian": AutoencoderImputer(hidden_layer_sizes=(), random_state=0),
-    "AutoencoderImputer": AutoencoderImputer(max_epochs=epochs, random_state=0),
+    "AutoencoderImputer": AutoencoderImputer(random_state=0),
 }
 filled, errors, accuracies = {}, {}, {}
 for name, imputer in imputers.items():
@@ -74,7 +63,7 @@ for name, imputer in imputers.items():
 # Codes need no imputer: the autoencoder takes NaN.
 
 pipeline = make_pipeline(
-    AutoencoderTransformer(16, max_epochs=epochs, random_state=0),
+    AutoencoderTransformer(16, random_state=0),
     StandardScaler(),
     LogisticRegression(max_iter=1000),
 )
@@ -103,4 +92,4 @@ for ax, (name, rows) in zip(axes, filled.items(), strict=True):
     ax.scatter(X_test[missing][some], rows[missing][some], s=4, alpha=0.3)
     ax.set(title=f"{name}: {errors[name]:.3f}", xlabel="value that was missing")
 axes[0].set_ylabel("value filled in")
-figure.savefig(args.output, dpi=100)
+plt.show()

@@ -3,22 +3,18 @@ A network of your own: codes on a circle
 ========================================
 
 An image that is turned all the way round comes back to where it was. One number cannot
-say so: a line has two ends, and somewhere neighbours get codes far apart. Two numbers
-on a circle can. No estimator has that built in, but any torch module with ``encode``
-and ``decode`` can be trained, and here it takes one line: the two numbers are divided
-by their length.
+represent that: a line has two ends, and somewhere neighbours get codes far apart. Two
+numbers on a circle can. No estimator has that built in, but any torch module with
+``encode`` and ``decode`` can be trained, and here it takes one line: the two numbers
+are divided by their length.
 
-The codes of the plain autoencoder with two numbers also find a closed curve, without
-being told to; with one number, it has to cut the circle somewhere. On the circle the
-angle of the code follows the angle of the image up to a constant and a direction, which
-the network is free to choose, though not at an even pace.
+The codes of the plain autoencoder with two numbers find a closed curve by themselves.
+With one number, it has to cut the circle somewhere. On the circle, images that are
+turned a little further have codes a little further round.
 """
 
 # %%
 # The data: one image of scikit-learn's digits, turned by 600 angles.
-
-import argparse
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,11 +23,6 @@ from scipy.ndimage import rotate
 from sklearn.datasets import load_digits
 
 from skae import AutoencoderTransformer
-
-parser = argparse.ArgumentParser()
-parser.add_argument("--fast", action="store_true", help="few epochs")
-parser.add_argument("--output", type=Path, default=Path("own_network.png"))
-args, _ = parser.parse_known_args()  # a notebook has arguments of its own
 
 image = np.pad(load_digits().images[4] / 16, 2)
 angles = np.random.default_rng(0).uniform(0, 360, 600)
@@ -73,7 +64,7 @@ class OnCircle(torch.nn.Module):
 # %%
 # It is an argument of the estimator; all else is as before.
 
-params = {"max_epochs": 20 if args.fast else "auto", "random_state": 0}
+params = {"random_state": 0}
 models = {
     "one number": AutoencoderTransformer(1, **params),
     "two numbers": AutoencoderTransformer(2, **params),
@@ -97,4 +88,4 @@ for ax, (name, Z) in zip(axes, codes.items(), strict=True):
         ax.set(xlabel="code 0", ylabel="code 1", aspect="equal")
     ax.set_title(name)
 figure.colorbar(points, ax=axes, label="angle of the image, degrees")
-figure.savefig(args.output, dpi=110)
+plt.show()

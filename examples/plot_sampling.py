@@ -1,75 +1,48 @@
 """
-New rows from codes
-===================
+New images and rows from codes
+==============================
 
-A decoder turns any code into an image. To get new images, one needs codes like those of
-the training images. A variational autoencoder is trained so that codes come from a
-normal distribution; for any other autoencoder, and for PCA, a Gaussian mixture is
+A decoder turns any code into an image. To draw new images, one needs codes like those
+of the training images. A variational autoencoder is trained so that codes come from a
+normal distribution. For any other autoencoder, and for PCA, a Gaussian mixture is
 fitted to the codes afterwards.
 
-The mixture is worth it for the variational autoencoder, too: its codes are only near to
-the distribution that they should have, and many draws from that lie where no image has
-its code. No way makes images that pass for real ones: thirty numbers do not hold what
-tells a shirt from another. Between two images, the codes on the way stand for images
-that are a bit of both.
+The codes of the variational autoencoder are only near to the distribution that they
+should have, so a mixture can be fitted to them, too. No way makes images that pass for
+real ones: thirty numbers do not hold what distinguishes one shirt from another. Between
+two images, the codes on the way stand for images that are a bit of both.
 """
 
 # %%
-# The data: Fashion-MNIST, if it is installed (Debian's package
-# ``dataset-fashion-mnist``) or can be fetched from OpenML, else scikit-learn's digits.
+# The data: :func:`~skae.datasets.load_fashion_mnist`, from Debian's package or from
+# OpenML.
 
-import argparse
-import gzip
 import time
-import urllib.error
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.datasets import fetch_openml, load_digits, load_wine
+from sklearn.datasets import load_wine
 from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderSampler, AutoencoderTransformer, VariationalAutoencoder
+from skae.datasets import load_fashion_mnist
 from skae.plotting import CodeGridDisplay
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--fast", action="store_true", help="few rows and epochs")
-parser.add_argument("--output", type=Path, default=Path("sampling.png"))
-args = parser.parse_args()
-
-
-def fashion_mnist():
-    folder = Path("/usr/share/datasets/fashion-mnist")
-    if not folder.exists():
-        return fetch_openml("Fashion-MNIST", as_frame=False).data
-    with gzip.open(folder / "train-images-idx3-ubyte.gz") as file:
-        return np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 784)
-
-
-try:
-    X = fashion_mnist()
-    print("Data: Fashion-MNIST, 28 x 28 pixels")
-except (urllib.error.URLError, OSError) as error:
-    X = load_digits().data
-    print(f"Data: scikit-learn's digits, 8 x 8 pixels (no Fashion-MNIST: {error})")
-X = (X / X.max()).astype(np.float32)
-n_rows = min(1_500 if args.fast else 10_000, len(X) * 3 // 4)
-X, X_test = train_test_split(X, train_size=n_rows, random_state=0)
-side = int(np.sqrt(X.shape[1]))
+X = load_fashion_mnist(n_samples=5_000).data
+X_test = load_fashion_mnist(subset="test", n_samples=100).data
+side = 28
 
 # %%
 # An image is a code, decoded: without the noise that ``AutoencoderSampler.sample`` adds
 # to what the decoder gives, which is of use where rows are a table.
 
 n_images = 14
-k = 10 if args.fast else 30
-max_epochs = 3 if args.fast else "auto"
-autoencoder = AutoencoderTransformer(k, max_epochs=max_epochs, random_state=0)
-vae = VariationalAutoencoder(k, max_epochs=max_epochs, random_state=0)
+k = 30
+autoencoder = AutoencoderTransformer(k, random_state=0)
+vae = VariationalAutoencoder(k, random_state=0)
 
 images = {"held-out images": X_test[:n_images]}
 for name, model in {
@@ -95,9 +68,7 @@ images["variational,\nprior"] = vae.inverse_transform(prior)
 # table, and whole numbers stay whole: of wine, the last column is one.
 
 wine = load_wine()
-pipeline = make_pipeline(
-    StandardScaler(), AutoencoderTransformer(4, max_epochs=max_epochs, random_state=0)
-)
+pipeline = make_pipeline(StandardScaler(), AutoencoderTransformer(4, random_state=0))
 sampler = AutoencoderSampler(pipeline, random_state=0).fit(wine.data)
 np.set_printoptions(precision=2, suppress=True, linewidth=100)
 print("\nRows of wine:", wine.data[:3], "New rows:", sampler.sample(3, 0), sep="\n")
@@ -123,5 +94,4 @@ for i, ax in enumerate(bottom.subplots(3, 1)):
         ax=ax,
     )
     ax.set_xlabel("")
-figure.savefig(args.output, dpi=110)
-print(f"\nPicture: {args.output}")
+plt.show()

@@ -2,17 +2,17 @@
 A synthetic table
 =================
 
-How does one get a table that looks like a real one, with its categories, dates and
+How does one make a table that looks like a real one, with its categories, dates and
 gaps?
 
 By :class:`~skae.AutoencoderSampler` of a :class:`~skae.TableAutoencoder`: it draws
 codes from a mixture, and decodes them to rows. New rows have the columns and types of
 the table, and nearly the same distribution in each column. Above all, they keep what
-goes together. On this small table, a classifier does not tell them from rows held out
-(AUC 0.50), while it does so with columns that are drawn each by itself (0.81).
+goes together: a classifier hardly distinguishes them from held-out rows, while it does
+distinguish rows whose columns are drawn each by itself.
 
 A synthetic table is good for trying out code, for teaching, or for showing what a table
-looks like. It is not private: nothing limits what it says about a row that was in the
+looks like. It is not private: nothing limits what it reveals of a row that was in the
 table, new rows contain values of old ones, and outliers may be nearly repeated. Nor is
 it more data: it knows no more than the rows that it was made from.
 """
@@ -21,9 +21,6 @@ it more data: it knows no more than the rows that it was made from.
 # The data: scikit-learn's diabetes, 442 patients, as a mixed table. Sex is a category,
 # and how the disease went on is one with an order. The dates of visits are made up, and
 # so are the gaps: s5 is missing more often for the old, and together with s6.
-
-import argparse
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -34,11 +31,6 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict, train_test_split
 
 from skae import AutoencoderSampler, TableAutoencoder
-
-parser = argparse.ArgumentParser()
-parser.add_argument("--fast", action="store_true", help="few epochs")
-parser.add_argument("--output", type=Path, default=Path("synthetic_table.png"))
-args = parser.parse_args()
 
 diabetes = load_diabetes(as_frame=True, scaled=False)
 rng = np.random.default_rng(0)
@@ -55,8 +47,7 @@ table, held_out = train_test_split(table, train_size=300, random_state=0)
 # %%
 # The sampler is fitted to 300 rows, and draws as many as one likes.
 
-max_epochs = 20 if args.fast else "auto"
-autoencoder = TableAutoencoder(8, max_epochs=max_epochs)
+autoencoder = TableAutoencoder(8)
 sampler = AutoencoderSampler(autoencoder, random_state=0).fit(table)
 synthetic = sampler.sample(1_000, random_state=0)
 assert (synthetic.dtypes == table.dtypes).all()
@@ -136,5 +127,4 @@ for ax, (label, rows) in zip(
     ax.set(title=label, xlabel="s1", ylabel="s2")
     ax.set(xlim=(90, 310), ylim=(30, 250))
 axes[1, 0].legend(title="progress")
-figure.savefig(args.output, dpi=110)
-print(f"\nPicture: {args.output}")
+plt.show()

@@ -15,21 +15,12 @@ of them as chance would. Beside them it finds true values that are far out.
 # The data: scikit-learn's wines. The cultivar is a category, and two columns are made
 # ordered categories, as a form would ask for them. A twentieth of the cells is missing.
 
-import argparse
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from sklearn.datasets import load_wine
 
 from skae import AutoencoderImputer, TableAutoencoder
-
-parser = argparse.ArgumentParser()
-parser.add_argument("--fast", action="store_true", help="few epochs")
-parser.add_argument("--output", type=Path, default=Path("tables.png"))
-args = parser.parse_args()
-epochs = 20 if args.fast else "auto"
 
 wine = load_wine(as_frame=True)
 numbers = wine.data[["alcohol", "malic_acid", "flavanoids", "hue", "magnesium"]]
@@ -50,7 +41,7 @@ print(table.dtypes)
 # %%
 # The frame goes in as it is, and frames come back.
 
-model = TableAutoencoder(2, max_epochs=epochs, random_state=0)
+model = TableAutoencoder(2, random_state=0)
 codes = model.fit_transform(table)
 print(f"score, 1 at best: {model.score(table):.2f}")
 
@@ -75,7 +66,7 @@ for i, j in places.tolist():
     if differs and value != table.iloc[i, j] and len(changed) < 20:
         wrong.iloc[i, j] = value
         changed.add((i, j))
-imputer = AutoencoderImputer(max_epochs=epochs, random_state=0).fit(wrong)
+imputer = AutoencoderImputer(random_state=0).fit(wrong)
 surprise = imputer.surprise(wrong)
 order = np.argsort(-np.nan_to_num(surprise), axis=None)
 cells = [tuple(map(int, np.unravel_index(k, surprise.shape))) for k in order[:40]]
@@ -105,4 +96,4 @@ right.plot(np.arange(1, 41), np.cumsum(found), label="most surprising")
 right.plot([0, 40], [0, 40 * 20 / surprise.size], color="tab:gray", label="by chance")
 right.set(xlabel="cells looked at", ylabel="wrong cells found", ylim=(0, 20))
 right.legend()
-figure.savefig(args.output, dpi=100)
+plt.show()

@@ -9,67 +9,33 @@ instead of a fraction of one.
 """
 
 # %%
-# The data: Fashion-MNIST, if it is installed (Debian's package
-# ``dataset-fashion-mnist``) or can be fetched from OpenML, else scikit-learn's digits.
+# The data: :func:`~skae.datasets.load_fashion_mnist`, from Debian's package or from
+# OpenML.
 
-import argparse
-import gzip
 import time
-import urllib.error
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.datasets import fetch_openml, load_digits
 from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
 from sklearn.manifold import TSNE
 from sklearn.metrics import r2_score
-from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from skae import AutoencoderTransformer
+from skae.datasets import load_fashion_mnist
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--fast", action="store_true", help="few rows and epochs")
-parser.add_argument("--output", type=Path, default=Path("quickstart.png"))
-args = parser.parse_args()
-
-
-def fashion_mnist():
-    folder = Path("/usr/share/datasets/fashion-mnist")
-    if not folder.exists():
-        data = fetch_openml("Fashion-MNIST", as_frame=False)
-        return data.data, data.target.astype(int)
-    with gzip.open(folder / "train-images-idx3-ubyte.gz") as file:
-        images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 784)
-    with gzip.open(folder / "train-labels-idx1-ubyte.gz") as file:
-        return images, np.frombuffer(file.read(), np.uint8, offset=8)
-
-
-try:
-    X, y = fashion_mnist()
-    print("Data: Fashion-MNIST, 28 x 28 pixels")
-except (urllib.error.URLError, OSError) as error:
-    X, y = load_digits(return_X_y=True)
-    print(f"Data: scikit-learn's digits, 8 x 8 pixels (no Fashion-MNIST: {error})")
-
-n_rows = 1_500 if args.fast else 20_000
-X, X_test, y, y_test = train_test_split(
-    X.astype(np.float32), y, train_size=min(n_rows, len(X) * 3 // 4), random_state=0
-)
-X_test, y_test = X_test[:1000], y_test[:1000]
+X, y = load_fashion_mnist(n_samples=5_000, return_X_y=True)
+X_test, y_test = load_fashion_mnist(subset="test", n_samples=1_000, return_X_y=True)
 
 # %%
 # The two pipelines differ in one step.
 
 steps = {
     "PCA": PCA(8, random_state=0),
-    "skae": AutoencoderTransformer(
-        8, max_epochs=3 if args.fast else "auto", random_state=0, verbose=1
-    ),
+    "skae": AutoencoderTransformer(8, random_state=0),
 }
 pipelines, reconstructions = {}, {}
 print(f"{len(X)} rows to train on, {len(X_test)} held out, 8 codes\n")
@@ -92,7 +58,7 @@ print("\n" + "\n".join(table))
 # train them again on the held-out rows.
 
 frozen = [FrozenEstimator(step) for step in pipelines["skae"][:2]]
-tsne = TSNE(max_iter=250 if args.fast else 1000, random_state=0)
+tsne = TSNE(max_iter=1000, random_state=0)
 points = make_pipeline(*frozen, tsne).fit_transform(X_test)
 
 # %%
@@ -121,5 +87,4 @@ loss_ax.set(xlabel="epoch", ylabel="mean squared error", title="Loss")
 loss_ax.legend()
 map_ax.scatter(*points.T, c=y_test, cmap="tab10", s=6)
 map_ax.set(xticks=[], yticks=[], title="t-SNE of the codes, coloured by class")
-figure.savefig(args.output, dpi=110)
-print(f"\nPicture: {args.output}")
+plt.show()

@@ -16,7 +16,6 @@ Each step here takes some billion multiplications, and then the processes hand r
 processes also go beyond it.
 """
 
-import argparse
 import os
 import time
 
@@ -25,10 +24,6 @@ import torch.distributed as dist
 from sklearn.datasets import load_digits
 
 from skae import AutoencoderTransformer
-
-parser = argparse.ArgumentParser()
-parser.add_argument("--fast", action="store_true", help="two epochs")
-args, _ = parser.parse_known_args()  # a notebook has arguments of its own
 
 together = dist.is_torchelastic_launched()  # by torchrun
 device = "cpu"
@@ -47,7 +42,7 @@ autoencoder = AutoencoderTransformer(
     16,
     hidden_layer_sizes=(1000, 1000),
     batch_size=512,
-    max_epochs=2 if args.fast else 30,
+    max_epochs=10,
     net_params={"share_batches": together},
     device=device,
     random_state=0,
