@@ -1059,6 +1059,8 @@ def _check_parameter(name: str, value: Any) -> None:
             raise _NotWritable(f"{', '.join(refused)} has to be passed by you.")
     if name == "memory" and value is not None:  # joblib loads pickles from there
         raise _NotWritable("The folder of a cache has to be passed by you.")
+    if name == "teachers" and isinstance(value, list):
+        raise _NotWritable("Estimators of other kinds have to be passed by you.")
 
 
 def _check_unchanged(estimator: Any, net: Any) -> None:

@@ -135,10 +135,11 @@ class Lesson(ABC):
             for name, teacher in teachers.items():
                 loss = self.losses(teacher(labelled, held_out), held_out)
                 losses[name] += float(weight @ loss)
-        losses = {name: loss / n_held_out for name, loss in losses.items()}
+        losses = {name: float(loss / n_held_out) for name, loss in losses.items()}
+        # Of losses that are zero, or nearly, the powers alone would be infinite.
+        lowest = max(min(losses.values()), 1e-12 * max(losses.values()), 1e-300)
         powers = {
-            name: max(loss, np.finfo(float).tiny) ** self.power
-            for name, loss in losses.items()
+            name: max(loss / lowest, 1.0) ** self.power for name, loss in losses.items()
         }
         weights = {name: power / sum(powers.values()) for name, power in powers.items()}
         total: Any = 0.0

@@ -111,6 +111,7 @@ def test_attributes(fitted, digits):
     assert list(fitted.teacher_weights_) == DEFAULT
     assert list(fitted.teacher_losses_) == DEFAULT
     assert sum(fitted.teacher_weights_.values()) == pytest.approx(1)
+    assert {type(each) for each in fitted.teacher_weights_.values()} == {float}
     losses = np.array(list(fitted.teacher_losses_.values()))
     weights = np.array(list(fitted.teacher_weights_.values()))
     assert_allclose(weights, losses**-3.0 / (losses**-3.0).sum())
@@ -150,6 +151,15 @@ def test_labels_of_any_kind(labels, fitted, digits, tmp_path):
     loaded = skae.load(tmp_path / "model.skae")
     assert_array_equal(loaded.pseudo_labels_, model.pseudo_labels_)
     assert loaded.teacher_weights_ == model.teacher_weights_
+    assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+
+
+def test_files_leave_teachers_of_other_kinds_out(digits, tmp_path):
+    X, y, _ = digits
+    model = quick(teachers=[SVC()]).fit(X, y)
+    with pytest.warns(UserWarning, match="teachers"):
+        skae.save(model, tmp_path / "model.skae")
+    loaded = skae.load(tmp_path / "model.skae", teachers=[SVC()])
     assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
 
 
@@ -433,6 +443,16 @@ def test_a_list_of_regressors(diabetes):
     assert list(model.fit(X, y).teacher_weights_) == ["network", "SVR", "Ridge"]
     with pytest.raises(ValueError, match="a list of regressors with predict"):
         PretrainedRegressor(pretrainer, teachers=[SVC()]).fit(X, y)
+
+
+def test_a_constant_target(diabetes):
+    X, y, _ = diabetes
+    params = {"max_epochs": 2, "random_state": 0}
+    pretrainer = AutoencoderTransformer(3, max_epochs=1, random_state=0)
+    y = np.where(np.isnan(y), np.nan, 3.0)
+    model = PretrainedRegressor(pretrainer, **params).fit(X, y)
+    assert sum(model.teacher_weights_.values()) == pytest.approx(1)
+    assert_allclose(model.pseudo_labels_[np.isnan(y)], 3, atol=1e-6)
 
 
 def test_too_few_targets(diabetes):
