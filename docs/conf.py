@@ -2,18 +2,20 @@
 
 import os
 import sys
+import tomllib
 from pathlib import Path
 
 import skae
 from skae.datasets import load_fashion_mnist
 
-root = Path(__file__).parents[1]
 sys.path.insert(0, str(Path(__file__).parent))  # the gallery names a function below
 
 project = "skae"
 author = "The skae developers"
 copyright = "2026, The skae developers"
 version = release = skae.__version__
+root = Path(__file__).parents[1]
+urls = tomllib.loads((root / "pyproject.toml").read_text())["project"]["urls"]
 
 extensions = [
     "matplotlib.sphinxext.plot_directive",
@@ -21,10 +23,18 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build"]
+exclude_patterns = [
+    "_build",
+    "benchmarks/*.md",  # included by benchmarks.md
+    "**/sg_execution_times.rst",
+    "sg_execution_times.rst",
+]
 
 # Other projects' inventories come from the network. Without them, references to those
 # projects are plain text.
@@ -81,6 +91,9 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "show_signature": False,
     "copyfile_regex": "",
+    # Where an example uses a class, the page of the class shows it.
+    "backreferences_dir": "auto_examples/backreferences",
+    "doc_module": ("skae",),
 }
 
 plot_formats = [("png", 150)]
@@ -89,14 +102,33 @@ plot_html_show_source_link = False
 plot_rcparams = {"savefig.bbox": "tight"}
 
 html_theme = "pydata_sphinx_theme"
-html_title = "skae"
-html_theme_options = {"header_links_before_dropdown": 7}
+html_title = f"skae {release}"
+html_logo = "_static/logo.svg"
+html_favicon = "_static/logo.svg"
+html_theme_options = {
+    "header_links_before_dropdown": 5,
+    "logo": {"text": f"skae {release}", "alt_text": "skae, home"},
+    "search_bar_text": "Search the documentation",
+}
+if "example.org" not in urls["Repository"]:
+    html_theme_options["icon_links"] = [
+        {
+            "name": "Repository",
+            "url": urls["Repository"],
+            "icon": "fa-brands fa-github",
+        }
+    ]
+# Output has no button.
+copybutton_selector = (
+    "div:not(.highlight-text):not(.highlight-none) > div.highlight > pre"
+)
 html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["skae.css"]
 # Pages without others beside them need no list of those.
 html_sidebars = {
-    page: [] for page in ("install", "benchmarks", "contributing", "changelog")
+    page: []
+    for page in ("index", "install", "benchmarks", "contributing", "changelog")
 }
 toc_object_entries_show_parents = "hide"
 

@@ -19,7 +19,7 @@ from skae._table_autoencoder import TableAutoencoder
 from skae._table_encoder import TableEncoder
 from skae._variational import VariationalAutoencoder
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 __all__ = [
     "AutoencoderImputer",
