@@ -127,8 +127,7 @@ html_static_path = ["_static"]
 html_css_files = ["skae.css"]
 # Pages without others beside them need no list of those.
 html_sidebars = {
-    page: []
-    for page in ("index", "install", "benchmarks", "contributing", "changelog")
+    page: [] for page in ("index", "install", "benchmarks", "contributing", "changelog")
 }
 toc_object_entries_show_parents = "hide"
 

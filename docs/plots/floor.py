@@ -6,8 +6,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-folder = Path(__file__).parents[1] / "benchmarks"
-rows = json.loads((folder / "floor.json").read_text())["rows"]
+rows = json.loads(Path("../benchmarks/floor.json").read_text())["rows"]
 ratios = sorted(
     ((1 - np.mean(row["scores"])) / (1 - row["pca"]), row["n_components"])
     for row in rows

@@ -2,9 +2,9 @@
 
 ``python -m tests.benchmarks.floor [set ...]`` prints a table and writes
 ``floor.json``, ``floor.md``, ``floor_summary.md`` and ``fit_seconds.md`` into
-``--output`` (default: the working folder). The figure is the variance-weighted R² of the reconstruction of rows that nothing was
-fitted to, and the seconds are those of the processors. Sets that are not to be had are
-left out, with the reason.
+``--output`` (default: the working folder). The figure is the variance-weighted R² of
+the reconstruction of rows that nothing was fitted to. The seconds are those of the
+processors. Sets that are not available are left out, with the reason.
 """
 
 import time
