@@ -123,7 +123,7 @@ copybutton_selector = (
     "div:not(.highlight-text):not(.highlight-none) > div.highlight > pre"
 )
 html_show_sourcelink = False
-html_search_scorer = "search_scorer.js"
+html_search_scorer = str(root / "docs" / "search_scorer.js")
 html_static_path = ["_static"]
 html_css_files = ["skae.css"]
 # Pages without others beside them need no list of those.
