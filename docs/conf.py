@@ -65,7 +65,7 @@ def examples_to_run():
     neither installed nor to be had from OpenML.
     """
     names = []
-    for path in sorted((root / "examples").glob("*.py")):
+    for path in sorted((root / "examples").rglob("*.py")):
         needs_images = "load_fashion_mnist" in path.read_text()
         if path.stem != "grid_on_dask" and (has_fashion_mnist or not needs_images):
             names.append(path.stem)
@@ -83,12 +83,19 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": examples_to_run(),
+    "subsection_order": [
+        "../examples/tables",
+        "../examples/images_and_series",
+        "../examples/generate_and_score",
+        "../examples/under_the_hood",
+    ],
     "within_subsection_order": "conf.example_order",
     "abort_on_example_error": True,
     "parallel": 2,
     "default_thumb_file": str(Path(__file__).parent / "_static" / "quickstart.png"),
     "download_all_examples": False,
     "show_memory": False,
+    "write_computation_times": False,
     "show_signature": False,
     "copyfile_regex": "",
     # Where an example uses a class, the page of the class shows it.

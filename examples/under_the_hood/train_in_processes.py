@@ -8,8 +8,8 @@ process ends with, to rounding. Compare:
 
 .. code-block:: bash
 
-   python examples/train_in_processes.py
-   torchrun --nproc-per-node 2 examples/train_in_processes.py
+   python examples/under_the_hood/train_in_processes.py
+   torchrun --nproc-per-node 2 examples/under_the_hood/train_in_processes.py
 
 Each step here takes some billion multiplications, and then the processes hand round
 9 MB. On one machine, threads do as well as processes (``torch.set_num_threads``);
