@@ -11,10 +11,12 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import coo_array, csr_matrix
+from sklearn.base import clone
 from sklearn.datasets import load_digits, load_wine
 from sklearn.decomposition import PCA
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import Normalizer, StandardScaler
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -36,6 +38,7 @@ from skae import (
 from skae.plotting import (
     CodeGridDisplay,
     CodeMapDisplay,
+    CodeRangeDisplay,
     ErrorDisplay,
     FeatureDisplay,
     LossCurveDisplay,
@@ -545,19 +548,22 @@ def others(digits):
 
 def test_estimators_that_have_not_what_is_shown(others, digits):
     X = digits[0][:100]
+    of_rows = (
+        lambda model: ReconstructionDisplay.from_estimator(model, X),
+        lambda model: ErrorDisplay.from_estimator(model, X),
+        lambda model: CodeMapDisplay.from_estimator(model, X, "error"),
+    )
+    of_networks = (
+        lambda model: FeatureDisplay.from_estimator(model),
+        lambda model: FeatureDisplay.from_estimator(model, X, kind="inputs"),
+    )
     for instead, model in others.items():
-        for show in (
-            lambda model: ReconstructionDisplay.from_estimator(model, X),
-            lambda model: ErrorDisplay.from_estimator(model, X),
-            lambda model: CodeMapDisplay.from_estimator(model, X, "error"),
-            lambda model: FeatureDisplay.from_estimator(model),
-            lambda model: FeatureDisplay.from_estimator(model, X, kind="inputs"),
-        ):
+        # A pipeline passes rows through its steps, and has no network.
+        for show in of_networks if instead == "the step" else of_networks + of_rows:
             with pytest.raises(TypeError, match=f"Got .*Pass {instead}"):
                 show(model)
-    for name in ("its autoencoder_", "the step"):
-        with pytest.raises(TypeError, match=f"has loss_curve_ .*Pass {name}"):
-            LossCurveDisplay.from_estimator(others[name])
+    with pytest.raises(TypeError, match=r"has loss_curve_ .*Pass its autoencoder_"):
+        LossCurveDisplay.from_estimator(others["its autoencoder_"])
     for name in ("its pretrainer_", "its autoencoder_"):
         with pytest.raises(TypeError, match=f"inverse_transform.*Pass {name}"):
             CodeGridDisplay.from_path(others[name], X[0], X[1], image_shape=(8, 8))
@@ -630,3 +636,83 @@ def test_outlier_displays_of_something_else(detector, digits):
         OutlierDisplay.from_estimator(detector, digits[1], kind="errors")
     with pytest.raises(TypeError, match="needs an estimator that has calibration_"):
         OutlierDisplay.from_estimator(detector.autoencoder_, digits[1])
+
+
+# Pipelines and PCA
+
+
+@pytest.fixture(scope="module")
+def in_a_pipeline():
+    X = load_wine(as_frame=True).data
+    model = AutoencoderTransformer(3, max_epochs=3, random_state=0)
+    return make_pipeline(StandardScaler(), model).fit(X), X
+
+
+def test_errors_of_a_pipeline_are_in_its_units(in_a_pipeline):
+    pipeline, X = in_a_pipeline
+    display = ErrorDisplay.from_estimator(pipeline, X)
+    there = pipeline.inverse_transform(pipeline.transform(X))
+    assert_allclose(display.error, (X.to_numpy() - there) ** 2)
+    assert list(display.feature_names) == list(X.columns)
+    rows = ReconstructionDisplay.from_estimator(pipeline, X.iloc[:4])
+    assert_allclose(rows.X, X.iloc[:4])
+    assert_allclose(rows.X_hat, there[:4])
+
+
+@pytest.mark.parametrize("kind", ["pipeline", "PCA", "search", "alone"])
+def test_displays_take_pipelines_and_pca(kind, in_a_pipeline):
+    pipeline, X = in_a_pipeline
+    estimator = {
+        "pipeline": pipeline,
+        "PCA": PCA(3).fit(X),
+        "search": GridSearchCV(
+            pipeline, {"autoencodertransformer__n_components": [3]}, cv=2
+        ),
+        "alone": make_pipeline(clone(pipeline[-1])),
+    }[kind]
+    if kind in ("search", "alone"):
+        estimator.fit(X)
+    before = estimator.get_params(deep=False)
+    codes = estimator.transform(X)
+    for display in (
+        ReconstructionDisplay.from_estimator(estimator, X.iloc[:4]),
+        ErrorDisplay.from_estimator(estimator, X),
+        CodeMapDisplay.from_estimator(estimator, X),
+        CodeRangeDisplay.from_estimator(estimator, X),
+        CodeGridDisplay.from_estimator(estimator, X, image_shape=(13, 1)),
+        FeatureDisplay.from_estimator(estimator, X, kind="atoms"),
+    ):
+        assert display.ax_ is not None
+    if kind != "PCA":
+        assert LossCurveDisplay.from_estimator(estimator).ax_ is not None
+    assert_allclose(estimator.transform(X), codes)
+    assert estimator.get_params(deep=False).keys() == before.keys()
+
+
+def test_a_pipeline_that_returns_reconstructions_is_shown_by_its_codes(in_a_pipeline):
+    pipeline, X = in_a_pipeline
+    own = make_pipeline(StandardScaler(), clone(pipeline[-1]))
+    own.set_params(autoencodertransformer__output="reconstruction").fit(X)
+    display = CodeMapDisplay.from_estimator(own, X, embedding="pca")
+    assert np.shape(display.points) == (len(X), 2)
+    assert own[-1].output == "reconstruction"
+
+
+def test_pipelines_that_end_in_a_detector_or_a_classifier(in_a_pipeline):
+    pipeline, X = in_a_pipeline
+    model = clone(pipeline[-1])
+    detector = AutoencoderOutlierDetector(model, random_state=0)
+    detector = make_pipeline(StandardScaler(), detector).fit(X)
+    for kind in ("scores", "p_values", "contributions"):
+        assert OutlierDisplay.from_estimator(detector, X, kind=kind).ax_ is not None
+    classifier = PretrainedClassifier(model, max_epochs=2, random_state=0)
+    classifier = make_pipeline(StandardScaler(), classifier)
+    classifier.fit(X, load_wine().target)
+    assert LossCurveDisplay.from_estimator(classifier).ax_ is not None
+
+
+def test_pipelines_without_a_way_back_say_what_to_do(in_a_pipeline):
+    _, X = in_a_pipeline
+    one_way = make_pipeline(Normalizer(), PCA(2))
+    with pytest.raises(TypeError, match=r"pipe\[-1\] and pipe\[:-1\]\.transform"):
+        ErrorDisplay.from_estimator(one_way.fit(X), X)

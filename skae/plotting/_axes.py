@@ -3,7 +3,10 @@
 from typing import Any
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
+
+from skae.plotting._shown import as_shown
 
 # The palette of Okabe and Ito, which colour-blind readers can distinguish.
 COLOURS = [
@@ -24,35 +27,37 @@ def new_axes(ax: Any, caller: str) -> Any:
     return plt.subplots(layout="constrained")[1] if ax is None else ax
 
 
-def check_shows(
-    estimator: Any, display: str, *attributes: str, numbers: bool = False
-) -> None:
-    """Raise if an estimator is not fitted or lacks what a display needs.
+def shown(estimator: Any, display: str, *attributes: str, numbers: bool = False) -> Any:
+    """Return a fitted estimator that a display can show.
 
-    That are attributes and, with `numbers`, rows of numbers.
+    Raise if it is not fitted, or lacks what the display needs: attributes and, with
+    `numbers`, rows of numbers.
     """
     check_is_fitted(estimator)
+    given = estimator
+    if isinstance(given, Pipeline) or not all(hasattr(given, a) for a in attributes):
+        estimator = as_shown(given)
     if numbers and not getattr(estimator, "_module_takes_rows", True):
         raise TypeError(
-            f"{display} shows rows of numbers, and {type(estimator).__name__} has "
+            f"{display} shows rows of numbers, and {type(given).__name__} has "
             "tables of mixed columns. Use ReconstructionDisplay, ErrorDisplay or "
             "CodeMapDisplay."
         )
     missing = [name for name in attributes if not hasattr(estimator, name)]
     if not missing:
-        return
+        return estimator
     instead = "Pass a fitted autoencoder"
     for name in ("pretrainer_", "autoencoder_"):
-        if getattr(estimator, name, None) is not None:
+        if getattr(given, name, None) is not None:
             instead = f"Pass its {name}, which is fitted"
-    if hasattr(estimator, "steps"):
+    if hasattr(given, "steps"):
         instead = (
             "Pass the step that is an autoencoder, and the rows as the steps before it "
             "return them: pipe[-1] and pipe[:-1].transform(X)"
         )
     raise TypeError(
         f"{display} needs an estimator that has {' and '.join(missing)}. Got "
-        f"{type(estimator).__name__}. {instead}."
+        f"{type(given).__name__}. {instead}."
     )
 
 

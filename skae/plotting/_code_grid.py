@@ -9,11 +9,11 @@ from numpy.typing import ArrayLike
 from skae._fitted import with_output
 from skae.plotting._axes import (
     as_images,
-    check_shows,
     grey,
     image_shape_of,
     new_axes,
     show_images,
+    shown,
 )
 
 
@@ -96,7 +96,7 @@ class CodeGridDisplay:
         display : CodeGridDisplay
         """
         needed = "transform", "inverse_transform"
-        check_shows(estimator, cls.__name__, *needed, numbers=True)
+        estimator = shown(estimator, cls.__name__, *needed, numbers=True)
         estimator = with_output(estimator, "code")
         codes = np.asarray(estimator.transform(X))
         across, up = components
@@ -149,7 +149,7 @@ class CodeGridDisplay:
         display : CodeGridDisplay
         """
         needed = "transform", "inverse_transform"
-        check_shows(estimator, cls.__name__, *needed, numbers=True)
+        estimator = shown(estimator, cls.__name__, *needed, numbers=True)
         estimator = with_output(estimator, "code")
         ends = [_row(x_from), _row(x_to)]
         with warnings.catch_warnings():

@@ -13,9 +13,9 @@ from skae._inputs import targets
 from skae.plotting._axes import (
     COLOURS,
     as_images,
-    check_shows,
     grey,
     new_axes,
+    shown,
 )
 
 _EMBEDDINGS = {
@@ -145,7 +145,7 @@ class CodeMapDisplay:
         """
         wants_error = isinstance(y, str) and y == "error"
         needed = ["transform", *(["reconstruction_error"] if wants_error else [])]
-        check_shows(estimator, cls.__name__, *needed)
+        estimator = shown(estimator, cls.__name__, *needed)
         if isinstance(embedding, str) and embedding not in _EMBEDDINGS:
             raise ValueError(
                 f"embedding must be 'pca', 'tsne', or a transformer. Got {embedding!r}."

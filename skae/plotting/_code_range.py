@@ -10,11 +10,11 @@ from skae._fitted import dense_rows
 from skae.inspection import decoded_ranges
 from skae.plotting._axes import (
     as_images,
-    check_shows,
     image_shape_of,
     mean_there,
     new_axes,
     show_images,
+    shown,
 )
 
 
@@ -139,7 +139,7 @@ class CodeRangeDisplay:
         display : CodeRangeDisplay
         """
         needed = "transform", "inverse_transform"
-        check_shows(estimator, cls.__name__, *needed, numbers=True)
+        estimator = shown(estimator, cls.__name__, *needed, numbers=True)
         rows = decoded_ranges(estimator, X, n_steps)
         if components is None:
             components = range(min(8, len(rows)))

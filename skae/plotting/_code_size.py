@@ -5,7 +5,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skae.plotting._axes import COLOURS, check_shows, new_axes
+from skae.plotting._axes import COLOURS, new_axes, shown
 
 
 class CodeSizeDisplay:
@@ -88,7 +88,7 @@ class CodeSizeDisplay:
         -------
         display : CodeSizeDisplay
         """
-        check_shows(estimator, cls.__name__, "transform")
+        estimator = shown(estimator, cls.__name__, "transform")
         search = getattr(estimator, "n_components_search_", None)
         if search is None:
             raise TypeError(
@@ -121,7 +121,7 @@ class CodeSizeDisplay:
         -------
         display : CodeSizeDisplay
         """
-        check_shows(search, cls.__name__, "cv_results_")
+        search = shown(search, cls.__name__, "cv_results_")
         results = search.cv_results_
         names = [name for name in results if name.endswith("n_components")]
         if len(names) != 1 or "mean_test_score" not in results:

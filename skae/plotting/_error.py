@@ -5,7 +5,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skae.plotting._axes import COLOURS, check_shows, mean_there, new_axes
+from skae.plotting._axes import COLOURS, mean_there, new_axes, shown
 
 _OF_CELLS = "mean loss in units of the column"
 
@@ -110,7 +110,7 @@ class ErrorDisplay:
         -------
         display : ErrorDisplay
         """
-        check_shows(estimator, cls.__name__, "reconstruction_error")
+        estimator = shown(estimator, cls.__name__, "reconstruction_error")
         of_numbers = getattr(estimator, "_module_takes_rows", True)
         return cls(
             estimator.reconstruction_error(X, per_feature=True),

@@ -12,11 +12,11 @@ from skae.inspection import decoder_directions
 from skae.plotting._axes import (
     COLOURS,
     as_images,
-    check_shows,
     image_shape_of,
     mean_there,
     new_axes,
     show_images,
+    shown,
 )
 
 _NAMES = {"weights": "unit", "atoms": "component", "inputs": "unit"}
@@ -159,7 +159,7 @@ class FeatureDisplay:
                 f"kind must be 'weights', 'atoms' or 'inputs'. Got {kind!r}."
             )
         name = f"{cls.__name__} of {kind}"
-        check_shows(estimator, name, *_NEEDED[kind], numbers=True)
+        estimator = shown(estimator, name, *_NEEDED[kind], numbers=True)
         if kind == "weights":
             features = _first_weights(estimator)
             if features.ndim > 2:

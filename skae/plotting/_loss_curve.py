@@ -5,7 +5,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skae.plotting._axes import check_shows, new_axes
+from skae.plotting._axes import new_axes, shown
 
 
 class LossCurveDisplay:
@@ -72,7 +72,9 @@ class LossCurveDisplay:
         -------
         display : LossCurveDisplay
         """
-        check_shows(estimator, cls.__name__, "loss_curve_", "validation_loss_curve_")
+        estimator = shown(
+            estimator, cls.__name__, "loss_curve_", "validation_loss_curve_"
+        )
         return cls(
             estimator.loss_curve_,
             estimator.validation_loss_curve_,

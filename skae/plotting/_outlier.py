@@ -5,7 +5,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skae.plotting._axes import COLOURS, check_shows, mean_there, new_axes
+from skae.plotting._axes import COLOURS, mean_there, new_axes, shown
 
 _KINDS = ("scores", "p_values", "contributions")
 
@@ -115,7 +115,7 @@ class OutlierDisplay:
         display : OutlierDisplay
         """
         _check_kind(kind)
-        check_shows(estimator, cls.__name__, "calibration_scores_", "explain")
+        estimator = shown(estimator, cls.__name__, "calibration_scores_", "explain")
         names = None
         if kind == "scores":
             values = estimator.score_samples(X)

@@ -11,12 +11,12 @@ from skae._inputs import targets
 from skae.plotting._axes import (
     COLOURS,
     as_images,
-    check_shows,
     image_shape_of,
     mean_there,
     mosaic,
     new_axes,
     show_images,
+    shown,
 )
 
 
@@ -153,7 +153,7 @@ class ReconstructionDisplay:
         -------
         display : ReconstructionDisplay
         """
-        check_shows(estimator, cls.__name__, "reconstruct")
+        estimator = shown(estimator, cls.__name__, "reconstruct")
         if not getattr(estimator, "_module_takes_rows", True):
             _check_no_shapes(estimator, X_noisy, image_shape, series_shape)
             return cls(
