@@ -17,6 +17,7 @@ from skorch.callbacks import Callback, GradientNormClipping, PrintLog
 from torch import nn
 
 from skae import _checks as checks
+from skae._doc_link import DocLinkMixin
 from skae._near_names import NearNamesMixin
 from skae._plan import Plan
 from skae._sklearn_compat import HasMethods, Interval, StrOptions
@@ -42,6 +43,7 @@ class TrainedEstimator(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     SummaryMixin,
+    DocLinkMixin,
     CallbackSupportMixin,
     NearNamesMixin,
     BaseEstimator,

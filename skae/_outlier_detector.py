@@ -17,6 +17,7 @@ from skae import _checks as checks
 from skae import _conformal as conformal
 from skae._autoencoder import AutoencoderTransformer
 from skae._base import BaseAutoencoder
+from skae._doc_link import DocLinkMixin
 from skae._frames import frame_type, frame_with_index
 from skae._inputs import check_is_table, plain
 from skae._near_names import NearNamesMixin
@@ -61,7 +62,7 @@ _LEAST_COLUMN = 1e-6
 
 
 class AutoencoderOutlierDetector(
-    CallbackSupportMixin, NearNamesMixin, OutlierMixin, BaseEstimator
+    DocLinkMixin, CallbackSupportMixin, NearNamesMixin, OutlierMixin, BaseEstimator
 ):
     """Detect outliers with an autoencoder, at a false alarm rate that you choose.
 

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skae import _checks as checks
 from skae._autoencoder import AutoencoderTransformer
+from skae._doc_link import DocLinkMixin
 from skae._frames import frame_type
 from skae._inputs import check_is_table
 from skae._mixture import fit_mixture
@@ -31,7 +32,7 @@ _N_FACTOR_STEPS = 20
 _TINY = np.finfo(np.float64).tiny
 
 
-class AutoencoderSampler(CallbackSupportMixin, BaseEstimator):
+class AutoencoderSampler(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
     """Draw new rows with an autoencoder or another invertible transformer.
 
     A Gaussian mixture is fitted to the codes of the rows. To draw a new row, a code is

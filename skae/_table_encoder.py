@@ -27,6 +27,7 @@ from skae._columns import (
     kind_of,
     narwhals,
 )
+from skae._doc_link import DocLinkMixin
 from skae._dtypes import as_float, as_series, as_table, describe
 from skae._inputs import check_is_table, plain
 from skae._near_names import NearNamesMixin
@@ -72,7 +73,7 @@ class Block(NamedTuple):
     levels: tuple[Any, ...]
 
 
-class TableEncoder(TransformerMixin, NearNamesMixin, BaseEstimator):
+class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator):
     """Encode a table of mixed columns as a matrix of floats, and decode it.
 
     Numbers, dates, times and durations become a scaled column each. Strings, booleans,

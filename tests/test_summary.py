@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
+import skae
 from skae import (
     AutoencoderTransformer,
     ConvAutoencoder,
@@ -21,6 +22,7 @@ from skae import (
     SparseAutoencoder,
     StackedAEPretrainer,
     VariationalAutoencoder,
+    _doc_link,
 )
 
 pytestmark = pytest.mark.filterwarnings(BECOMES_PCA)
@@ -189,3 +191,22 @@ def test_an_offset_is_warned_of_once(estimator, curved):
         found = [each for each in caught if "few digits" in str(each.message)]
         assert len(found) == 1
         assert found[0].filename == __file__
+
+
+PUBLIC = [name for name in skae.__all__ if hasattr(getattr(skae, name), "get_params")]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_diagrams_link_to_the_documentation(name, monkeypatch):
+    monkeypatch.setattr(_doc_link, "documentation", lambda: "https://docs.test")
+    diagram = getattr(skae, name)()._repr_html_()
+    assert f"https://docs.test/generated/skae.{name}.html" in diagram
+
+
+def test_diagrams_have_no_link_where_there_is_no_documentation(monkeypatch):
+    monkeypatch.setattr(_doc_link, "documentation", lambda: "")
+    assert "generated/skae" not in AutoencoderTransformer()._repr_html_()
+
+
+def test_the_placeholder_of_the_address_is_no_link():
+    assert "example.org" not in _doc_link.documentation()
