@@ -43,3 +43,21 @@ def test_rows_are_spread_over_the_distances(size):
         if size == 10:  # one of the ten farthest, one of the ten nearest, ...
             rank = np.argsort(np.argsort(np.linalg.norm(X - X.mean(0), axis=1)))
             np.testing.assert_array_equal(np.sort(rank[index] // 10), np.arange(10))
+
+
+@pytest.mark.parametrize("size", [7, 40, 67, 93])
+def test_near_and_far_rows_are_equally_likely(size):
+    X = np.arange(100.0).reshape(-1, 1) ** 2
+    order = np.argsort(np.abs(X - X.mean()).ravel())
+    drawn = np.zeros(100)
+    for seed in range(500):
+        drawn[spread_sample(X, size, seed)] += 1
+    share = size / 100
+    error = np.sqrt(share * (1 - share) / 500)
+    np.testing.assert_allclose(drawn / 500, share, rtol=0, atol=5 * error)
+    # Of each tenth by distance, about the same number are in each sample.
+    rank = np.empty(100, dtype=int)
+    rank[order] = np.arange(100)
+    for seed in range(20):
+        counts = np.bincount(rank[spread_sample(X, size, seed)] // 10, minlength=10)
+        assert np.ptp(counts) <= 3

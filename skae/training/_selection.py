@@ -122,7 +122,8 @@ def spread_sample(X: np.ndarray, size: int, seed: int) -> np.ndarray:
 
     The rows are sorted by distance and split into `size` blocks, and one row is drawn
     from each. A few rows that are far from all others dominate the squared error, and a
-    simple random sample of a small table would often contain none of them.
+    simple random sample of a small table would often contain none of them. Each row is
+    as likely to be drawn as any other.
 
     Parameters
     ----------
@@ -153,6 +154,14 @@ def spread_sample(X: np.ndarray, size: int, seed: int) -> np.ndarray:
     # The rows are shuffled first, so that equal distances come in random order.
     shuffled = rng.permutation(len(X))
     order = shuffled[np.argsort(distance[shuffled], kind="stable")]
-    sizes = np.full(size, len(X) // size)
-    sizes[: len(X) % size] += 1
-    return order[np.cumsum(sizes) - sizes + rng.randint(0, sizes)]
+    return order[_one_of_each_block(len(X), size, rng)]
+
+
+def _one_of_each_block(n: int, size: int, rng: np.random.RandomState) -> np.ndarray:
+    """Draw `size` of the numbers below `n`, one from each of as many equal blocks."""
+    numbers = np.arange(n)
+    if n % size:
+        # Smaller blocks would favour their rows, so the rest is taken out evenly.
+        numbers = np.delete(numbers, _one_of_each_block(n, n % size, rng))
+    blocks = numbers.reshape(size, -1)
+    return blocks[np.arange(size), rng.randint(blocks.shape[1], size=size)]
