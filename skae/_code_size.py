@@ -107,6 +107,7 @@ def fit_for_share(
             "n_components": np.array(list(scores)),
             "score": np.array(list(scores.values())),
             "pca_score": held_out.pca[:most],
+            "share": share,
         }
         tasks.end()
     return estimator

@@ -98,12 +98,12 @@ n_components : int or float, default=2
 """
 
 _SEARCH = """
-n_components_search_ : dict of ndarray
+n_components_search_ : dict
     Sizes that were tried for a share of the variance, "n_components", in that order,
     and the "score" of each on the rows held out: R² weighted by the variance of the
     columns, or that of the PCA that is kept. "pca_score" is that of PCA of 1, 2, ...
-    components. A table too small to hold rows out is scored as a whole. Only set if
-    `n_components` is a float.
+    components. A table too small to hold rows out is scored as a whole. "share" is
+    the float that `n_components` was. Only set if `n_components` is a float.
 """
 
 _INITIALIZER = """

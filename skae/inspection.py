@@ -1,9 +1,12 @@
 """What the codes of a fitted autoencoder stand for."""
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
+from sklearn.utils import check_scalar
 
 from skae._fitted import with_output
 
@@ -29,6 +32,11 @@ def decoder_directions(estimator: Any, X: ArrayLike) -> np.ndarray:
     directions : ndarray of shape (n_components, n_features)
         Changes, in the units of `X`. Images and series are flattened.
 
+    Raises
+    ------
+    TypeError
+        If the rows have columns that are not numbers.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris
@@ -39,10 +47,16 @@ def decoder_directions(estimator: Any, X: ArrayLike) -> np.ndarray:
     >>> decoder_directions(model, X).shape
     (2, 4)
     """
-    codes = np.asarray(with_output(estimator, "code").transform(X))
+    codes = _codes(estimator, X)
     middle = np.median(codes, axis=0)
     steps = np.vstack([middle, middle + np.diag(codes.std(axis=0))])
     rows = _decoded(estimator, steps)
+    if rows.dtype.kind not in "biuf":
+        raise TypeError(
+            "decoder_directions returns differences of numbers, and "
+            f"{type(estimator).__name__} was fitted to columns of other kinds, too. "
+            "decoded_ranges returns the rows themselves."
+        )
     return rows[1:] - rows[0]
 
 
@@ -77,7 +91,8 @@ def decoded_ranges(estimator: Any, X: ArrayLike, n_steps: int = 7) -> np.ndarray
     >>> decoded_ranges(model, X, n_steps=5).shape
     (2, 5, 4)
     """
-    codes = np.asarray(with_output(estimator, "code").transform(X))
+    check_scalar(n_steps, "n_steps", Integral, min_val=1)
+    codes = _codes(estimator, X)
     n_components = codes.shape[1]
     steps = np.tile(np.median(codes, axis=0), (n_components, n_steps, 1))
     low, high = np.percentile(codes, [5, 95], axis=0)
@@ -85,6 +100,11 @@ def decoded_ranges(estimator: Any, X: ArrayLike, n_steps: int = 7) -> np.ndarray
         steps[i, :, i] = np.linspace(low[i], high[i], n_steps)
     rows = _decoded(estimator, steps.reshape(-1, n_components))
     return rows.reshape(n_components, n_steps, -1)
+
+
+def _codes(estimator: Any, X: ArrayLike) -> np.ndarray:
+    codes = with_output(estimator, "code").transform(X)
+    return np.asarray(codes.toarray() if issparse(codes) else codes)
 
 
 def _decoded(estimator: Any, codes: np.ndarray) -> np.ndarray:

@@ -4,16 +4,23 @@ import matplotlib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_matrix
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.random_projection import SparseRandomProjection
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from skae import AutoencoderTransformer, RecurrentAutoencoder, TableAutoencoder
+from skae import (
+    AutoencoderTransformer,
+    DenoisingAutoencoder,
+    RecurrentAutoencoder,
+    TableAutoencoder,
+)
 from skae.inspection import decoded_ranges, decoder_directions
 from skae.plotting import CodeMapDisplay, CodeRangeDisplay, CodeSizeDisplay
 
@@ -41,6 +48,25 @@ def test_directions_of_pca_are_its_axes():
     assert_allclose(decoder_directions(pca, X), found, atol=1e-5)
 
 
+def test_directions_of_sparse_codes():
+    projection = SparseRandomProjection(3, random_state=0).fit(csr_matrix(DIGITS))
+    found = decoder_directions(projection, csr_matrix(DIGITS))
+    sizes = (DIGITS @ projection.components_.T).std(axis=0)
+    expected = projection.inverse_transform(np.diag(sizes))
+    assert_allclose(found, expected, atol=1e-6)
+
+
+def test_directions_of_a_table():
+    X = load_iris(as_frame=True).frame
+    table = TableAutoencoder(2, max_epochs=1, random_state=0)
+    assert decoder_directions(table.fit(X), X).shape == (2, 5)
+    X["target"] = X["target"].map(str)
+    table.fit(X)
+    with pytest.raises(TypeError, match="decoded_ranges returns the rows themselves"):
+        decoder_directions(table, X)
+    assert decoded_ranges(table, X, n_steps=3)[0, 0, -1] in ("0", "1", "2")
+
+
 def test_ranges_pass_through_one_component_after_the_other(model):
     rows = decoded_ranges(model, DIGITS, n_steps=5)
     assert rows.shape == (3, 5, 64)
@@ -60,8 +86,18 @@ def test_ranges_as_images(model):
     assert_allclose(image[9:, :8].ravel(), rows[0, 0])
     names = [text.get_text() for text in display.ax_.get_yticklabels()]
     assert names == ["component 2", "component 0"]
-    with pytest.raises(ValueError, match=r"some of the 3 components .* Got \[3\]"):
-        CodeRangeDisplay.from_estimator(model, DIGITS, components=[3])
+
+
+@pytest.mark.parametrize("components", [[3], [-1], [0.5], [], 2])
+def test_components_that_there_are_not(model, components):
+    with pytest.raises(ValueError, match=r"some of the 3 components .* Got "):
+        CodeRangeDisplay.from_estimator(model, DIGITS, components=components)
+
+
+@pytest.mark.parametrize("name", ["n_steps", "n_columns"])
+def test_a_range_of_nothing(model, name):
+    with pytest.raises(ValueError, match=f"{name} == 0, must be >= 1"):
+        CodeRangeDisplay.from_estimator(model, DIGITS, **{name: 0})
 
 
 def test_ranges_of_series_are_lines():
@@ -106,6 +142,9 @@ def test_sizes_of_a_fit(model):
     assert_array_equal(display.pca_line_.get_ydata(), tried["pca_score"])
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert {"PCA", "60% of the variance", "size kept"} < set(labels)
+    # The line is at the share that was searched for, whatever is asked for next.
+    search.set_params(n_components=3)
+    assert CodeSizeDisplay.from_estimator(search).share == 0.6
     with pytest.raises(TypeError, match="or pass a search to from_search"):
         CodeSizeDisplay.from_estimator(model)
 
@@ -127,6 +166,23 @@ def test_sizes_of_a_search():
     assert_array_equal(display.line_.get_ydata(), best)
     search.set_params(param_grid={"standardscaler__with_mean": [True]}).fit(DIGITS)
     with pytest.raises(ValueError, match="search over one n_components"):
+        CodeSizeDisplay.from_search(search)
+
+
+def test_sizes_of_several_grids():
+    grids = [{"n_components": [2, 3]}, {"activation": ["relu"]}]
+    model = AutoencoderTransformer(4, max_epochs=1, random_state=0)
+    search = GridSearchCV(model, grids, cv=2).fit(DIGITS)
+    assert list(CodeSizeDisplay.from_search(search).sizes) == [2, 3]
+
+
+@pytest.mark.parametrize("other", [None, 0.5])
+def test_a_search_over_what_is_no_size(other):
+    kind = AutoencoderTransformer if other else DenoisingAutoencoder
+    search = GridSearchCV(
+        kind(max_epochs=1, random_state=0), {"n_components": [3, other]}, cv=2
+    ).fit(DIGITS)
+    with pytest.raises(ValueError, match=f"n_components={other}. Search over integers"):
         CodeSizeDisplay.from_search(search)
 
 

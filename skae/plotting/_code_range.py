@@ -1,10 +1,12 @@
 """Plots of the rows that a component of the code passes through."""
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils import check_scalar
 
 from skae._fitted import dense_rows
 from skae.inspection import decoded_ranges
@@ -138,17 +140,24 @@ class CodeRangeDisplay:
         -------
         display : CodeRangeDisplay
         """
+        check_scalar(n_columns, "n_columns", Integral, min_val=1)
         needed = "transform", "inverse_transform"
         estimator = shown(estimator, cls.__name__, *needed, numbers=True)
         rows = decoded_ranges(estimator, X, n_steps)
         if components is None:
             components = range(min(8, len(rows)))
-        if not all(0 <= i < len(rows) for i in components):
+        shown = np.asarray(components)
+        if (
+            shown.ndim != 1
+            or not shown.size
+            or not np.isin(shown, np.arange(len(rows))).all()
+        ):
             raise ValueError(
-                f"components must be some of the {len(rows)} components of the codes, "
-                f"counted from 0. Got {list(components)}."
+                "components must be a list with some of the "
+                f"{len(rows)} components of the codes, counted from 0. "
+                f"Got {components!r}."
             )
-        rows = rows[list(components)]
+        rows = rows[shown.astype(int)]
         image_shape = image_shape_of(estimator, image_shape)
         if image_shape is None and series_shape is None:
             series_shape = getattr(estimator, "series_shape_", None)

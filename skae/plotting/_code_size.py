@@ -1,5 +1,6 @@
 """Plots of what codes explain, by their size."""
 
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -100,7 +101,7 @@ class CodeSizeDisplay:
             search["n_components"],
             search["score"],
             pca_scores=search["pca_score"],
-            share=estimator.n_components,
+            share=search.get("share"),
             n_components=estimator.n_components_,
         ).plot(ax=ax)
 
@@ -111,8 +112,8 @@ class CodeSizeDisplay:
         Parameters
         ----------
         search : GridSearchCV, RandomizedSearchCV or another search
-            Fitted search over `n_components`, of an autoencoder or of a step of a
-            pipeline. Of several settings with one size, the best is shown.
+            Fitted search over integers for `n_components`, of an autoencoder or of a
+            step of a pipeline. Of several settings with one size, the best is shown.
 
         ax : matplotlib Axes, default=None
             Where to plot; None makes a new figure.
@@ -131,11 +132,19 @@ class CodeSizeDisplay:
                 f"The search has {', '.join(searched) or 'no parameters'}."
             )
         scores = np.asarray(results["mean_test_score"])
-        values = list(results[names[0]])
+        # The column of a parameter has floats, where one of its values is one.
+        name = names[0].removeprefix("param_")
+        sizes_of = {i: p[name] for i, p in enumerate(results["params"]) if name in p}
+        others = [v for v in sizes_of.values() if not isinstance(v, Integral)]
+        if others:
+            raise ValueError(
+                f"{cls.__name__} shows numbers of components, and the search has "
+                f"n_components={others[0]}. Search over integers only."
+            )
         best: dict[Any, int] = {}
         for i in np.argsort(scores, kind="stable"):
-            if np.isfinite(scores[i]):
-                best[values[i]] = i
+            if i in sizes_of and np.isfinite(scores[i]):
+                best[sizes_of[i]] = i
         sizes = sorted(best)
         chosen = [best[size] for size in sizes]
         return cls(
