@@ -146,18 +146,18 @@ class CodeRangeDisplay:
         rows = decoded_ranges(estimator, X, n_steps)
         if components is None:
             components = range(min(8, len(rows)))
-        shown = np.asarray(components)
+        chosen = np.asarray(components)
         if (
-            shown.ndim != 1
-            or not shown.size
-            or not np.isin(shown, np.arange(len(rows))).all()
+            chosen.ndim != 1
+            or not chosen.size
+            or not np.isin(chosen, np.arange(len(rows))).all()
         ):
             raise ValueError(
                 "components must be a list with some of the "
                 f"{len(rows)} components of the codes, counted from 0. "
                 f"Got {components!r}."
             )
-        rows = rows[shown.astype(int)]
+        rows = rows[chosen.astype(int)]
         image_shape = image_shape_of(estimator, image_shape)
         if image_shape is None and series_shape is None:
             series_shape = getattr(estimator, "series_shape_", None)
