@@ -26,13 +26,13 @@ from sklearn.decomposition import PCA
 from skae import AutoencoderTransformer, ConvAutoencoder
 from skae.datasets import load_fashion_mnist
 
-train = load_fashion_mnist(n_samples=3_000).images
+train = load_fashion_mnist(n_samples=2_000).images
 test = load_fashion_mnist(subset="test", n_samples=1_000).images
 side, n_components = 28, 30
 
 # %%
 # :class:`~skae.ConvAutoencoder` takes arrays of images, and gives such arrays back; the
-# others take rows. All have as many components, and default settings otherwise. At last
+# others take rows. All have as many components and train for 20 epochs. At last
 # the convolutional one once more, with the pixels of all images shuffled in the same
 # way: PCA and the dense autoencoder would not notice.
 
@@ -55,7 +55,7 @@ def as_they_are(images):
     return images
 
 
-settings = {"random_state": 0}
+settings = {"max_epochs": 20, "random_state": 0}
 dense = AutoencoderTransformer(n_components, **settings)
 convolutional = ConvAutoencoder(n_components, **settings)
 # A model, and what is done to images before it and after it.
