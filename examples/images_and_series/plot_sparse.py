@@ -38,6 +38,7 @@ side, n_units, n_active = 28, 300, 30
 
 settings = {
     "sparsity": n_active / n_units,
+    "max_epochs": 20,
     "random_state": 0,
 }
 models = {
