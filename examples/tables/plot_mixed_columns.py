@@ -7,9 +7,10 @@ back?
 
 By a :class:`~sklearn.compose.ColumnTransformer`, as into any other estimator. What
 comes back depends on the scales of the columns and on the loss: a category that is
-scaled up, or a loss for binary columns, brings it back more often, and the numbers pay
-for it. :class:`~skae.TableAutoencoder` takes the table as it is, and does this by
-itself; see the example of tables as they are.
+scaled up, or a loss for binary columns, brings it back more often. The numbers pay for
+it where the model is PCA, and hardly where it is an autoencoder.
+:class:`~skae.TableAutoencoder` takes the table as it is, and does this by itself; see
+the example of tables as they are.
 """
 
 # %%
