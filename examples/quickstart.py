@@ -85,6 +85,9 @@ loss_ax.axhline(
 )
 loss_ax.set(xlabel="epoch", ylabel="mean squared error", title="Loss")
 loss_ax.legend()
-map_ax.scatter(*points.T, c=y_test, cmap="tab10", s=6)
+dots = map_ax.scatter(*points.T, c=y_test, cmap="tab10", s=6)
+handles = dots.legend_elements()[0]
+names = load_fashion_mnist(n_samples=1).target_names
+map_ax.legend(handles, names, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=7)
 map_ax.set(xticks=[], yticks=[], title="t-SNE of the codes, coloured by class")
 plt.show()

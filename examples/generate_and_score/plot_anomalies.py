@@ -188,8 +188,7 @@ right.set(
     title="Digits",
 )
 left.grid(alpha=0.3)
-left.legend(loc="lower right")
 right.grid(alpha=0.3, axis="y")
 right.grid(alpha=0.3, axis="x", which="minor")  # between the digits
-right.legend(loc="lower left", fontsize="small", ncols=2)
+figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
 plt.show()

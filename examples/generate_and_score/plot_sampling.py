@@ -93,5 +93,5 @@ for i, ax in enumerate(bottom.subplots(3, 1)):
         n_steps=n_images,
         ax=ax,
     )
-    ax.set_xlabel("")
+    ax.set_xlabel("from the first image, at the left, to the second" if i == 2 else "")
 plt.show()

@@ -56,10 +56,7 @@ models = {
     "linear": DenoisingAutoencoder(
         hidden_layer_sizes=(), noise_level=level, random_state=0
     ),
-    "skae": DenoisingAutoencoder(
-        noise_level=level,
-        random_state=0,
-    ),
+    "skae": DenoisingAutoencoder(noise_level=level, max_epochs=10, random_state=0),
 }
 
 

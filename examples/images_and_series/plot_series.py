@@ -133,13 +133,15 @@ figure, axes = plt.subplots(
 for row, (name, X_hat) in zip(axes, rows.items(), strict=True):
     for ax, i in zip(row, shown, strict=True):
         there = np.isfinite(X_new[i]).reshape(-1, 2)[:, 0]
-        ax.plot(*new[i].T, color="0.75", linewidth=4)
-        ax.plot(*X_hat[i].reshape(-1, 2)[there].T, color="tab:blue")
+        ax.plot(*new[i].T, color="0.75", linewidth=4, label="drawn")
+        shape = X_hat[i].reshape(-1, 2)[there]
+        ax.plot(*shape.T, color="tab:blue", label="reconstructed")
         ax.set_aspect("equal")
         ax.set_xticks([])
         ax.set_yticks([])
     row[0].set_ylabel(name)
 for ax, i in zip(axes[0], shown, strict=True):
     ax.set_title(f"{new_names[i]}, {len(new[i])} steps")
-figure.tight_layout()
+figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="lower center", ncols=2)
+figure.tight_layout(rect=(0, 0.05, 1, 1))
 plt.show()

@@ -91,7 +91,7 @@ for level in whole["cultivar"].cat.categories:
 missing = table["cultivar"].isna().to_numpy()
 left.scatter(*codes[missing].T, s=30, marker="x", color="black", label="missing")
 left.legend(title="cultivar")
-left.set(xlabel="code 1", ylabel="code 2")
+left.set(xlabel="code 0", ylabel="code 1")
 right.plot(np.arange(1, 41), np.cumsum(found), label="most surprising")
 right.plot([0, 40], [0, 40 * 20 / surprise.size], color="tab:gray", label="by chance")
 right.set(xlabel="cells looked at", ylabel="wrong cells found", ylim=(0, 20))

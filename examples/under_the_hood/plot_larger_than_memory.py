@@ -94,8 +94,9 @@ print(f"R² of the first rows: {autoencoder.score(X[:5_000]):.3f}")
 shown = slice(None, None, max(1, n_rows // 5_000))
 fig, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 for i, ax in enumerate(axes):
-    ax.scatter(*codes[shown].T, c=place[shown, i], s=3)
-    ax.set(title=f"coloured by coordinate {i + 1}", xlabel="code 1", ylabel="code 2")
+    dots = ax.scatter(*codes[shown].T, c=place[shown, i], s=3)
+    ax.set(title=f"coloured by coordinate {i}", xlabel="code 0", ylabel="code 1")
+fig.colorbar(dots, ax=axes, label="coordinate on the surface")
 plt.show()
 # A map keeps its file open.
 del X, codes
