@@ -22,7 +22,7 @@ from sklearn.semi_supervised import (
 from sklearn.svm import SVC, SVR
 from sklearn.utils.validation import has_fit_parameter
 
-from skae.training import on_one_thread
+from skae.training import on_one_thread, private_draws
 
 # Rows that a teacher is fitted to at most, half of them labelled at most.
 MAX_ROWS = 5_000
@@ -175,8 +175,13 @@ class Lesson(ABC):
                 target = target[:, 0]
             if takes_unlabelled(model):
                 target = np.where(labelled[index], target, -1)
-            # Label spreading divides zero by zero where no label reaches.
-            with np.errstate(invalid="ignore", divide="ignore"), on_one_thread():
+            # Label spreading divides zero by zero where no label reaches, and SVR draws
+            # from the global generator of NumPy.
+            with (
+                np.errstate(invalid="ignore", divide="ignore"),
+                on_one_thread(),
+                private_draws(self.seed, True),
+            ):
                 model.fit(X[index], target, **options)
                 return self.predict(model, X[rows])
 

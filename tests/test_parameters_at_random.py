@@ -184,6 +184,7 @@ PARAMETERS = {
     "freeze_epochs": st.sampled_from([0, 1, 5]),
     "reconstruction_weight": st.sampled_from([0.0, 1.0]),
     "class_weight": st.sampled_from([None, "balanced"]),
+    "teachers": st.sampled_from([None, "auto"]),
 }
 
 

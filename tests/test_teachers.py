@@ -417,6 +417,19 @@ def test_regressors_teach_too(diabetes):
     assert error < 0.8 * true.var()
 
 
+def test_teachers_of_numbers_leave_the_global_generator_alone(diabetes):
+    """SVR draws from it, and has no parameter for another one."""
+    X, y, _ = diabetes
+    pretrainer = AutoencoderTransformer(3, max_epochs=1, random_state=0)
+    model = PretrainedRegressor(pretrainer, max_epochs=2, random_state=0)
+    before = np.random.get_state()  # noqa: NPY002
+    model.fit(X, y)
+    assert_array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
+    np.random.seed(1)  # noqa: NPY002
+    again = clone(model).fit(X, y)
+    assert again.teacher_losses_ == model.teacher_losses_
+
+
 def test_several_targets_and_weights(diabetes, tmp_path):
     X, y, _ = diabetes
     y = np.column_stack([y, 3 * y + 1])
