@@ -5,6 +5,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -378,7 +379,7 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
         known: Any = train.targets
         lesson = self._lesson(
             X=(rows - columns.mean) / columns.scale,
-            features=self._features(rows, autoencoder, some, seeds.net),
+            features=partial(self._features, rows, autoencoder, some, seeds.net),
             target=np.concatenate(
                 [known, np.zeros_like(known, shape=(len(chosen), *known.shape[1:]))]
             ),

@@ -73,8 +73,9 @@ class Lesson(ABC):
     X : ndarray of shape (n_samples, n_features)
         Rows, centred and scaled.
 
-    features : ndarray of shape (n_samples, n_inputs)
-        What the pretrained encoder makes of them.
+    features : callable
+        Function that returns what the pretrained encoder makes of them, an ndarray of
+        shape (n_samples, n_inputs).
 
     target : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         Targets; those of unlabelled rows are not looked at.
@@ -90,7 +91,7 @@ class Lesson(ABC):
     """
 
     X: np.ndarray
-    features: np.ndarray
+    features: Callable[[], np.ndarray]
     target: np.ndarray
     labelled: np.ndarray
     weight: np.ndarray
@@ -252,7 +253,7 @@ class ClassLesson(Lesson):
             "logistic regression": self.teacher(LogisticRegression(max_iter=1000)),
             "SVC": self.teacher(SVC()),
             "label spreading": self.teacher(spreading),
-            "label spreading on features": self.teacher(spreading, self.features),
+            "label spreading on features": self.teacher(spreading, self.features()),
         }
 
 

@@ -500,7 +500,9 @@ def test_vote():
 
     teachers = {"right": right, "wrong": wrong, "silent": knows_nothing_of_the_last}
     rows = np.zeros((8, 2))
-    lesson = _teachers.ClassLesson(rows, rows, y, y >= 0, np.ones(8), 0, n_classes=2)
+    lesson = _teachers.ClassLesson(
+        rows, rows.copy, y, y >= 0, np.ones(8), 0, n_classes=2
+    )
     result = lesson.vote(teachers, np.array([6, 7]))
     assert result.losses["right"] == pytest.approx(-np.log(0.95))
     assert result.losses["wrong"] == pytest.approx(-np.log(0.05))
