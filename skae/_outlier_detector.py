@@ -355,10 +355,12 @@ class AutoencoderOutlierDetector(
     def _split(
         self, X: Any, weight: Any, groups: Any, X_val: Any, seed: int
     ) -> CalibrationSplit:
-        hashes = hashes_of(X)
+        hashes = hashes_of(X, self.autoencoder)
         everything = np.arange(len(hashes))
         if X_val is not None:
-            held_out = distinct_at_random(hashes_of(X_val), None, seed)
+            held_out = distinct_at_random(
+                hashes_of(X_val, self.autoencoder), None, seed
+            )
             learned = distinct_at_random(hashes, weight, seed)
             return CalibrationSplit(everything, learned, held_out)
         if self._is_frozen and self.outlier_score == "error":

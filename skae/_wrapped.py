@@ -9,6 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from skae._base import BaseAutoencoder
+from skae._table_autoencoder import TableAutoencoder
 from skae._tasks import FitTasks
 from skae.training import LargeTable, row_hashes
 
@@ -105,13 +106,20 @@ def _options(pipeline: Pipeline) -> dict[str, Any]:
     return {name: value for name, value in params.items() if name != "steps"}
 
 
-def hashes_of(X: Any) -> np.ndarray:
-    """Compute hashes of rows of any form, which are the same for copies."""
+def hashes_of(X: Any, autoencoder: Any) -> np.ndarray:
+    """Compute hashes of rows of any form, which are the same for copies.
+
+    Rows that are equal in float32 are copies to an autoencoder, but not to a scaler in
+    front of it, nor to the encoder of a table.
+    """
+    steps = steps_of(autoencoder)
+    scales = len(steps) > 1 or isinstance(steps[-1], TableAutoencoder)
+    dtype = np.float64 if scales else np.float32
     if issparse(X):
-        return row_hashes(LargeTable(X.tocsr()))
+        return row_hashes(LargeTable(X.tocsr()), dtype)
     mixed = isinstance(X, list | tuple)
     array = np.array(X, dtype=object) if mixed else np.asarray(X)
     if array.dtype.kind in "biuf":
-        return row_hashes(array.reshape(len(array), -1))
+        return row_hashes(array.reshape(len(array), -1), dtype)
     _, number = np.unique([repr(row) for row in array.tolist()], return_inverse=True)
     return number

@@ -60,6 +60,18 @@ def test_what_a_net_does_not_tell_apart_is_the_same():
         assert_array_equal(row_hashes(same), hashes)
 
 
+@pytest.mark.parametrize("form", [np.asarray, LargeTable, sp.csr_matrix])
+def test_what_float64_tells_apart(form):
+    rng = np.random.RandomState(0)
+    X = rng.randint(9, size=(400, 3)) + 1e9
+    for same_in_float32 in (X, 1e-60 * X):
+        rows = form(same_in_float32)
+        rows = LargeTable(rows) if sp.issparse(rows) else rows
+        assert len(np.unique(row_hashes(rows))) == 1
+        hashes = row_hashes(rows, np.float64)
+        assert len(np.unique(hashes)) == len(np.unique(X, axis=0))
+
+
 def test_sparse_rows_are_the_same_with_zeros_that_are_stored():
     rng = np.random.RandomState(0)
     X = rng.poisson(0.1, size=(300, 9)).astype(float)

@@ -186,6 +186,30 @@ def test_copies_stay_on_one_side(score, digits):
     )
 
 
+def scaled(autoencoder):
+    return make_pipeline(StandardScaler(), autoencoder)
+
+
+@pytest.mark.parametrize("scaling", [scaled, lambda each: each])
+@every_score
+def test_units_are_no_matter_in_front_of_a_scaler(score, scaling):
+    X = load_wine().data
+    model = scaling(TableAutoencoder(2, max_epochs=2))
+    for far in (X + 1e10, 1e-60 * X, 1e60 * X):
+        detector = quick(score, model).fit(far)
+        assert len(detector.calibration_scores_) == len(X) // 4
+        assert len(np.unique(detector.score_samples(far))) > 170
+
+
+@every_score
+def test_two_different_rows_are_enough(score, digits):
+    X = digits[0]
+    detector = quick(score).fit(np.repeat(X[:2], 20, axis=0))
+    assert np.isfinite(detector.score_samples(X)).all()
+    constant = quick(score).fit(np.repeat(X[:1], 20, axis=0), X_val=X)
+    assert np.isfinite(constant.p_values(X)).all()
+
+
 def test_weight_zero_leaves_a_row_out(digits):
     X = digits[0][:200]
     weight = np.repeat([1.0, 0.0], 100)

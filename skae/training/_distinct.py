@@ -9,7 +9,7 @@ from skae.training._streaming import LargeTable, Matrix
 _BLOCK_VALUES = 2**16
 
 
-def row_hashes(X: Matrix) -> np.ndarray:
+def row_hashes(X: Matrix, dtype: type = np.float32) -> np.ndarray:
     """Compute hashes that are the same for rows that are equal in float32.
 
     A net computes in float32, so it cannot distinguish such rows. 0.0 equals -0.0, and
@@ -19,6 +19,9 @@ def row_hashes(X: Matrix) -> np.ndarray:
     ----------
     X : ndarray or LargeTable of shape (n_samples, n_features)
         Rows.
+
+    dtype : {numpy.float32, numpy.float64}, default=numpy.float32
+        Type in which equal rows are the same.
 
     Returns
     -------
@@ -31,14 +34,16 @@ def row_hashes(X: Matrix) -> np.ndarray:
     keys = np.asarray(random.randint(2**63 - 1, size=n_features), np.uint64) | 1
     if isinstance(X, LargeTable) and X.sparse:
         array = X.array
-        values = array.data.astype(np.float32) + np.float32(0)
-        bits = values.view(np.uint32).astype(np.uint64)
+        values = array.data.astype(dtype) + dtype(0)
+        bits = values.view(f"u{values.itemsize}").astype(np.uint64)
+        bits ^= bits >> 32
         bits ^= bits >> 16
         return type(array)((bits, array.indices, array.indptr), X.shape) @ keys
-    n_words = (n_features + 1) // 2  # two values make a word
+    in_word = 8 // np.dtype(dtype).itemsize
+    n_words = -(-n_features // in_word)
     keys = keys[:n_words]
     size = max(1, _BLOCK_VALUES // n_features)
-    block = np.zeros((min(size, n_rows), 2 * n_words), dtype=np.float32)
+    block = np.zeros((min(size, n_rows), in_word * n_words), dtype=dtype)
     hashes = np.empty(n_rows, dtype=np.uint64)
     for rows in gen_batches(n_rows, size):
         values = block[: rows.stop - rows.start]
