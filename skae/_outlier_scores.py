@@ -126,7 +126,7 @@ class Density:
         smallest = _smallest_rms(rows) ** 2
         # The mixture knows no weights: rows come as often as these say.
         share = np.cumsum(weight) / weight.sum()
-        n_rows = min(len(codes), _MAX_MIXTURE_ROWS)
+        n_rows = min(max(2, len(codes)), _MAX_MIXTURE_ROWS)  # a mixture takes two
         chosen = np.searchsorted(share, (np.arange(n_rows) + 0.5) / n_rows)
         mixture = fit_mixture(codes[chosen], rows_of(model).reg_covar, rng)
         return {
