@@ -16,7 +16,7 @@ from skae._base import BaseAutoencoder
 from skae._fitted import OUTPUTS
 from skae._mixture import fit_mixture, log_density, whitening
 from skae._sampled_rows import rows_of
-from skae.training import n_rows_in
+from skae.training import n_rows_in, recipe
 
 # Rows that are learned from: more would make a score slower, but hardly better.
 MAX_ROWS = 20_000
@@ -140,9 +140,11 @@ class Density:
     def score(model: BaseAutoencoder, X: Any, state: State) -> np.ndarray:
         blocks = _codes_and_residuals(model, X)
         codes = torch.from_numpy(np.concatenate([codes for codes, _, _ in blocks]))
+        n_rows = len(codes)
+        padding = codes[-1:].expand(-n_rows % recipe.BLOCK_ROWS, -1)
         parts = map(torch.from_numpy, mixture_of(state))
-        unlikely = error_weight(model, state) * Error.score(model, X, {})
-        return log_density(codes, *parts).numpy() + unlikely
+        density = log_density(torch.cat([codes, padding]), *parts)[:n_rows].numpy()
+        return density + error_weight(model, state) * Error.score(model, X, {})
 
 
 def mixture_of(state: State) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -320,6 +320,13 @@ def test_one_row_at_a_time_is_scored_as_all_are(score, digits):
     assert_allclose(each, detector.score_samples(X), rtol=1e-6)
 
 
+def test_densities_of_a_row_are_the_same_to_the_bit(digits):
+    X, X_new = digits
+    detector = quick("density", AutoencoderTransformer(9, max_epochs=1)).fit(X)
+    each = [detector.score_samples(X_new[i : i + 1])[0] for i in range(40)]
+    assert_array_equal(each, detector.score_samples(X_new[:40]))
+
+
 def test_default_code_holds_most_of_the_variance(digits):
     X = digits[0]
     detector = AutoencoderOutlierDetector(random_state=0, contamination=0.1)
