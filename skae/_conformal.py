@@ -1,5 +1,7 @@
 """Conformal p-values, and what they reject."""
 
+from typing import Any
+
 import numpy as np
 
 # Sums of weights are rounded.
@@ -43,6 +45,17 @@ def threshold(calibration: np.ndarray, weight: np.ndarray, alpha: float) -> floa
     below = (1 + np.cumsum(weight) - weight) / (1 + n_rows)
     allowed = calibration[below <= alpha + _ROUNDING]
     return float(allowed[-1]) if len(allowed) else -np.inf
+
+
+def margins(scores: Any, threshold: float) -> Any:
+    """Compute how far scores, an array or a tensor, are above a threshold.
+
+    No score is below minus infinity. They are positive then, in the order of the
+    scores, as infinite ones could not be ranked.
+    """
+    if threshold > -np.inf:
+        return scores - threshold
+    return 1 / (1 - scores.clip(max=0)) + scores.clip(min=0)
 
 
 def reaches(n_calibration: int, alpha: float) -> bool:

@@ -13,6 +13,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from skae._conformal import margins
 from skae._files import check_place, write
 from skae._fitted import OUTPUTS
 from skae._fitting import RecipeEstimator
@@ -105,7 +106,7 @@ def _outlier_functions(detector: Any) -> dict[str, Callable[[Any, Tensor], Tenso
     score, offset = _outlier_score(detector), detector.offset_
     return {
         "score_samples": score,
-        "decision_function": lambda module, x: score(module, x) - offset,
+        "decision_function": lambda module, x: margins(score(module, x), offset),
         "predict": lambda module, x: 1 - 2 * (score(module, x) < offset).long(),
     }
 

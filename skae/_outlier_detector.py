@@ -489,9 +489,10 @@ class AutoencoderOutlierDetector(
         Returns
         -------
         decision : ndarray of shape (n_samples,)
-            ``score_samples(X) - offset_``.
+            ``score_samples(X) - offset_``. If `offset_` is minus infinity, positive
+            numbers in the order of the scores.
         """
-        return self.score_samples(X) - self.offset_
+        return conformal.margins(self.score_samples(X), self.offset_)
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return -1 for outliers and 1 for other rows.

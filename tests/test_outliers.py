@@ -160,6 +160,19 @@ def test_too_few_rows_for_an_alarm_are_said():
 
 
 @every_score
+def test_rows_are_ranked_even_if_none_can_be_an_outlier(score, digits):
+    X, X_new = digits
+    detector = quick(score).fit(X[:40])
+    assert detector.offset_ == -np.inf
+    decision = detector.decision_function(X_new)
+    assert (decision > 0).all()
+    scores = detector.score_samples(X_new)
+    assert_array_equal(np.argsort(decision), np.argsort(scores))
+    is_outlier = np.arange(len(X_new)) % 2
+    assert roc_auc_score(is_outlier, decision) == roc_auc_score(is_outlier, scores)
+
+
+@every_score
 def test_contamination_is_the_share_of_rows_of_fit(score, digits):
     X = digits[0]
     predicted = quick(score, contamination=0.07).fit_predict(X)
