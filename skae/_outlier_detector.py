@@ -156,7 +156,8 @@ class AutoencoderOutlierDetector(
     encoder, and the error is its loss in units of the columns.
 
     Row weights are those of the autoencoder and of the rows held out; copies of a row
-    are one neighbour.
+    are one neighbour. With metadata routing, steps before the autoencoder that request
+    weights get them, too.
 
     References
     ----------

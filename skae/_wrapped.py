@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn import get_config
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
+from sklearn.utils.metadata_routing import get_routing_for_object
 
 from skae._base import BaseAutoencoder
 from skae._table_autoencoder import TableAutoencoder
@@ -69,7 +71,8 @@ def fit_with_validation(
         Training rows.
 
     sample_weight : ndarray of shape (n_samples,) or None
-        Their weights in the loss.
+        Their weights in the loss. With metadata routing, steps of a pipeline that
+        request them get them, too.
 
     X_val : array-like of shape (n_val, n_features) or None
         Validation rows, for an autoencoder with a `validation_fraction`. None: it holds
@@ -89,7 +92,7 @@ def fit_with_validation(
         *before, (name, last) = autoencoder.steps
         if before:
             front = Pipeline(before, memory=autoencoder.memory)
-            X = front.fit_transform(X)
+            X = front.fit_transform(X, **_routed(front, sample_weight))
             X_val = None if X_val is None else front.transform(X_val)
             before = front.steps
         last = fit_with_validation(last, X, sample_weight, X_val, tasks)
@@ -98,6 +101,14 @@ def fit_with_validation(
         X_val = None
     with tasks.part_fitting(autoencoder, "autoencoder"):
         return autoencoder.fit(X, None, sample_weight, X_val=X_val)
+
+
+def _routed(steps: Pipeline, sample_weight: np.ndarray | None) -> dict[str, Any]:
+    """Return row weights as metadata for the fit of steps, if one requests them."""
+    if sample_weight is None or not get_config()["enable_metadata_routing"]:
+        return {}
+    names = get_routing_for_object(steps).consumes("fit_transform", ["sample_weight"])
+    return {name: sample_weight for name in names}
 
 
 def _options(pipeline: Pipeline) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.decomposition import PCA
@@ -228,6 +229,21 @@ def test_weight_zero_leaves_a_row_out(digits):
     weight = np.repeat([1.0, 0.0], 100)
     weighted = quick().fit(np.vstack([X[:100], 9 * X[:100]]), sample_weight=weight)
     assert_array_equal(weighted.score_samples(X), quick().fit(X[:100]).score_samples(X))
+
+
+def test_steps_that_request_weights_get_them(digits):
+    X = digits[0][:300]
+    weight = np.arange(len(X)) % 3.0
+    rows, copies = np.flatnonzero(weight), weight[weight > 0].astype(int)
+    plain = make_pipeline(StandardScaler(), AutoencoderTransformer(2, max_epochs=2))
+    with config_context(enable_metadata_routing=True):
+        scaler = StandardScaler().set_fit_request(sample_weight=True)
+        inside = make_pipeline(scaler, AutoencoderTransformer(2, max_epochs=2))
+        weighted = quick(autoencoder=inside).fit(X, sample_weight=weight)
+    repeated = quick(autoencoder=plain).fit(X[np.repeat(rows, copies)])
+    found, expected = weighted.autoencoder_[0], repeated.autoencoder_[0]
+    assert_allclose(found.mean_, expected.mean_)
+    assert_allclose(found.var_, expected.var_)
 
 
 def test_groups_stay_on_one_side():
