@@ -133,7 +133,7 @@ def _row_errors(module: Any, x: Tensor) -> Tensor:
     return torch.where(there, error, 0.0).sum(dim=1) / count
 
 
-def _check_converts(detector: Any) -> None:
+def check_converts(detector: Any) -> None:
     """Raise if a detector cannot be an ONNX model."""
     if detector._score == "neighbors":
         raise ValueError(
@@ -239,7 +239,7 @@ def to_onnx(
             f"{method!r}."
         )
     if isinstance(estimator, AutoencoderOutlierDetector):
-        _check_converts(estimator)
+        check_converts(estimator)
     elif method == "score_samples" and estimator.net_.objective.logarithmic:
         raise ValueError(
             f"score_samples of {type(estimator).__name__} averages over random draws, "

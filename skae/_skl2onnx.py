@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 
 from skae._fitting import RecipeEstimator
-from skae._onnx import OPSET, exported, label_nodes, label_values
+from skae._onnx import OPSET, check_converts, exported, label_nodes, label_values
+from skae._outlier_detector import AutoencoderOutlierDetector
 from skae._pretrained import BasePretrained
+
+_INT64 = 7  # its number in ONNX
 
 
 def register_onnx_converters() -> None:
@@ -16,7 +19,9 @@ def register_onnx_converters() -> None:
     Call this function once in each process, before ``skl2onnx.to_onnx``. In the model,
     an autoencoder or an imputer returns the output of its `transform`. A
     :class:`PretrainedClassifier` returns labels and probabilities, as all classifiers
-    do in skl2onnx, and a :class:`PretrainedRegressor` returns targets. All of them
+    do in skl2onnx, and a :class:`PretrainedRegressor` returns targets. An
+    :class:`AutoencoderOutlierDetector` with the `outlier_score` "error" or "density"
+    returns the output of `predict` and of `decision_function`, as columns. All of them
     compute in float32, whatever the type of the input.
 
     :class:`RecurrentAutoencoder` cannot be converted by skl2onnx, which does not
@@ -79,6 +84,8 @@ def register_onnx_converters() -> None:
             }
         elif issubclass(estimator, BasePretrained):
             shapes, converter = _targets_shape, _convert_predict
+        elif issubclass(estimator, AutoencoderOutlierDetector):
+            shapes, converter = _outliers_shapes, _convert_outliers
         else:
             continue
         update_registered_converter(
@@ -102,6 +109,14 @@ def _targets_shape(operator: Any) -> None:
     operator.outputs[0].type = _float_rows(operator, width)
 
 
+def _outliers_shapes(operator: Any) -> None:
+    from skl2onnx.common.data_types import Int64TensorType
+
+    n_rows = operator.inputs[0].get_first_dimension()
+    operator.outputs[0].type = Int64TensorType([n_rows, 1])
+    operator.outputs[1].type = _float_rows(operator, 1)
+
+
 def _classifier_shapes(operator: Any) -> None:
     from skl2onnx.common.data_types import Int64TensorType, StringTensorType
 
@@ -123,16 +138,39 @@ def _convert_transform(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _convert_predict(scope: Any, operator: Any, container: Any) -> None:
-    output = scope.get_unique_variable_name("targets")
-    _add(scope, operator, container, "predict", output)
-    # skl2onnx expects targets as a column.
-    shape = scope.get_unique_variable_name("shape")
     width = operator.raw_operator._n_outputs()
-    container.add_initializer(shape, 7, [2], [-1, width])  # 7 is int64
+    _add_columns(scope, operator, container, "predict", operator.outputs[0], width)
+
+
+def _convert_outliers(scope: Any, operator: Any, container: Any) -> None:
+    check_converts(operator.raw_operator)
+    labels, decision = operator.outputs
+    _add_columns(scope, operator, container, "decision_function", decision, 1)
+    names = [scope.get_unique_variable_name(name) for name in ("zero", "out", "in")]
+    container.add_initializer(names[0], 1, [], [0.0])  # 1 is float
+    container.add_initializer(names[1], _INT64, [], [-1])
+    container.add_initializer(names[2], _INT64, [], [1])
+    is_outlier = scope.get_unique_variable_name("is_outlier")
+    for kind, inputs, output in (
+        ("Less", [decision.full_name, names[0]], is_outlier),
+        ("Where", [is_outlier, *names[1:]], labels.full_name),
+    ):
+        name = scope.get_unique_operator_name(kind)
+        container.add_node(kind, inputs, [output], name=name, op_version=9)
+
+
+def _add_columns(
+    scope: Any, operator: Any, container: Any, method: str, result: Any, width: int
+) -> None:
+    """Add the nodes of a method that may return one dimension, as columns."""
+    output = scope.get_unique_variable_name(method)
+    _add(scope, operator, container, method, output)
+    shape = scope.get_unique_variable_name("shape")
+    container.add_initializer(shape, _INT64, [2], [-1, width])
     container.add_node(
         "Reshape",
         [output, shape],
-        [operator.outputs[0].full_name],
+        [result.full_name],
         name=scope.get_unique_operator_name("Reshape"),
     )
 

@@ -23,7 +23,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skae import (
@@ -36,6 +36,7 @@ from skae import (
     VariationalAutoencoder,
     _conformal,
     load,
+    register_onnx_converters,
     save,
     to_onnx,
 )
@@ -570,6 +571,10 @@ def test_what_onnx_cannot_hold(digits):
         to_onnx(quick("error", scaled).fit(X), method="predict")
     with pytest.raises(ValueError, match="score_samples, decision_function, predict"):
         to_onnx(quick("error").fit(X))
+    skl2onnx = pytest.importorskip("skl2onnx")
+    register_onnx_converters()
+    with pytest.raises(ValueError, match="ONNX models have no neighbours"):
+        skl2onnx.to_onnx(make_pipeline(StandardScaler(), quick()).fit(X), X[:1])
 
 
 # Explanations
