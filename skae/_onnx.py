@@ -27,6 +27,7 @@ from skae.modules import ConditionalMean
 from skae.training import own_modes
 
 OPSET = 18
+_ROUNDING = 2e-6
 _METHODS = (
     *("transform", "reconstruct", "score_samples", "decision_function"),
     *("predict", "predict_proba"),
@@ -104,6 +105,8 @@ def _net_estimator(estimator: Any) -> Any:
 
 def _outlier_functions(detector: Any) -> dict[str, Callable[[Any, Tensor], Tensor]]:
     score, offset = _outlier_score(detector), detector.offset_
+    # The score of a row of `fit` may be the threshold, and is rounded in float32.
+    offset -= _ROUNDING * abs(offset)
     return {
         "score_samples": score,
         "decision_function": lambda module, x: margins(score(module, x), offset),

@@ -560,6 +560,25 @@ def test_onnx(score, digits):
         expected = getattr(detector, method)(X_new)
         tolerance = 1e-3 if score == "density" else 1e-6  # float32 against float64
         assert_allclose(found, expected, rtol=1e-3, atol=tolerance)
+    # The score of a row of `fit` is the threshold.
+    (found,) = session.run(None, {"X": X})
+    assert_array_equal(found, detector.predict(X))
+
+
+@pytest.mark.parametrize("n_rows", [40, 400])
+def test_onnx_of_pipelines(n_rows, digits):
+    skl2onnx = pytest.importorskip("skl2onnx")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    X, X_new = (x.astype(np.float32) for x in digits)
+    model = ConvAutoencoder(2, max_epochs=1, image_shape=(8, 8))
+    pipeline = make_pipeline(MinMaxScaler(), quick("error", model)).fit(X[:n_rows])
+    register_onnx_converters()
+    onnx_model = skl2onnx.to_onnx(pipeline, X[:1])
+    session = onnxruntime.InferenceSession(onnx_model.SerializeToString())
+    for rows in (X_new, X_new[:1]):
+        labels, decision = session.run(None, {"X": rows})
+        assert_array_equal(labels[:, 0], pipeline.predict(rows))
+        assert_allclose(decision[:, 0], pipeline.decision_function(rows), atol=1e-4)
 
 
 def test_what_onnx_cannot_hold(digits):
