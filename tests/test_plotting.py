@@ -439,6 +439,8 @@ def test_errors_of_columns_and_rows():
     assert display.ax_.lines[0].get_xdata()[0] == 1.5
     with pytest.raises(ValueError, match="kind must be 'columns' or 'rows'"):
         ErrorDisplay.from_estimator(model, wine, kind="cells")
+    with pytest.raises(ValueError, match="n_columns == 0, must be >= 1"):
+        ErrorDisplay.from_estimator(model, wine, n_columns=0)
 
 
 def test_axes_that_are_given_are_used(model, digits):
@@ -634,6 +636,10 @@ def test_contributions_to_outliers(detector):
 def test_outlier_displays_of_something_else(detector, digits):
     with pytest.raises(ValueError, match="kind must be 'scores', 'p_values' or"):
         OutlierDisplay.from_estimator(detector, digits[1], kind="errors")
+    with pytest.raises(ValueError, match="n_columns == 0, must be >= 1"):
+        OutlierDisplay.from_estimator(
+            detector, digits[1], kind="contributions", n_columns=0
+        )
     with pytest.raises(TypeError, match="needs an estimator that has calibration_"):
         OutlierDisplay.from_estimator(detector.autoencoder_, digits[1])
 

@@ -1,9 +1,11 @@
 """Plots of the reconstruction error."""
 
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils import check_scalar
 
 from skae.plotting._axes import COLOURS, mean_there, new_axes, shown
 
@@ -110,6 +112,7 @@ class ErrorDisplay:
         -------
         display : ErrorDisplay
         """
+        check_scalar(n_columns, "n_columns", Integral, min_val=1)
         estimator = shown(estimator, cls.__name__, "reconstruction_error")
         of_numbers = getattr(estimator, "_module_takes_rows", True)
         return cls(

@@ -1,9 +1,11 @@
 """Plots of what an outlier detector makes of rows."""
 
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils import check_scalar
 
 from skae.plotting._axes import COLOURS, mean_there, new_axes, shown
 
@@ -115,6 +117,7 @@ class OutlierDisplay:
         display : OutlierDisplay
         """
         _check_kind(kind)
+        check_scalar(n_columns, "n_columns", Integral, min_val=1)
         estimator = shown(estimator, cls.__name__, "calibration_scores_", "explain")
         names = None
         if kind == "scores":
