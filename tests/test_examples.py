@@ -1,9 +1,12 @@
 """Examples run as scripts, and as notebooks that are downloaded."""
 
 import ast
+import json
 from pathlib import Path
 
 import pytest
+
+from skae.datasets import load_fashion_mnist
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").rglob("*.py"))
 
@@ -29,3 +32,31 @@ def test_examples_need_no_command_line(path):
 def test_examples_begin_with_a_title(path):
     title, line, *_ = ast.get_docstring(ast.parse(path.read_text())).splitlines()
     assert set(line) == {"="} and len(line) == len(title)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_run_as_notebooks(path, tmp_path):
+    nbclient = pytest.importorskip("nbclient")
+    nbformat = pytest.importorskip("nbformat")
+    parser = pytest.importorskip("sphinx_gallery.py_source_parser")
+    notebook = pytest.importorskip("sphinx_gallery.notebook")
+    gen_gallery = pytest.importorskip("sphinx_gallery.gen_gallery")
+    if path.stem == "grid_on_dask":
+        pytest.importorskip("dask_ml")
+    if "load_fashion_mnist" in path.read_text():
+        try:
+            load_fashion_mnist(n_samples=1)
+        except OSError as error:
+            pytest.skip(str(error))
+    configuration = gen_gallery.DEFAULT_GALLERY_CONF
+    _, blocks = parser.split_code_and_text_blocks(path)
+    content = notebook.jupyter_notebook(blocks, configuration, str(tmp_path))
+    cells = nbformat.reads(json.dumps(content), as_version=4)
+    nbclient.NotebookClient(cells, resources={"metadata": {"path": tmp_path}}).execute()
+    written = [
+        output.text
+        for cell in cells.cells
+        for output in cell.get("outputs", [])
+        if output.output_type == "stream"
+    ]
+    assert not [text for text in written if "Warning" in text or "\r" in text]
