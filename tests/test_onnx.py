@@ -130,7 +130,7 @@ CLASSES = [
 
 
 @pytest.mark.parametrize("classes", CLASSES)
-def test_predictions_of_the_classifier(classes, labelled):
+def test_labels_of_the_classifier(classes, labelled):
     X, y, _ = labelled
     model = pretrained(skae.PretrainedClassifier).fit(X, np.array(classes)[y])
     predict = skae.to_onnx(model, method="predict").SerializeToString()
@@ -138,6 +138,11 @@ def test_predictions_of_the_classifier(classes, labelled):
         found = run(predict, X[:n_rows])
         assert len(found) == n_rows
         assert_same_labels(found, model, X)
+
+
+def test_probabilities_of_the_classifier(labelled):
+    X, y, _ = labelled
+    model = pretrained(skae.PretrainedClassifier).fit(X, y)
     found = run(skae.to_onnx(model, method="predict_proba").SerializeToString(), X)
     assert_allclose(found, model.predict_proba(X), atol=1e-5)
 
@@ -200,11 +205,18 @@ def test_classifier_in_pipelines(classes, labelled):
     X, y, _ = labelled
     pipeline = make_pipeline(StandardScaler(), pretrained(skae.PretrainedClassifier))
     pipeline.fit(X, np.array(classes)[y])
-    labels, probabilities = convert(pipeline, X, options={"zipmap": False})(X)
+    labels, dicts = convert(pipeline, X)(X)
     assert_same_labels(labels, pipeline, X)
+    found = [[row[name] for name in pipeline.classes_] for row in dicts]
+    assert_allclose(found, pipeline.predict_proba(X), atol=1e-5)
+
+
+def test_probabilities_of_pipelines_as_a_matrix(labelled):
+    X, y, _ = labelled
+    pipeline = make_pipeline(StandardScaler(), pretrained(skae.PretrainedClassifier))
+    pipeline.fit(X, y)
+    _, probabilities = convert(pipeline, X, options={"zipmap": False})(X)
     assert_allclose(probabilities, pipeline.predict_proba(X), atol=1e-5)
-    _, dicts = convert(pipeline, X)(X[:1])
-    assert set(dicts[0]) == set(classes)
 
 
 def test_regressor_in_pipelines(labelled):
