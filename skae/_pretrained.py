@@ -27,6 +27,7 @@ from skae import _checks as checks
 from skae._fitting import TrainedEstimator
 from skae._halves import HalvesMixin
 from skae._inference import apply_in_batches
+from skae._labelled_rows import Distinct, Given
 from skae._plan import Plan
 from skae._pretrainer import made_pretrainer, random_module
 from skae._report import report, unchanged_on_error
@@ -45,7 +46,6 @@ from skae.training import (
     float_tensor,
     hold_out_strata,
     mean_one,
-    ordered_distinct_rows,
     own_modes,
     private_generator,
     recipe,
@@ -66,41 +66,6 @@ class Seeds(NamedTuple):
     net: int
     split: int
     teachers: int
-
-
-class Given(NamedTuple):
-    """The rows of a fit, without those of weight zero.
-
-    Attributes
-    ----------
-    X : ndarray of shape (n_rows, n_features)
-        Rows.
-
-    y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
-        Targets.
-
-    labelled : ndarray of bool of shape (n_rows,)
-        Which rows have a target.
-
-    weight : ndarray of shape (n_rows,) or None
-        Weights; None: all one.
-
-    counts : ndarray of bool of shape (n_samples,)
-        Which rows that were passed these are.
-    """
-
-    X: np.ndarray
-    y: np.ndarray
-    labelled: np.ndarray
-    weight: np.ndarray | None
-    counts: np.ndarray
-
-    def of(self, mask: np.ndarray) -> "Given":
-        """Return some of the rows."""
-        counts = self.counts.copy()
-        counts[counts] = mask
-        weight = None if self.weight is None else self.weight[mask]
-        return Given(self.X[mask], self.y[mask], self.labelled[mask], weight, counts)
 
 
 class BasePretrained(HalvesMixin, TrainedEstimator):
@@ -362,31 +327,25 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
         others = given.of(~given.labelled)
         if self.teachers is None or not len(others.X):
             return train
-        index, number = ordered_distinct_rows(others.X)
-        total = np.bincount(number, weights=others.weight).astype(np.float64)
         random = np.random.RandomState(seeds.teachers)
-        chosen = np.sort(random.permutation(len(index))[:MAX_VOTED])
-        missing = checks.has_gaps(others.X)
-        voters = Table(others.X[index[chosen]], missing=missing)
-        if missing and hasattr(autoencoder, "fill"):
+        unlabelled = Distinct.of(others, MAX_VOTED, random)
+        voters = Table(unlabelled.X, missing=checks.has_gaps(others.X))
+        if voters.missing and hasattr(autoencoder, "fill"):
             voters = filled(autoencoder, voters)
         rows = np.concatenate([train.inputs[:], voters.inputs[:]])
+        known: Any = train.targets
+        unknown = np.zeros_like(known, shape=(len(voters), *known.shape[1:]))
+        weight = self._weighing(train)(train).weight
+        known_weight = np.ones(len(train)) if weight is None else np.asarray(weight)
         # The scale of the head's input needs no more rows than others are fitted to.
         some = table.read(np.sort(random.permutation(len(table))[:MAX_ROWS]))
         columns = table.statistics()
-        is_known = np.arange(len(rows)) < len(train)
-        weight: Any = self._weighing(train)(train).weight
-        known: Any = train.targets
         lesson = self._lesson(
             X=(rows - columns.mean) / columns.scale,
             features=partial(self._features, rows, autoencoder, some, seeds.net),
-            target=np.concatenate(
-                [known, np.zeros_like(known, shape=(len(chosen), *known.shape[1:]))]
-            ),
-            labelled=is_known.copy(),
-            weight=np.append(
-                np.ones(len(train)) if weight is None else weight, np.ones(len(chosen))
-            ),
+            target=np.concatenate([known, unknown]),
+            labelled=np.arange(len(rows)) < len(train),
+            weight=np.append(known_weight, np.ones(len(voters))),
             seed=seeds.teachers,
         )
         if not lesson.has_enough_labels():
@@ -397,19 +356,18 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
             else lesson.default_teachers()
         )
         network = self._network_as_teacher(rows, lesson, autoencoder, some, seeds.net)
-        vote = lesson.vote({"network": network, **teachers}, np.flatnonzero(~is_known))
+        to_vote_on = np.arange(len(train), len(rows))
+        vote = lesson.vote({"network": network, **teachers}, to_vote_on)
         self.teacher_losses_, self.teacher_weights_ = vote.losses, vote.weights
-        is_voted = np.isin(number, chosen)
         labels = self._pseudo_labels(vote.predictions)
-        where = np.flatnonzero(given.counts)[~given.labelled][is_voted]
-        self.pseudo_labels_[where] = labels[np.searchsorted(chosen, number[is_voted])]
-        self.n_pseudo_labelled_ = len(where)
+        self.pseudo_labels_[unlabelled.place] = labels[unlabelled.number]
+        self.n_pseudo_labelled_ = len(unlabelled.place)
         if self.verbose:
             show(f"{type(self).__name__}: {self._teachers_in_words()}")
         return Table(
             rows,
             self._targets_with(known, vote.predictions),
-            np.append(np.asarray(train.weight), total[chosen]),
+            np.append(np.asarray(train.weight), unlabelled.weight),
             missing=table.missing,
         )
 
@@ -419,13 +377,7 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
         """Compute the head's standardised input for rows, before training."""
         plan = self._plan(copy.deepcopy(autoencoder), table, len(table), seed)
         net = self._quiet()._make_net(plan, table, seed)
-        return apply_in_batches(
-            net.plain_module_,
-            lambda module, x: module.head_inputs(x),
-            rows,
-            net.device,
-            copy_rows=True,
-        )
+        return _outputs(net, lambda module, x: module.head_inputs(x), rows)
 
     def _network_as_teacher(
         self,
@@ -609,12 +561,10 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
         module.freeze(self.freeze)
         module.eval()
         rows: Any = table.inputs
-        features = apply_in_batches(
-            module,
+        features = _outputs(
+            net,
             lambda module, x: module.features(x),
             rows.astype(np.float32, copy=False),
-            net.device,
-            copy_rows=True,
         )
         mean, scale = standardization(features, table.weight)
         module.standardize(torch.as_tensor(mean), torch.as_tensor(scale))
@@ -645,14 +595,7 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
 
     def _output(self, X: np.ndarray) -> np.ndarray:
         """Compute the outputs of the net for rows, in float64."""
-        net = self.net_
-        outputs = apply_in_batches(
-            net.plain_module_,
-            lambda module, x: module(x),
-            X,
-            net.device,
-            copy_rows=True,
-        )
+        outputs = _outputs(self.net_, lambda module, x: module(x), X)
         return outputs.astype(np.float64)
 
     def transform(self, X: ArrayLike) -> np.ndarray:
@@ -669,14 +612,7 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
             Codes.
         """
         rows = self._check_new_rows(X)
-        net = self.net_
-        return apply_in_batches(
-            net.plain_module_,
-            lambda module, x: module.encode(x),
-            rows,
-            net.device,
-            copy_rows=True,
-        )
+        return _outputs(self.net_, lambda module, x: module.encode(x), rows)
 
     def _autoencoder(self) -> nn.Module:
         return self.net_.plain_module_.autoencoder
@@ -719,3 +655,10 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
 def _is_users(autoencoder: nn.Module) -> bool:
     """Whether a module is the user's, which may draw from the global generators."""
     return not type(autoencoder).__module__.startswith("skae.")
+
+
+def _outputs(
+    net: SupervisedNet, function: Callable[[Any, Tensor], Tensor], X: np.ndarray
+) -> np.ndarray:
+    """Apply a function of the module of a net, which may be the user's, to rows."""
+    return apply_in_batches(net.plain_module_, function, X, net.device, copy_rows=True)
