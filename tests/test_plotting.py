@@ -162,7 +162,7 @@ def test_images_of_one_channel_are_grey(digits):
 
 def test_images_of_two_channels_have_no_colours():
     X = np.random.RandomState(0).uniform(size=(4, 3, 3, 2))
-    with pytest.raises(ValueError, match=r"Images of 2 channels .* Show one channel"):
+    with pytest.raises(ValueError, match=r"Got 2 channels\. Show one channel"):
         ReconstructionDisplay(X, X).plot()
     ReconstructionDisplay(X[..., 0], X[..., 0]).plot()
 
@@ -541,10 +541,10 @@ def others(digits):
     classifier = PretrainedClassifier(inner, max_epochs=1, random_state=0)
     regressor = PretrainedRegressor(inner, pretrain=False, max_epochs=1, random_state=0)
     return {
-        "its pretrainer_": classifier.fit(X, X[:, 20] > 0.5),
+        "its fitted pretrainer_": classifier.fit(X, X[:, 20] > 0.5),
         "a fitted autoencoder": regressor.fit(X, X[:, 20]),
-        "its autoencoder_": AutoencoderSampler(inner, random_state=0).fit(X),
-        "the step": make_pipeline(StandardScaler(), inner).fit(X),
+        "its fitted autoencoder_": AutoencoderSampler(inner, random_state=0).fit(X),
+        "the autoencoder step": make_pipeline(StandardScaler(), inner).fit(X),
     }
 
 
@@ -561,18 +561,20 @@ def test_estimators_that_have_not_what_is_shown(others, digits):
     )
     for instead, model in others.items():
         # A pipeline passes rows through its steps, and has no network.
-        for show in of_networks if instead == "the step" else of_networks + of_rows:
+        for show in (
+            of_networks if instead == "the autoencoder step" else of_networks + of_rows
+        ):
             with pytest.raises(TypeError, match=f"Got .*Pass {instead}"):
                 show(model)
-    with pytest.raises(TypeError, match=r"has loss_curve_ .*Pass its autoencoder_"):
-        LossCurveDisplay.from_estimator(others["its autoencoder_"])
-    for name in ("its pretrainer_", "its autoencoder_"):
+    with pytest.raises(TypeError, match=r"loss_curve_ .*Pass its fitted autoencoder_"):
+        LossCurveDisplay.from_estimator(others["its fitted autoencoder_"])
+    for name in ("its fitted pretrainer_", "its fitted autoencoder_"):
         with pytest.raises(TypeError, match=f"inverse_transform.*Pass {name}"):
             CodeGridDisplay.from_path(others[name], X[0], X[1], image_shape=(8, 8))
 
 
 def test_displays_of_the_classifier(others, digits):
-    model = others["its pretrainer_"]
+    model = others["its fitted pretrainer_"]
     (line,) = LossCurveDisplay.from_estimator(model).lines_
     assert list(line.get_ydata()) == model.loss_curve_
     points = CodeMapDisplay.from_estimator(model, digits[0], embedding=PCA(2)).points
@@ -640,7 +642,7 @@ def test_outlier_displays_of_something_else(detector, digits):
         OutlierDisplay.from_estimator(
             detector, digits[1], kind="contributions", n_columns=0
         )
-    with pytest.raises(TypeError, match="needs an estimator that has calibration_"):
+    with pytest.raises(TypeError, match="needs an estimator with calibration_"):
         OutlierDisplay.from_estimator(detector.autoencoder_, digits[1])
 
 

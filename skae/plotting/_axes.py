@@ -30,8 +30,8 @@ def new_axes(ax: Any, caller: str) -> Any:
 def shown(estimator: Any, display: str, *attributes: str, numbers: bool = False) -> Any:
     """Return a fitted estimator that a display can show.
 
-    Raise if it is not fitted, or lacks what the display needs: attributes and, with
-    `numbers`, rows of numbers.
+    Raise an error if it is not fitted or lacks one of `attributes`, or if `numbers` is
+    True and its rows are not numbers.
     """
     check_is_fitted(estimator)
     given = estimator
@@ -39,7 +39,7 @@ def shown(estimator: Any, display: str, *attributes: str, numbers: bool = False)
         estimator = as_shown(given)
     if numbers and not getattr(estimator, "_module_takes_rows", True):
         raise TypeError(
-            f"{display} shows rows of numbers, and {type(given).__name__} has "
+            f"{display} shows rows of numbers, but {type(given).__name__} has "
             "tables of mixed columns. Use ReconstructionDisplay, ErrorDisplay or "
             "CodeMapDisplay."
         )
@@ -49,20 +49,20 @@ def shown(estimator: Any, display: str, *attributes: str, numbers: bool = False)
     instead = "Pass a fitted autoencoder"
     for name in ("pretrainer_", "autoencoder_"):
         if getattr(given, name, None) is not None:
-            instead = f"Pass its {name}, which is fitted"
+            instead = f"Pass its fitted {name}"
     if hasattr(given, "steps"):
         instead = (
-            "Pass the step that is an autoencoder, and the rows as the steps before it "
-            "return them: pipe[-1] and pipe[:-1].transform(X)"
+            "Pass the autoencoder step, and the rows that the steps before it return: "
+            "pipe[-1] and pipe[:-1].transform(X)"
         )
     raise TypeError(
-        f"{display} needs an estimator that has {' and '.join(missing)}. Got "
+        f"{display} needs an estimator with {' and '.join(missing)}. Got "
         f"{type(given).__name__}. {instead}."
     )
 
 
 def mean_there(values: np.ndarray, axis: int) -> np.ndarray:
-    """Compute means without the NaN; the mean of NaN alone is 0."""
+    """Compute means that ignore NaN; a mean of NaN only is 0."""
     there = ~np.isnan(values)
     total = np.where(there, values, 0).sum(axis=axis)
     return total / np.maximum(there.sum(axis=axis), 1)
@@ -139,9 +139,9 @@ def grey(images: np.ndarray, with_channels: bool) -> np.ndarray:
     """Drop the channel axis of images with a single channel."""
     if with_channels and images.shape[-1] not in (1, 3, 4):
         raise ValueError(
-            f"Images of {images.shape[-1]} channels have no colours; those of one "
-            "channel are shown in grey, those of 3 or 4 as RGB or RGBA. Show one "
-            "channel, for instance by ReconstructionDisplay(X[..., 0], X_hat[..., 0])."
+            f"Images must have 1 channel (grey), 3 (RGB) or 4 (RGBA). Got "
+            f"{images.shape[-1]} channels. Show one channel, for instance with "
+            "ReconstructionDisplay(X[..., 0], X_hat[..., 0])."
         )
     one = with_channels and images.shape[-1] == 1
     return images[..., 0] if one else images

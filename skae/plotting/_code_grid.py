@@ -153,7 +153,7 @@ class CodeGridDisplay:
         estimator = with_output(estimator, "code")
         ends = [_row(x_from), _row(x_to)]
         with warnings.catch_warnings():
-            # A row that was taken from a frame has no column names any more.
+            # A row taken from a frame no longer has column names.
             warnings.filterwarnings("ignore", "X does not have valid feature names")
             codes = np.asarray(estimator.transform(ends))
         path = np.linspace(codes[0], codes[1], n_steps)

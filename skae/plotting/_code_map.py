@@ -26,7 +26,7 @@ _EMBEDDINGS = {
 # Thumbnails: smallest distance as a share of the axes, and size in points.
 _ROOM = 0.09
 _THUMBNAIL = 20
-# Points that are tried for a thumbnail: more would rarely find room for another.
+# Points tried for thumbnails; more points rarely make room for another thumbnail.
 _MAX_CANDIDATES = 5_000
 
 # Colour of points without a target.
@@ -47,7 +47,7 @@ class CodeMapDisplay:
 
     images : array-like of shape (n_samples, height, width) or \
             (n_samples, height, width, n_channels), default=None
-        Images of the rows. Some are shown at their points, so that they do not overlap.
+        Images of the rows. Some are shown at their points, without overlap.
 
     name : str, default="code"
         Label of the two axes.
@@ -129,8 +129,8 @@ class CodeMapDisplay:
         embedding : {"pca", "tsne"} or transformer, default="pca"
             Method that maps codes of more than two components to two dimensions. A
             transformer needs `fit_transform`. Codes of two components are shown as they
-            are. "pca" shows the first two of codes that are in order, as those of an
-            estimator with `explained_variance_ratio_` are.
+            are. If the estimator has `explained_variance_ratio_`, its codes are in
+            order, and "pca" shows the first two components.
 
         image_shape : tuple of int, default=None
             (height, width) or (height, width, n_channels) of rows that are images. Some
@@ -161,9 +161,8 @@ class CodeMapDisplay:
         if codes.shape[1] > 2:
             if len(codes) < 2:
                 raise ValueError(
-                    f"Codes of {codes.shape[1]} components are mapped to two "
-                    "dimensions by how they vary over the rows, but X has 1 row. Pass "
-                    "at least two rows."
+                    f"At least two rows are needed to map codes of {codes.shape[1]} "
+                    "components to two dimensions. X has 1 row. Pass more rows."
                 )
             if isinstance(embedding, str):
                 embedding = _EMBEDDINGS[embedding]()
@@ -211,7 +210,7 @@ class CodeMapDisplay:
                 ax.scatter(*points[missing].T, color=_MISSING, label="missing", **style)
                 points, target = points[~missing], target[~missing]
             if target.dtype == object:
-                # All strings if -1 stands among strings.
+                # This makes all values strings if -1 is mixed with strings.
                 target = np.array(target.tolist())
         if target is None:
             self.points_ = ax.scatter(*points.T, color=COLOURS[0], **style)
@@ -220,7 +219,7 @@ class CodeMapDisplay:
         ):
             classes: Any = np.unique(target)
             levels = getattr(getattr(self.target, "dtype", None), "categories", None)
-            if levels is not None:  # they have an order of their own
+            if levels is not None:  # keep their order
                 classes = [level for level in levels if level in classes]
             colours: Any = COLOURS
             if len(classes) > len(COLOURS):

@@ -1,4 +1,4 @@
-"""Plots of the rows that a component of the code passes through."""
+"""Plots of rows decoded along the components of the code."""
 
 from collections.abc import Sequence
 from numbers import Integral
@@ -21,17 +21,17 @@ from skae.plotting._axes import (
 
 
 class CodeRangeDisplay:
-    """Rows that are decoded as one component of the code moves through its range.
+    """Rows decoded while one component of the code moves through its range.
 
     Images are shown as images, with a row of them for each component. Series are shown
-    as lines, from the dark one at the lower end of the range to the bright one at the
-    upper end. Of a table, the columns are shown by colour, for one component beside the
-    other: blue below and red above the middle.
+    as lines, dark at the lower end of the range and bright at the upper end. Tables are
+    shown as heat maps, one for each component, side by side: values are blue below and
+    red above the middle of their column.
 
     Parameters
     ----------
     rows : array-like of shape (n_components, n_steps, n_features)
-        The decoded rows; of a table, in units in which its columns compare.
+        The decoded rows. The columns of a table must have comparable units.
 
     names : sequence of str, default=None
         Names of the components. None numbers them from 0.
@@ -52,10 +52,11 @@ class CodeRangeDisplay:
     Attributes
     ----------
     image_ : matplotlib AxesImage
-        The picture; not of series.
+        The picture. Only set for images and tables.
 
     lines_ : list of matplotlib Line2D
-        The lines of series: component by component, step by step, channel by channel.
+        The lines of series, ordered by component, then step, then channel. Only set for
+        series.
 
     ax_ : matplotlib Axes
         Axes of the picture.
@@ -122,13 +123,13 @@ class CodeRangeDisplay:
             Number of rows for each component.
 
         image_shape : tuple of int, default=None
-            (height, width) or (height, width, n_channels) of rows that are images. It
-            is known of a :class:`~skae.ConvAutoencoder`.
+            (height, width) or (height, width, n_channels) of rows that are images. Not
+            needed for a :class:`~skae.ConvAutoencoder`.
 
         series_shape : tuple of int, default=None
-            (n_steps,) or (n_steps, n_channels) of rows that are series. It is known of
-            a :class:`~skae.RecurrentAutoencoder`. If both shapes are None, the rows are
-            those of a table.
+            (n_steps,) or (n_steps, n_channels) of rows that are series. Not needed for
+            a :class:`~skae.RecurrentAutoencoder`. If both shapes are None, the rows of
+            other estimators are those of a table.
 
         n_columns : int, default=20
             Maximum number of columns of a table to show: those that change most.

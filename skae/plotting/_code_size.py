@@ -1,4 +1,4 @@
-"""Plots of what codes explain, by their size."""
+"""Plots of explained variance by the size of the code."""
 
 from numbers import Integral
 from typing import Any, Self
@@ -10,7 +10,7 @@ from skae.plotting._axes import COLOURS, new_axes, shown
 
 
 class CodeSizeDisplay:
-    """Share of the variance of held-out rows that codes explain, by their size.
+    """Share of the variance of held-out rows that codes of several sizes explain.
 
     Parameters
     ----------
@@ -18,19 +18,20 @@ class CodeSizeDisplay:
         Numbers of components that were tried, in any order.
 
     scores : array-like of shape (n_sizes,)
-        What each of them explains.
+        Share of the variance that each size explains.
 
     deviations : array-like of shape (n_sizes,), default=None
         Standard deviations of the scores. None shows none.
 
     pca_scores : array-like of shape (n_pca_sizes,), default=None
-        What PCA of 1, 2, ... components explains. None shows no PCA.
+        Share of the variance that PCA with 1, 2, ... components explains. None shows no
+        PCA.
 
     share : float, default=None
-        Share that was asked for, which is drawn as a line. None draws none.
+        Requested share, drawn as a line. None draws no line.
 
     n_components : int, default=None
-        Size that was chosen, which is marked. None marks none.
+        Chosen size, marked with a line. None marks no size.
 
     Attributes
     ----------
@@ -38,7 +39,7 @@ class CodeSizeDisplay:
         The scores.
 
     pca_line_ : matplotlib Line2D or None
-        Those of PCA.
+        The scores of PCA.
 
     ax_ : matplotlib Axes
         Axes of the picture.
@@ -75,7 +76,7 @@ class CodeSizeDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
-        """Plot the sizes that a fit tried for a share of the variance.
+        """Plot the sizes that `fit` tried to reach a share of the variance.
 
         Parameters
         ----------
@@ -94,7 +95,7 @@ class CodeSizeDisplay:
         if search is None:
             raise TypeError(
                 f"{cls.__name__} shows the sizes that fit tried for a share of the "
-                f"variance, and this {type(estimator).__name__} was fitted with one "
+                f"variance, but this {type(estimator).__name__} was fitted with one "
                 "size. Set n_components=0.95, or pass a search to from_search."
             )
         return cls(
@@ -112,8 +113,8 @@ class CodeSizeDisplay:
         Parameters
         ----------
         search : GridSearchCV, RandomizedSearchCV or another search
-            Fitted search over integers for `n_components`, of an autoencoder or of a
-            step of a pipeline. Of several settings with one size, the best is shown.
+            Fitted search over integers for `n_components` of an autoencoder or of a
+            pipeline step. For each size, the best setting is shown.
 
         ax : matplotlib Axes, default=None
             Where to plot; None makes a new figure.
@@ -128,17 +129,17 @@ class CodeSizeDisplay:
         if len(names) != 1 or "mean_test_score" not in results:
             searched = [name for name in results if name.startswith("param_")]
             raise ValueError(
-                f"{cls.__name__} needs a search over one n_components, by one score. "
+                f"{cls.__name__} needs a search over one n_components, with one score. "
                 f"The search has {', '.join(searched) or 'no parameters'}."
             )
         scores = np.asarray(results["mean_test_score"])
-        # The column of a parameter has floats, where one of its values is one.
+        # One float makes the whole column of the parameter floats.
         name = names[0].removeprefix("param_")
         sizes_of = {i: p[name] for i, p in enumerate(results["params"]) if name in p}
         others = [v for v in sizes_of.values() if not isinstance(v, Integral)]
         if others:
             raise ValueError(
-                f"{cls.__name__} shows numbers of components, and the search has "
+                f"{cls.__name__} shows numbers of components, but the search has "
                 f"n_components={others[0]}. Search over integers only."
             )
         best: dict[Any, int] = {}

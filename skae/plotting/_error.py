@@ -34,7 +34,7 @@ class ErrorDisplay:
         Maximum number of columns to show.
 
     error_name : str, default="mean squared error"
-        What the mean of the errors is, for the label of an axis.
+        Name of the mean error, for the label of an axis.
 
     Attributes
     ----------

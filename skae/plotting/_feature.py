@@ -59,7 +59,7 @@ class FeatureDisplay:
 
     bars_ : list of matplotlib BarContainer
         The bars of each feature. Only set for a table. The longest bar, for the largest
-        entry of all features, reaches half of the way to the next feature.
+        entry of all features, reaches halfway to the next feature.
 
     ax_ : matplotlib Axes
         Axes of the picture.
@@ -289,12 +289,12 @@ def _first_weights(estimator: Any) -> np.ndarray:
             if parameter.ndim == 4:
                 return parameter.detach().cpu().numpy().mean(axis=1)
     raise ValueError(
-        f"kind='weights' needs a module_ with layers in `encoder`, and "
+        f"kind='weights' needs a module_ with layers in `encoder`, but "
         f"{type(estimator.module_).__name__} has none. Use kind='atoms'."
     )
 
 
 def _activations(estimator: Any, X: Any) -> np.ndarray:
-    # A sparse autoencoder has a single layer, so that its units are the code.
+    # A sparse autoencoder has a single layer, so its units are the code.
     output = "code" if hasattr(estimator, "code_activity_") else "hidden"
     return np.asarray(with_output(estimator, output).transform(X))

@@ -57,8 +57,8 @@ class LossCurveDisplay:
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
         """Plot the losses of a fitted estimator.
 
-        If the network started at PCA, or at another model that training has to improve
-        on, its validation loss is drawn as a line.
+        If training starts from PCA, or from another model that it has to improve on,
+        the validation loss of this model is drawn as a line.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Plots of what an outlier detector makes of rows."""
+"""Plots of the results of an outlier detector."""
 
 from numbers import Integral
 from typing import Any, Self
@@ -13,7 +13,7 @@ _KINDS = ("scores", "p_values", "contributions")
 
 
 class OutlierDisplay:
-    """Scores of rows, their p-values, or what makes rows outliers.
+    """Scores of rows, their p-values, or the contributions of the columns to them.
 
     Parameters
     ----------
@@ -21,13 +21,13 @@ class OutlierDisplay:
         Scores or p-values of the rows, or contributions of the columns.
 
     kind : {"scores", "p_values", "contributions"}, default="scores"
-        "scores" shows histograms: of the scores of rows held out, and of other rows.
-        "p_values" shows the share of rows with a p-value up to each value: for normal
-        rows, it is near the diagonal. "contributions" shows a bar for each column, the
-        largest first.
+        "scores" shows histograms of the scores of held-out rows and of other rows.
+        "p_values" shows the share of rows with a p-value up to each value, which is
+        near the diagonal for normal rows. "contributions" shows a bar for each column,
+        the largest first.
 
     calibration_scores : array-like of shape (n_calibration,), default=None
-        Scores of rows held out.
+        Scores of held-out rows.
 
     threshold : float, default=None
         Score below which a row is an outlier. It is not shown if it is infinite.
@@ -41,7 +41,8 @@ class OutlierDisplay:
     Attributes
     ----------
     bars_ : list of BarContainer or BarContainer
-        The bars: one container for each histogram; of contributions, a single one.
+        The bars: a list with a container for each histogram, or a single container for
+        contributions.
 
     line_ : matplotlib Line2D
         The line of p-values.
@@ -100,8 +101,8 @@ class OutlierDisplay:
             Fitted detector.
 
         X : array-like of shape (n_samples, n_features)
-            Rows, that `fit` was not given. Contributions are averaged over them: pass
-            one row to explain that row.
+            Rows that `fit` has not seen. Contributions are averaged over them: pass one
+            row to explain that row.
 
         kind : {"scores", "p_values", "contributions"}, default="scores"
             What to show; see :class:`OutlierDisplay`.
@@ -162,10 +163,10 @@ class OutlierDisplay:
         return self
 
     def _plot_scores(self, ax: Any, scores: np.ndarray) -> None:
-        shown = [(scores, "rows given", COLOURS[1])]
+        shown = [(scores, "rows of X", COLOURS[1])]
         if self.calibration_scores is not None:
             held_out = np.asarray(self.calibration_scores, dtype=float)
-            shown.insert(0, (held_out, "rows held out", COLOURS[0]))
+            shown.insert(0, (held_out, "held-out rows", COLOURS[0]))
         edges = np.histogram_bin_edges(np.concatenate([s for s, _, _ in shown]), 50)
         self.bars_ = [
             ax.hist(
@@ -180,13 +181,13 @@ class OutlierDisplay:
         ]
         if self.threshold is not None and np.isfinite(self.threshold):
             ax.axvline(self.threshold, color=COLOURS[6], label="threshold")
-        ax.set(xlabel="score: the lower, the more unusual", ylabel="share of the rows")
+        ax.set(xlabel="score (lower: more unusual)", ylabel="share of the rows")
         ax.legend()
 
     def _plot_p_values(self, ax: Any, p: np.ndarray) -> None:
         share = np.arange(1, len(p) + 1) / len(p)
         (self.line_,) = ax.step(
-            np.sort(p), share, where="post", color=COLOURS[1], label="rows given"
+            np.sort(p), share, where="post", color=COLOURS[1], label="rows of X"
         )
         ax.axline((0, 0), slope=1, color=COLOURS[7], ls="--", label="normal rows")
         ax.set(
@@ -203,10 +204,10 @@ class OutlierDisplay:
         names = self.feature_names
         labels = [str(i) if names is None else str(names[i]) for i in largest]
         self.bars_ = ax.barh(range(len(largest)), mean[largest], color=COLOURS[0])
-        ax.axvline(1, color=COLOURS[7], ls="--", label="rows held out, on average")
+        ax.axvline(1, color=COLOURS[7], ls="--", label="mean of held-out rows")
         ax.set_yticks(range(len(largest)), labels)
         ax.invert_yaxis()
-        ax.set(xlabel="squared error over that of rows held out", ylabel="column")
+        ax.set(xlabel="squared error relative to held-out rows", ylabel="column")
         ax.legend()
 
 

@@ -25,15 +25,15 @@ class ReconstructionDisplay:
 
     Images are shown as images, and series as lines. A table is shown as a heat map,
     with each row above its reconstruction. Its columns are centred and divided by their
-    standard deviation in the rows shown. A table of mixed columns is shown as text, and
-    cells are marked the redder, the larger their loss is.
+    standard deviation in the rows shown. A table of mixed columns is shown as text;
+    cells with a larger loss are redder.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features) or \
             (n_samples, height, width) or (n_samples, height, width, n_channels), or \
             list of series of shape (steps, n_channels)
-        Rows. Rows that are series are NaN after the end of the series.
+        Rows. Series are NaN after their end.
 
     X_hat : array-like of shape (n_samples, n_features)
         Reconstructions of the rows.
@@ -53,9 +53,9 @@ class ReconstructionDisplay:
         Names of the columns of a table.
 
     cell_error : array-like of shape (n_samples, n_features), default=None
-        Losses of the cells of a table of mixed columns, 1 for those of the mean row;
-        NaN where a value is missing. `X` and `X_hat` may then be frames. None: all
-        columns are numbers.
+        Losses of the cells of a table of mixed columns, in units of the loss of the
+        mean row; NaN where a value is missing. `X` and `X_hat` may then be frames.
+        None: all columns are numbers.
 
     Attributes
     ----------
@@ -352,16 +352,16 @@ class ReconstructionDisplay:
         ax.figure.colorbar(self.image_, ax=ax, label="loss in units of the column")
 
 
-# Loss of a cell from which its colour is dark.
+# Loss above which the colour of a cell is dark.
 _DARK = 1.2
 
 
 def _check_no_shapes(estimator: Any, *values: Any) -> None:
-    """Raise if what is for rows of numbers is given for a table of mixed columns."""
+    """Raise a ValueError if an option for rows of numbers is set for a mixed table."""
     if any(value is not None for value in values):
         raise ValueError(
-            f"{type(estimator).__name__} has tables of mixed columns, and X_noisy, "
-            "image_shape and series_shape are for rows of numbers. Leave them out."
+            f"{type(estimator).__name__} has tables of mixed columns. Leave out "
+            "X_noisy, image_shape and series_shape, which are for rows of numbers."
         )
 
 

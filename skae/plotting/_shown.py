@@ -41,13 +41,13 @@ def as_shown(estimator: Any) -> Any:
 
 
 class _Shown:
-    """A pipeline, or a transformer that is no autoencoder, as displays need it.
+    """A pipeline or another transformer with the methods that displays call.
 
     Parameters
     ----------
     estimator : Pipeline or transformer
-        It is fitted. A pipeline may lack `transform` or `inverse_transform`: then this
-        has no such method, either.
+        Fitted estimator. If it lacks `transform` or `inverse_transform`, so does this
+        object.
     """
 
     def __init__(self, estimator: Any) -> None:
