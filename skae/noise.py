@@ -1,7 +1,7 @@
 """Noise for the encoder's input during training.
 
-A noise is a torch module, active in training mode only. `Noise.fit` takes from training
-rows what a noise needs to know of them, such as the unit of its level.
+A noise is a torch module that is active in training mode only. `Noise.fit` computes
+what the noise needs from the training rows, such as the unit of its level.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,12 +17,12 @@ Level = float | tuple[float, float]
 _NODES = (-0.9061798459, -0.5384693101, 0.0, 0.5384693101, 0.9061798459)
 _WEIGHTS = (0.1184634425, 0.2393143352, 0.2844444444, 0.2393143352, 0.1184634425)
 
-# How often a pattern of gaps is drawn that is to hide something.
+# Attempts at drawing a pattern of missing values that hides something in a row.
 _N_DRAWS = 5
 
 
 class Moments(NamedTuple):
-    """Moments of noisy columns at one level, independently of each other.
+    """Moments of each noisy column at one level.
 
     Attributes
     ----------
@@ -45,19 +45,19 @@ class Moments(NamedTuple):
 class Noise(nn.Module):
     """Base of the noises.
 
-    A subclass overrides `corrupt`. It also overrides `fit` if it needs to know the
+    A subclass overrides `corrupt`. It also overrides `fit` if the noise depends on the
     data, and `moments_at` if the moments are known.
 
     Parameters
     ----------
     level : float or (float, float)
         Strength of the noise. With a pair ``(low, high)``, each row draws its own level
-        in between, for noise whose strength is not known beforehand.
+        in between. Use a pair if the strength of the noise is not known beforehand.
 
     Attributes
     ----------
     leaves_entries : bool
-        Whether some entries stay as they are.
+        Whether some entries stay unchanged.
 
     needs_rows : bool
         Whether the noise draws from other rows. It then has a method
@@ -65,7 +65,7 @@ class Noise(nn.Module):
         training rows before training and with None after it.
 
     makes_gaps : bool
-        Whether entries become NaN, which the module is to fill.
+        Whether entries become NaN. The module must then fill them.
     """
 
     _highest: float = 1.0
@@ -88,7 +88,7 @@ class Noise(nn.Module):
     def fit(
         self, X: Tensor, mean: Tensor | None = None, variance: Tensor | None = None
     ) -> Self:
-        """Set what the noise needs to know of the training rows.
+        """Compute what the noise needs from the training rows.
 
         Parameters
         ----------
@@ -96,8 +96,8 @@ class Noise(nn.Module):
             Rows.
 
         mean, variance : tensors of shape (n_features,), default=None
-            Mean and variance of the columns, if they are known already or the rows
-            have weights. None computes them from `X`.
+            Mean and variance of the columns. Pass them if they are known already or the
+            rows have weights. None computes them from `X`.
 
         Returns
         -------
@@ -114,7 +114,7 @@ class Noise(nn.Module):
             Rows.
 
         generator : torch.Generator, default=None
-            Generator that the noise is drawn from; None is torch's global one.
+            Source of the random numbers. None uses torch's global generator.
 
         Returns
         -------
@@ -146,17 +146,17 @@ class Noise(nn.Module):
         Parameters
         ----------
         mean, variance : tensors of shape (n_features,)
-            Mean and variance of the columns that the noise takes.
+            Mean and variance of the columns before this noise.
 
         clean : pair of tensors of shape (n_features,), default=None
-            Mean and variance of the columns before any noise; None is
+            Mean and variance of the columns before any noise. None means
             ``(mean, variance)``.
 
         Returns
         -------
         moments : list of Moments or None
-            Moments for each level that a row may have. A few levels stand for a range.
-            None if the moments are not known.
+            Moments for each possible level. A few levels represent a range. None if the
+            moments are not known.
         """
         if isinstance(self.level, Sequence):
             low, high = self.level
@@ -209,14 +209,14 @@ class GaussianNoise(Noise):
     ----------
     level : float or (float, float), default=0.5
         Standard deviation :math:`\sigma` of the noise, in units of the scale
-        :math:`s` of the rows that the noise is fitted to: the root of the mean
-        variance over their columns. On standardised columns :math:`s` is 1. With a
-        pair, each row draws its own.
+        :math:`s`. The scale is the root of the mean variance of the columns in the rows
+        passed to `fit`. On standardised columns it is 1. With a pair, each row draws
+        its own :math:`\sigma`.
 
     Attributes
     ----------
     scale : tensor of shape ()
-        :math:`s`; 1 until the noise is fitted.
+        :math:`s`; 1 before `fit`.
 
     References
     ----------
@@ -279,12 +279,12 @@ class MaskingNoise(Noise):
     Parameters
     ----------
     level : float or (float, float), default=0.3
-        Probability :math:`p` of an entry to be hidden, in [0, 1). With a pair, each
-        row draws its own.
+        Probability :math:`p` that an entry is hidden, in [0, 1). With a pair, each row
+        draws its own.
 
     fill : float or "mean", default=0.0
-        Value :math:`c` of hidden entries: a number, in the units of the rows, or the
-        mean of the column in the rows that the noise is fitted to.
+        Value :math:`c` of hidden entries: a number in the units of the rows, or the
+        mean of the column in the rows passed to `fit`.
 
     References
     ----------
@@ -355,8 +355,8 @@ class DropoutNoise(Noise):
     Parameters
     ----------
     level : float or (float, float), default=0.3
-        Probability :math:`p` of an entry to be dropped, in [0, 1). With a pair, each
-        row draws its own.
+        Probability :math:`p` that an entry is dropped, in [0, 1). With a pair, each row
+        draws its own.
 
     References
     ----------
@@ -405,14 +405,14 @@ class SaltAndPepperNoise(Noise):
     Parameters
     ----------
     level : float or (float, float), default=0.1
-        Probability :math:`p` of an entry to be corrupted, in [0, 1). With a pair, each
+        Probability :math:`p` that an entry is corrupted, in [0, 1). With a pair, each
         row draws its own.
 
     Attributes
     ----------
     low, high : tensors of shape () or (n_features,)
-        Minimum and maximum of the columns of the rows that the noise is fitted to; 0
-        and 1 until the noise is fitted.
+        Minimum and maximum of each column in the rows passed to `fit`; 0 and 1 before
+        `fit`.
 
     References
     ----------
@@ -479,15 +479,15 @@ class _DrawingNoise(Noise):
         self.lend(None)
 
     def lend(self, rows: Tensor | None, weight: Tensor | None = None) -> None:
-        """Set the rows to draw from; an estimator lends the rows that it trains on.
+        """Set the rows to draw from; an estimator passes its training rows.
 
         Parameters
         ----------
         rows : tensor of shape (n_samples, n_features) or None
-            The rows; None removes them again.
+            Rows to draw from. None removes them again.
 
         weight : tensor of shape (n_samples,), default=None
-            Relative frequencies of the rows; None is the same for all.
+            Relative frequencies of the rows. None draws all rows equally often.
         """
         self.rows = rows
         # torch.multinomial takes at most 2**24 rows.
@@ -504,7 +504,7 @@ class _DrawingNoise(Noise):
         device: torch.device,
         generator: torch.Generator | None,
     ) -> Tensor:
-        """Draw numbers of rows, of which there are `n_rows`."""
+        """Draw indices below `n_rows`."""
         if self._ends is None:
             return torch.randint(n_rows, shape, generator=generator, device=device)
         ends = self._ends
@@ -520,19 +520,19 @@ class SwapNoise(_DrawingNoise):
         \tilde x_{ij} = x_{ij} \text{ with probability } 1 - p, \text{ else } x_{kj}
         \text{ of a random row } k
 
-    A replaced entry is a value that occurs in its column, so that it does not look
-    wrong by itself. This suits tables with columns of all kinds.
+    The new values occur in the same column, so none of them is implausible by itself.
+    This suits tables with columns of all kinds.
 
     Parameters
     ----------
     level : float or (float, float), default=0.15
-        Probability :math:`p` of an entry to be replaced, in [0, 1). With a pair, each
+        Probability :math:`p` that an entry is replaced, in [0, 1). With a pair, each
         row draws its own.
 
     Attributes
     ----------
     rows : tensor of shape (n_samples, n_features) or None
-        Rows to draw from, see `lend`. None is the rows of the batch.
+        Rows to draw from, see `lend`. None draws from the rows of the batch.
 
     References
     ----------
@@ -581,28 +581,27 @@ class SwapNoise(_DrawingNoise):
 
 
 class MissingNoise(_DrawingNoise):
-    r"""Make entries missing, which is NaN.
+    r"""Make entries missing: set them to NaN.
 
-    It is for modules that fill missing values first, as those of skae do. Entries are
-    hidden as they are missing in the training rows: each row also misses what another
-    row misses, drawn at random. A row keeps at least one value.
+    The noise is for modules that fill missing values first, as those of skae do. By
+    default it imitates the training rows: each row also loses the entries that are
+    missing in another row, drawn at random. A row keeps at least one value.
 
     Parameters
     ----------
     level : float, (float, float) or None, default=None
-        Probability of an entry to be hidden, in [0, 1). With a pair, each row draws its
-        own. None: as in other rows, or 0.3 if no value of these is missing.
+        Probability that an entry is hidden, in [0, 1). With a pair, each row draws its
+        own. None: as in other rows, or 0.3 if these have no missing values.
 
     block : array-like of int of shape (n_features,), default=None
-        Number, from 0, of what each column belongs to. Columns with the same number,
-        such as those of the levels of one category, are hidden together. None: each by
-        itself.
+        Number of the block of each column, from 0. The columns of a block, such as the
+        levels of one category, are hidden together. None: each column is a block.
 
     Attributes
     ----------
     rows : bool tensor of shape (n_rows, n_blocks) or None
-        What is missing in the rows lent, of those that miss something. None: there are
-        none.
+        True where a value is missing, in the rows passed to `lend` that have missing
+        values. None: no such rows.
 
     Examples
     --------
@@ -632,7 +631,7 @@ class MissingNoise(_DrawingNoise):
         return x[:, is_in.to(torch.uint8).argmax(dim=0)]
 
     def lend(self, rows: Tensor | None, weight: Tensor | None = None) -> None:
-        """Set the rows whose gaps are a pattern, as :meth:`SwapNoise.lend` does."""
+        """Set the rows whose missing values are imitated, as :meth:`SwapNoise.lend`."""
         patterns = None
         if rows is not None:
             missing = self._of_blocks(rows.isnan())
@@ -663,7 +662,7 @@ class MissingNoise(_DrawingNoise):
     ) -> Tensor:
         patterns: Any = self.rows
         hidden = torch.zeros_like(there)
-        # A row in which nothing is hidden is of no use.
+        # Noise that hides nothing in a row is useless.
         for _ in range(_N_DRAWS):
             rows = (~hidden.any(dim=1)).nonzero()[:, 0]
             if len(rows) == 0:
@@ -676,7 +675,7 @@ class MissingNoise(_DrawingNoise):
 
 
 def _one_of_each(there: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Draw one of the entries of each row that are there."""
+    """Draw one observed entry of each row."""
     draw = torch.rand(there.shape, generator=generator, device=there.device)
     chosen = draw.masked_fill(~there, -1.0).argmax(dim=1, keepdim=True)
     return torch.zeros_like(there).scatter_(1, chosen, True) & there
@@ -689,7 +688,7 @@ class Compose(Noise):
     ----------
     noises : sequence of torch.nn.Module
         Noises of `skae.noise`, or other modules that make rows noisy in training mode.
-        The latter are called with the rows only.
+        Other modules are called with the rows only.
 
     Examples
     --------
@@ -775,10 +774,10 @@ def make_noise(noise: Any, level: Any = "auto") -> Noise:
     ----------
     noise : str, torch.nn.Module or list of these
         Name of a noise, "dropout", "gaussian", "masking", "missing", "salt_and_pepper"
-        or "swap", a module, or a list of several to be applied in turn.
+        or "swap", a module, or a list of several that are applied in turn.
 
     level : float, (float, float) or "auto", default="auto"
-        Level of the noises that are named; "auto" is the default of each.
+        Level of the noises given by name. "auto" uses the default of each.
 
     Returns
     -------
@@ -789,7 +788,7 @@ def make_noise(noise: Any, level: Any = "auto") -> Noise:
     ------
     ValueError
         If a name is unknown, the level is out of range, or there is a level but no
-        noise that it is for.
+        noise given by name.
 
     Examples
     --------
@@ -804,8 +803,8 @@ def make_noise(noise: Any, level: Any = "auto") -> Noise:
         known = isinstance(each, str) and each in NOISES
         if not known and not isinstance(each, nn.Module):
             raise ValueError(
-                f"noise may be named by {', '.join(map(repr, sorted(NOISES)))}, or be "
-                f"a torch module; a list may hold both. Got {each!r}."
+                f"noise must be {', '.join(map(repr, sorted(NOISES)))}, a torch "
+                f"module, or a list of these. Got {each!r}."
             )
     if level != "auto" and not any(isinstance(each, str) for each in noises):
         raise ValueError(
@@ -823,5 +822,5 @@ def make_noise(noise: Any, level: Any = "auto") -> Noise:
 
 def draws_globally(noise: Noise) -> bool:
     """Return whether noise may draw from torch's global generator."""
-    # Only modules of users can: those of this file draw from a generator passed in.
+    # Only modules of users can. Those of this file draw from the generator passed.
     return any(type(module) not in _BUILT_IN for module in noise.modules())

@@ -645,7 +645,7 @@ class ToNan(nn.Module):
         ({"noise": "gausian"}, "'noise' parameter.*'gaussian'.*Got 'gausian'"),
         ({"noise": ["gausian"]}, "named by 'dropout', 'gaussian'.*Got 'gausian'"),
         ({"noise": []}, "empty list"),
-        ({"noise": [3]}, "or be a torch module.*Got 3"),
+        ({"noise": [3]}, "a torch module, or a list of these. Got 3"),
         ({"noise_level": 1.0, "noise": "masking"}, r"MaskingNoise.*\[0, 1\).*Got 1.0"),
         ({"noise_level": (0.5, 0.1)}, r"GaussianNoise.*pair.*Got \(0.5, 0.1\)"),
         (
