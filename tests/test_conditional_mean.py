@@ -250,5 +250,5 @@ def test_onnx(make):
 
 def test_gaussian_of_other_columns():
     layer = ConditionalMean(N_FEATURES + 1)
-    with pytest.raises(ValueError, match="must have 7 columns, as the layer has"):
+    with pytest.raises(ValueError, match="must have 7 columns, like the layer"):
         layer.set(*gaussian())

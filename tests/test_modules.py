@@ -218,7 +218,7 @@ def test_decoder_ends_in_its_link(make):
     for link, function in LINKS.items():
         module = make(link=link)
         assert torch.equal(module.decode(z), function(module.decode_logits(z)))
-    with pytest.raises(ValueError, match=r"link may be 'identity', .*\. Got 'no'"):
+    with pytest.raises(ValueError, match=r"link must be 'identity', .*\. Got 'no'"):
         make(link="no")
 
 

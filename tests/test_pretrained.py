@@ -732,7 +732,7 @@ def test_arguments_of_the_net(digits):
             {"pretrainer": autoencoder(hidden_layer_sizes=())},
             "needs an encoder with hidden layers.* Set head_input='code'",
         ),
-        ({"freeze": 3}, "freeze=3 is more than the hidden layers .* 2. Set freeze"),
+        ({"freeze": 3}, "freeze=3 is too large.* 2 known hidden layers. Set freeze"),
         ({"head_hidden_layer_sizes": (0,)}, r"must be positive integers.*Got \(0,\)"),
         ({"net_params": {"lr": 1}}, "set the parameter 'lr' of PretrainedClassifier"),
         ({"net_params": {"module": Own}}, "PretrainedClassifier sets it itself"),

@@ -131,7 +131,7 @@ def test_module_with_link_for_categories():
     module.mixed_link.set(KIND, BLOCK)
     rows = module(torch.randn(5, 6))
     assert_allclose(rows[:, :3].detach().sum(1), np.ones(5), rtol=1e-5)
-    with pytest.raises(ValueError, match="link may be 'identity', 'mixed', 'sigmoid'"):
+    with pytest.raises(ValueError, match="link must be 'identity', 'mixed', 'sigmoid'"):
         DenseAutoencoder(6, 2, link="softmax")
 
 
@@ -573,7 +573,7 @@ def test_reconstructions_can_be_shown(wine):
 def test_what_takes_numbers_alone_says_so(wine):
     model = quick(TableAutoencoder).fit(wine)
     for display in (CodeGridDisplay, FeatureDisplay):
-        with pytest.raises(TypeError, match="shows rows of numbers, and Table"):
+        with pytest.raises(TypeError, match="shows rows of numbers, but Table"):
             display.from_estimator(model, wine)
     classifier = PretrainedClassifier(quick(TableAutoencoder))
     X, y = load_wine(return_X_y=True)

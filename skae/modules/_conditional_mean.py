@@ -10,18 +10,18 @@ _BUFFERS = ("mean", "scale", "precision", "diagonal", "factor")
 
 
 class ConditionalMean(nn.Module):
-    r"""Layer that fills the gaps of rows by their conditional mean in a Gaussian.
+    r"""Layer that fills missing values with their conditional mean in a Gaussian.
 
-    Gaps are NaN. The missing part :math:`x_m` of a row becomes its expected value,
-    given the observed part :math:`x_o`, in a Gaussian with mean :math:`\mu` and
+    Missing values are NaN. The missing part :math:`x_m` of a row becomes its expected
+    value, given the observed part :math:`x_o`, in a Gaussian with mean :math:`\mu` and
     precision matrix :math:`\Lambda`,
 
     .. math::
 
         \hat x_m = \mu_m - \Lambda_{mm}^{-1} \Lambda_{mo} (x_o - \mu_o).
 
-    Observed values pass as they are. A row without any is filled with :math:`\mu`.
-    The layer is the identity until `set` or `set_low_rank` is called.
+    Observed values do not change. A row without observed values is filled with
+    :math:`\mu`. The layer is the identity until `set` or `set_low_rank` is called.
 
     Parameters
     ----------
@@ -29,14 +29,14 @@ class ConditionalMean(nn.Module):
         Number of columns of the input.
 
     n_steps : int, default=16
-        Number of steps of conjugate gradients by which the linear system of each row
-        is solved. With many gaps and a badly conditioned covariance, more steps are
+        Number of conjugate gradient steps that solve the linear system of each row.
+        With many missing values and a badly conditioned covariance, more steps come
         closer to the exact solution.
 
     Attributes
     ----------
     mean : tensor of shape (n_features,) or None
-        :math:`\mu`. None while the layer is the identity, as all of the buffers.
+        :math:`\mu`. All these buffers are None while the layer is the identity.
 
     scale : tensor of shape (n_features,) or None
         Root of the diagonal of :math:`\Lambda`.
@@ -51,10 +51,10 @@ class ConditionalMean(nn.Module):
     Notes
     -----
     The number of steps is fixed, and a step is a matrix product and a mask. So the
-    layer runs on any device, and can be compiled or exported to ONNX. With the
-    precision scaled to a unit diagonal, 16 steps usually suffice: in correlated tables
-    with half of the cells missing, they differ from the exact solution by less than
-    1 % of its error.
+    layer runs on any device and can be compiled or exported to ONNX. As the precision
+    is scaled to a unit diagonal, 16 steps usually suffice: in correlated tables with
+    half of the cells missing, they differ from the exact solution by less than 1 % of
+    its error.
 
     Examples
     --------
@@ -79,17 +79,17 @@ class ConditionalMean(nn.Module):
         self.n_steps = n_steps
         for name in _BUFFERS:
             self.register_buffer(name, None)
-        # It has the device and the dtype of the layer while there is nothing else.
+        # It holds the device and the dtype of the layer before the buffers are set.
         self.register_buffer("place", torch.empty(0), persistent=False)
 
     @property
     def is_set(self) -> bool:
-        """Whether the layer fills gaps; otherwise it is the identity."""
+        """Whether the layer fills missing values; otherwise it is the identity."""
         return self.mean is not None
 
     @torch.no_grad()
     def covariance(self) -> Tensor:
-        """Return the covariance (n_features, n_features) of a layer that is set.
+        """Return the covariance (n_features, n_features) of the Gaussian.
 
         Returns
         -------
@@ -173,7 +173,7 @@ class ConditionalMean(nn.Module):
         tensor = torch.as_tensor(values, dtype=torch.float64, device="cpu")
         if len(tensor) != self.n_features:
             raise ValueError(
-                f"The Gaussian must have {self.n_features} columns, as the layer has. "
+                f"The Gaussian must have {self.n_features} columns, like the layer. "
                 f"Got {len(tensor)}."
             )
         return tensor
@@ -192,7 +192,7 @@ class ConditionalMean(nn.Module):
         # A traced graph must not depend on the rows that it is traced with.
         tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined]
         traced = torch.compiler.is_compiling() or tracing
-        # A sum takes a fraction of the time of a mask. It is NaN if a value is.
+        # A sum takes a fraction of the time of a mask. It is NaN if any value is NaN.
         if not traced and not x.sum().isnan():
             return x
         missing = x.isnan()
@@ -216,7 +216,7 @@ class ConditionalMean(nn.Module):
         norm = residual.square().sum(dim=1, keepdim=True)
         for _ in range(self.n_steps):
             product = self._times_precision(direction) * mask
-            # A row that is solved has a norm of 0, and stays as it is.
+            # A solved row has a norm of 0 and does not change.
             curvature = (direction * product).sum(dim=1, keepdim=True).clamp(min=tiny)
             step = norm / curvature
             solution = solution + step * direction
@@ -235,7 +235,7 @@ class ConditionalMean(nn.Module):
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any
     ) -> None:
-        # A state has the buffers of the layer that it was taken from.
+        # A state dict has only the buffers that were set in its layer.
         for name in _BUFFERS:
             value = state_dict.get(prefix + name)
             if value is not None:

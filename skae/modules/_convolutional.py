@@ -16,10 +16,10 @@ from skae.modules._standardized import StandardizedModule
 class ConvolutionalAutoencoder(StandardizedModule):
     r"""Convolutional autoencoder of flattened images, with a dense code.
 
-    The encoder has strided convolutions. A dense layer and a multi-layer perceptron
-    beside it map their feature maps to the code. The decoder is its mirror image,
-    with transposed convolutions. With :math:`\tilde x = (x - \mu) / s`, the code and
-    the reconstruction are
+    The encoder has strided convolutions. A dense layer and, beside it, a multi-layer
+    perceptron map the feature maps to the code. The decoder is the mirror image of the
+    encoder, with transposed convolutions. With :math:`\tilde x = (x - \mu) / s`, the
+    code and the reconstruction are
 
     .. math::
 
@@ -27,45 +27,46 @@ class ConvolutionalAutoencoder(StandardizedModule):
         \hat x = \mu + s \, (g(z / s) + b \, V z / s),
 
     where :math:`f` and :math:`g` are these layers, and :math:`\mu` (`mean`) and
-    :math:`s` (`scale`) are buffers. :math:`b` (`linear_on`, a buffer) is 0, so that the
-    linear path :math:`W` and :math:`V` is off, until `start_linear` sets it to 1.
+    :math:`s` (`scale`) are buffers. The buffer :math:`b` (`linear_on`) is 0 until
+    `start_linear` sets it to 1: this turns on the linear path :math:`W` and :math:`V`.
 
     Parameters
     ----------
     image_shape : tuple of int
-        (height, width) or (height, width, n_channels). A row has the pixels line by
-        line, and the channels of a pixel side by side: it is ``image.reshape(-1)``.
+        (height, width) or (height, width, n_channels). A row is ``image.reshape(-1)``:
+        the pixels line by line, with the channels of each pixel side by side.
 
     n_components : int
         Number of entries of a code.
 
     n_filters : sequence of int, default=(16, 32)
-        Feature maps of each convolution, from input to code; the decoder has them in
-        reverse.
+        Number of feature maps of each convolution, from input to code. The decoder
+        reverses the order.
 
     kernel_size : int, default=3
-        Height and width of the filters, an odd number. It is 1 along an axis of one
-        pixel.
+        Height and width of the filters, an odd number. Along an axis of one pixel it is
+        1.
 
     stride : int, default=2
         Each convolution reduces `n` pixels along an axis to ``ceil(n / stride)``.
 
     pooling : bool, default=False
-        Whether max-pooling of blocks of ``stride x stride`` pixels reduces the size,
-        and not the stride of the encoder's convolutions.
+        Whether the encoder reduces the size by max-pooling blocks of
+        ``stride x stride`` pixels instead of by strided convolutions.
 
     hidden_layer_sizes : sequence of int, default=(100,)
-        Widths of the hidden layers of the perceptron between feature maps and code;
-        the decoder has them in reverse. Its last layer starts at zero. ``()`` is none.
+        Widths of the hidden layers of the perceptron between feature maps and code.
+        The decoder reverses the order. The last layer of the perceptron starts at zero.
+        ``()`` means no perceptron.
 
     activation : str, default="gelu"
         Function applied after each convolution and hidden layer: "elu", "gelu",
         "identity", "logistic", "relu", "selu", "silu" or "tanh".
 
     link : {"identity", "sigmoid"}, default="identity"
-        Function that `decode` ends in: "sigmoid" is for data in [0, 1].
-        `decode_logits` returns the values before it. A module with another link than
-        "identity" is not meant to be standardised.
+        Last function of `decode`: "sigmoid" is for data in [0, 1]. `decode_logits`
+        returns the values before it. Do not standardise a module with the link
+        "sigmoid".
 
     binary_output : bool, default=False
         True is the same as ``link="sigmoid"``.
@@ -121,7 +122,7 @@ class ConvolutionalAutoencoder(StandardizedModule):
             )
             self.n_activations = max(self.n_activations, d_out * n_pixels)
             # A stride maps several sizes to the same one. The transposed convolution
-            # needs to know which of them it was.
+            # needs to know the original size.
             rest = _on_axes(lambda n: (n - 1) % stride, size)
             decoder = [
                 ACTIVATIONS[activation](),
@@ -167,7 +168,7 @@ class ConvolutionalAutoencoder(StandardizedModule):
     def hidden(self, x: Tensor) -> list[Tensor]:
         """Return the encoder's feature maps and hidden layers, (batch, width) each.
 
-        Feature maps are flattened one after the other, and taken after pooling.
+        Feature maps are taken after pooling and flattened one after the other.
         """
         x = self._as_image(self.centre(x))
         activations = []
@@ -192,8 +193,8 @@ class ConvolutionalAutoencoder(StandardizedModule):
     def start_linear(self, encoder_weight: Tensor, decoder_weight: Tensor) -> None:
         """Make the module linear: ``z = W x`` and ``x_hat = V z`` of centred rows.
 
-        The last layers of both halves are set to zero, so that the convolutions add
-        nothing, and training can start from there.
+        Set the last layers of both halves to zero, so that the convolutions add
+        nothing. Training can start from there.
 
         Parameters
         ----------
@@ -224,7 +225,7 @@ class _DenseHead(nn.Module):
     Parameters
     ----------
     widths : list of int
-        Widths from input to output. With two of them, there is only the linear layer.
+        Widths from input to output. Two widths make a linear layer only.
 
     activation : str
         Function applied after each hidden layer.

@@ -25,9 +25,8 @@ class DenseAutoencoder(StandardizedModule):
         \hat x = \mu + s \, (V z / s + g(z / s)),
 
     where :math:`f` and :math:`g` are multi-layer perceptrons, :math:`W` and :math:`V`
-    the linear path, :math:`\mu` (`mean`) and :math:`s` (`scale`) buffers. The module
-    takes rows and returns reconstructions in the units of the data. Its codes are in
-    these units, too, as those of PCA.
+    the linear path, :math:`\mu` (`mean`) and :math:`s` (`scale`) buffers. Rows, codes
+    and reconstructions are in the units of the data, as in PCA.
 
     Parameters
     ----------
@@ -38,17 +37,18 @@ class DenseAutoencoder(StandardizedModule):
         Number of entries of a code. It may exceed `n_features`.
 
     hidden_layer_sizes : sequence of int, default=(100, 100)
-        Widths of the encoder's hidden layers, from input to code; the decoder has
-        them in reverse. ``()`` is a linear autoencoder without a separate path.
+        Widths of the encoder's hidden layers, from input to code. The decoder reverses
+        the order. ``()`` is a linear autoencoder without a separate path.
 
     activation : str, default="silu"
         Function applied after each hidden layer: "elu", "gelu", "identity", "logistic",
         "relu", "selu", "silu" or "tanh".
 
     kernel_initializer : str, default="auto"
-        Distribution of the initial weights: "auto" is that of `torch.nn.Linear`;
+        Distribution of the initial weights: "auto" (as in `torch.nn.Linear`),
         "kaiming_normal", "kaiming_uniform", "lecun_normal", "lecun_uniform",
-        "orthogonal", "xavier_normal" or "xavier_uniform". Biases are then zero.
+        "orthogonal", "xavier_normal" or "xavier_uniform". Biases are zero, except with
+        "auto".
 
     tied_weights : bool, default=False
         Whether the decoder's layers use the transposes of the encoder's weights,
@@ -56,25 +56,24 @@ class DenseAutoencoder(StandardizedModule):
 
     linear_path : bool, default=True
         Whether to have :math:`W` and :math:`V`. Without hidden layers, the only layer
-        takes their place.
+        replaces them.
 
     train_linear_path : bool, default=True
-        Whether :math:`W` and :math:`V` have gradients. Ignored without a separate
-        path.
+        Whether :math:`W` and :math:`V` are trained. Ignored without a separate path.
 
     link : {"identity", "mixed", "sigmoid"}, default="identity"
-        Function that `decode` ends in: "sigmoid" is for data in [0, 1], "mixed" for
-        numbers beside the zeros and ones of categories, whose probabilities are
-        computed by the layer `mixed_link`. `decode_logits` returns the values before
-        it. A module with the link "sigmoid" is not meant to be standardised.
+        Last function of `decode`. "sigmoid" is for data in [0, 1]. "mixed" is for
+        numbers beside one-hot categories: the layer `mixed_link` computes their
+        probabilities. `decode_logits` returns the values before this function. Do not
+        standardise a module with the link "sigmoid".
 
     binary_output : bool, default=False
         True is the same as ``link="sigmoid"``.
 
     output_units : bool, default=False
-        Whether the output has a centre and a scale of its own, the buffers
-        `output_mean` and `output_scale`. It is for training on pairs of rows, where
-        the decoder returns other rows than the encoder takes.
+        Whether the output has its own centre and scale, the buffers `output_mean` and
+        `output_scale`. Use it to train on pairs of rows, where the targets differ from
+        the inputs.
 
     Examples
     --------
@@ -168,7 +167,7 @@ class DenseAutoencoder(StandardizedModule):
     def layer_autoencoder(self, i: int) -> LayerAutoencoder:
         """Return hidden layer `i`, from 0, and its mirror image as a module to train.
 
-        It takes the output of the layer before; the first one takes rows.
+        The module takes the output of the layer before. The first one takes rows.
         """
         last = len(self.decoder) - 1 - 2 * i
         encoder, decoder = list(self.encoder), list(self.decoder)
@@ -239,8 +238,8 @@ class DenseAutoencoder(StandardizedModule):
     ) -> None:
         """Make the module linear: ``z = W x`` and ``x_hat = V z + b`` of centred rows.
 
-        The last layers of the nonlinear halves are set to zero, so that these add
-        nothing, and training can start from there.
+        Set the last layers of the nonlinear halves to zero, so that these add nothing.
+        Training can start from there.
 
         Parameters
         ----------
@@ -255,7 +254,7 @@ class DenseAutoencoder(StandardizedModule):
 
         Notes
         -----
-        An output with units of its own is
+        With `output_units`, the output is
         ``x_hat = output_mean + output_scale / scale * (V z + b)``.
         """
         if self.linear_encoder is None:
@@ -284,12 +283,12 @@ class DenseAutoencoder(StandardizedModule):
 
     @property
     def can_turn(self) -> bool:
-        """Whether `turn` works: not with tied weights, which it would have to untie."""
+        """Whether `turn` works. It would have to untie tied weights."""
         return not isinstance(self.decoder[0], TiedLinear)
 
     @torch.no_grad()
     def turn(self, matrix: Tensor, inverse: Tensor, centre: Tensor) -> None:
-        """Replace codes z by ``matrix @ (z - centre)``; reconstructions stay.
+        """Replace codes z by ``matrix @ (z - centre)``; reconstructions do not change.
 
         Parameters
         ----------

@@ -124,19 +124,19 @@ class EncoderWithHead(nn.Module):
         encoder = getattr(self.autoencoder, "encoder", None)
         layers = list(encoder) if isinstance(encoder, nn.Sequential) else []
         hidden = [layer for layer in layers if any(True for _ in layer.parameters())]
-        hidden = hidden[:-1]  # the last one makes the code
+        hidden = hidden[:-1]  # the last one returns the code
         if n_layers > len(hidden):
             raise ValueError(
-                f"freeze={n_layers} is more than the hidden layers known of the "
-                f"encoder of {type(self.autoencoder).__name__}, which are "
-                f"{len(hidden)}. Set freeze to at most that, to 'none' or to 'all'."
+                f"freeze={n_layers} is too large: the encoder of "
+                f"{type(self.autoencoder).__name__} has {len(hidden)} known hidden "
+                "layers. Set freeze to at most that, 'none' or 'all'."
             )
         return hidden[:n_layers]
 
     def train(self, mode: bool = True) -> "EncoderWithHead":
-        """Set the mode; an autoencoder without trained parameters only evaluates."""
+        """Set the mode. An autoencoder without trained parameters stays evaluating."""
         super().train(mode)
         if not any(p.requires_grad for p in self.autoencoder.parameters()):
-            # Batch normalisation would change its statistics otherwise.
+            # Otherwise, batch normalisation would change its statistics.
             self.autoencoder.eval()
         return self

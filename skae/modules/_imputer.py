@@ -10,17 +10,17 @@ from skae.modules._layers import dense_layers
 
 
 class ImputingNetwork(nn.Module):
-    r"""Network that corrects what a Gaussian fills into the gaps of rows.
+    r"""Network that corrects the values that a Gaussian fills in for missing ones.
 
-    Gaps are NaN. The conditional mean :math:`f` of a row in a Gaussian fills them
-    first. In units :math:`z = (f - \mu) / s`, the value of a gap in column :math:`j`
-    becomes
+    Missing values are NaN. First, the conditional mean of the row in a Gaussian fills
+    them. The filled row is :math:`f`. In units :math:`z = (f - \mu) / s`, a missing
+    value in column :math:`j` becomes
 
     .. math:: \hat x_j = f_j + s_j \, a_j \, g_j(z),
 
     where :math:`g` is a multi-layer perceptron, and :math:`a` (`trust`) are factors
-    between 0 and 1. Observed values pass as they are. The last layer of :math:`g`
-    starts at zero, so the network starts as the Gaussian.
+    between 0 and 1. Observed values do not change. The last layer of :math:`g` starts
+    at zero, so the network starts as the Gaussian.
 
     Parameters
     ----------
@@ -28,15 +28,15 @@ class ImputingNetwork(nn.Module):
         Number of columns of the input.
 
     hidden_layer_sizes : sequence of int, default=(256, 256)
-        Widths of the hidden layers of :math:`g`. Without any, :math:`g` is constant.
+        Widths of the hidden layers of :math:`g`. With ``()``, :math:`g` is constant.
 
     activation : str, default="gelu"
         Function applied after each hidden layer: "elu", "gelu", "identity", "logistic",
         "relu", "selu", "silu" or "tanh".
 
     n_passes : int, default=1
-        How often :math:`g` is applied. Each time after the first, the gaps have the
-        values that the last one gave them.
+        How often :math:`g` is applied. Each later pass starts from the values that the
+        pass before filled in.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class ImputingNetwork(nn.Module):
 
     @torch.no_grad()
     def silence(self) -> None:
-        """Make the network the Gaussian alone."""
+        """Make the network return what the Gaussian fills in."""
         for parameter in self.layers[-1].parameters():
             parameter.zero_()
         self.trust.fill_(1)
@@ -99,7 +99,7 @@ class ImputingNetwork(nn.Module):
     def correction(self, filled: Tensor, missing: Tensor) -> Tensor:
         """Compute what the layers add to all values (batch, n_features) of filled rows.
 
-        `missing` (batch, n_features) says which of them were filled.
+        `missing` (batch, n_features) is True where a value was filled.
         """
         z = (filled - self.mean) / self.scale
         correction = self.layers(z)
@@ -112,7 +112,7 @@ class ImputingNetwork(nn.Module):
         missing = x.isnan()
         filled = self.fill(x)
         correction = self.trust * self.correction(filled, missing)
-        # Nothing is known of a row without any value, but the mean.
+        # A row without values is filled with the mean alone.
         correction = torch.where(missing.all(dim=1, keepdim=True), 0, correction)
         return torch.where(missing, filled + correction, x)
 

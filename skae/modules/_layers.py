@@ -47,7 +47,7 @@ class Dropout(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Drop entries of `x`; without `generator`, torch's global one is used."""
+        """Drop entries of `x`; None uses torch's global generator."""
         if not self.training or self.p == 0:
             return x
         kept = torch.empty_like(x).bernoulli_(1 - self.p, generator=generator)
@@ -74,8 +74,8 @@ class TiedLinear(nn.Module):
 
     def __init__(self, source: nn.Linear, bias: bool = True) -> None:
         super().__init__()
-        # The source is in a tuple, so that it is not registered as a submodule: its
-        # weight then has one name in ``state_dict``, and ``parameters`` lists it once.
+        # A tuple keeps torch from registering the source as a submodule. Its weight
+        # then has one name in ``state_dict``, and ``parameters`` lists it once.
         self._source = (source,)
         if bias:
             self.bias = nn.Parameter(torch.zeros(source.in_features))
@@ -96,7 +96,7 @@ def dense_layers(
 ) -> nn.Sequential:
     """Build linear layers of the given widths with an activation between each two.
 
-    Biases are zero, unless `kernel_initializer` is "auto".
+    Biases are zero unless `kernel_initializer` is "auto".
     """
     layers: list[nn.Module] = []
     for d_in, d_out in itertools.pairwise(widths):

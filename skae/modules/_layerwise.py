@@ -12,7 +12,7 @@ from skae.modules._protocol import AutoencoderModule
 class LayerAutoencoder(AutoencoderModule):
     """Shallow autoencoder of a layer of an encoder and its mirror image in the decoder.
 
-    It shares their weights, so that training it trains them.
+    It shares the weights of both layers, so training it trains them.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class LayerAutoencoder(AutoencoderModule):
         Centre of the input; None leaves the input as it is.
 
     scale : tensor of shape (), default=None
-        Scale that divides the centred input. It is None if `mean` is.
+        Scale that divides the centred input. It is None if `mean` is None.
     """
 
     mean: Tensor | None

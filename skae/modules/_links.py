@@ -1,4 +1,4 @@
-"""The functions that a decoder may end in."""
+"""Links: the last functions of decoders."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ LINKS: dict[str, Callable[[Tensor], Tensor]] = {
 def link_name(
     link: str, binary_output: bool = False, others: tuple[str, ...] = ()
 ) -> str:
-    """Return the name of the link that two parameters of a module ask for.
+    """Return the name of the link that two parameters of a module set.
 
     Parameters
     ----------
@@ -45,5 +45,5 @@ def link_name(
     name = "sigmoid" if binary_output else link
     known = sorted({*LINKS, *others})
     if name not in known:
-        raise ValueError(f"link may be {', '.join(map(repr, known))}. Got {name!r}.")
+        raise ValueError(f"link must be {', '.join(map(repr, known))}. Got {name!r}.")
     return name

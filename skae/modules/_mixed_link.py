@@ -1,18 +1,18 @@
-"""The function that a decoder of mixed columns ends in."""
+"""The last function of a decoder of mixed columns."""
 
 import torch
 from torch import Tensor, nn
 
-# Kinds of columns: a number, one of the levels of a category, a mark of yes or no.
+# Kinds of columns: a number, a level of a category, a mark (yes or no).
 NUMBER, LEVEL, MARK = range(3)
 
 
 class MixedLink(nn.Module):
     """Layer that turns the columns of categories into probabilities.
 
-    Numbers pass as they are. The columns that stand for the levels of one category are
-    a block, and become probabilities by softmax; a mark of yes or no becomes one by the
-    logistic function.
+    Numbers do not change. The columns of the levels of one category are a block, which
+    softmax turns into probabilities. The logistic function turns a mark (yes or no)
+    into a probability.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class MixedLink(nn.Module):
         self.block.copy_(torch.as_tensor(block))
 
     def forward(self, logits: Tensor) -> Tensor:
-        """Map what a decoder computes, (batch, n_features), to rows."""
+        """Map the output of a decoder, (batch, n_features), to rows."""
         return torch.where(
             self.kind == NUMBER,
             logits,
@@ -64,7 +64,7 @@ class MixedLink(nn.Module):
     def log_softmax(self, logits: Tensor) -> Tensor:
         """Compute the logarithms of the probabilities of levels, in each block."""
         index = self.block.expand_as(logits)
-        # There are no more blocks than columns. Those without a column stay unused.
+        # There are at most as many blocks as columns. Other entries stay unused.
         highest = torch.full_like(logits, -torch.inf)
         highest = highest.scatter_reduce(1, index, logits.detach(), "amax")
         logits = logits - highest.gather(1, index)

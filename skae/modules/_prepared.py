@@ -1,8 +1,8 @@
 """Dense layers prepared for training steps without autograd.
 
-Autograd and the calls of modules take longer than the products of small matrices. A
-prepared layer holds the tensors that a step needs, and writes the gradients of its
-parameters into buffers that stay from step to step.
+Autograd and module calls take longer than the products of small matrices. A prepared
+layer holds the tensors that a step needs. It writes the gradients of its parameters
+into buffers that are kept from step to step.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +18,7 @@ from skae.modules._mixed_link import MixedLink
 
 _aten = torch.ops.aten
 
-# Activations, and their gradients with respect to the input, given that of the output.
+# Activations, and functions from the gradient of the output to that of the input.
 _ACTIVATIONS: dict[type[nn.Module], tuple[Callable[..., Tensor], Callable]] = {
     nn.ELU: (
         functional.elu,
@@ -49,7 +49,8 @@ _ACTIVATIONS: dict[type[nn.Module], tuple[Callable[..., Tensor], Callable]] = {
     ),
     nn.Tanh: (torch.tanh, lambda grad, x, y: _aten.tanh_backward.default(grad, y)),
 }
-# Rows to train on have no gaps to fill, and the loss is of what comes before the link.
+# ConditionalMean and MixedLink have no effect: training rows have no missing values,
+# and the loss takes the output before the link.
 _KNOWN = {nn.Linear, TiedLinear, ConditionalMean, MixedLink, *_ACTIVATIONS}
 _HOOKS = (
     "_forward_hooks",
@@ -60,7 +61,7 @@ _HOOKS = (
 
 
 def can_be_prepared(module: nn.Module) -> bool:
-    """Return whether all layers of a module are known, and nothing hooks into them."""
+    """Return whether all layers of a module are known and have no hooks."""
     return all(
         _is_plain(each) and (each is module or _is_known(each))
         for each in module.modules()
@@ -72,7 +73,7 @@ def _is_known(layer: nn.Module) -> bool:
 
 
 def _is_plain(module: nn.Module) -> bool:
-    """Return whether a module and its own parameters are as they were made."""
+    """Return whether a module and its own parameters are unchanged, without hooks."""
     state = vars(module)
     return not any(state[name] for name in _HOOKS) and all(
         p is None
@@ -87,7 +88,7 @@ def _is_plain(module: nn.Module) -> bool:
 
 
 class _Slot:
-    """The gradient of a parameter, and where it is written to."""
+    """The gradient of a parameter, and the buffer that it is written to."""
 
     def __init__(self, parameter: Tensor) -> None:
         self.parameter = parameter
@@ -158,14 +159,14 @@ class _Activation:
         return y
 
     def to_parameters(self, grad: Tensor) -> None:
-        """Do nothing: there are none."""
+        """Do nothing: there are no parameters."""
 
     def to_input(self, grad: Tensor) -> Tensor:
         return self.gradient(grad, self.x, self.y)
 
 
 class PreparedDense:
-    """Encoder and decoder, each with a linear path beside it or not.
+    """Encoder and decoder, each with or without a linear path beside it.
 
     Parameters
     ----------
@@ -214,7 +215,7 @@ class PreparedDense:
         return x_hat
 
     def backward(self, grad: Tensor) -> None:
-        """Write the gradients of the parameters, given that of the reconstruction."""
+        """Write the gradients of the parameters from that of the reconstruction."""
         grad_z = grad
         for layer in reversed(self._decoder):
             layer.to_parameters(grad_z)
@@ -231,12 +232,12 @@ class PreparedDense:
                 grad_z = layer.to_input(grad_z)
 
     def set_gradients(self) -> None:
-        """Let each parameter have the buffer of its gradient as `grad`."""
+        """Set the `grad` of each parameter to the buffer of its gradient."""
         for slot in self._slots.values():
             slot.parameter.grad = slot.grad
 
     def add_gradients(self) -> None:
-        """Add the gradients to those that the parameters have."""
+        """Add the gradients to the `grad` of the parameters."""
         for slot in self._slots.values():
             parameter, grad = slot.parameter, slot.grad
             slot.grad = None  # the buffer belongs to the parameter now

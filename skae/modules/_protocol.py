@@ -1,13 +1,13 @@
-"""What skae asks of a module."""
+"""The members of a module that skae uses."""
 
 from torch import Tensor, nn
 
 
 class AutoencoderModule(nn.Module):
-    """Base of the modules of skae, and the list of what skae asks of a module.
+    """Base of the modules of skae, and the list of members that skae uses.
 
     A module of a user need not derive from this class. It needs `encode` and `decode`.
-    skae looks for the other members by name, and works without them.
+    skae looks for the other members by name and works without them.
 
     **Members that skae uses of any module that has them**
 
@@ -32,9 +32,9 @@ class AutoencoderModule(nn.Module):
     `torch.nn.Sequential` whose last layer with parameters makes the code.
     `n_activations` is the number of values that the widest layer computes for a row.
     `unused_in` is called with "encode" or "decode", and returns the names of the
-    attributes that this method does not use. The class that a module is an instance of
-    must define `logits_with_gradient` itself: a subclass may have changed the layers
-    that an inherited one knows.
+    attributes that this method does not use. An inherited `logits_with_gradient` is not
+    used, because a subclass may have changed the layers: the class of the module itself
+    must define it.
 
     **Members that skae uses of its own modules only**
 

@@ -24,15 +24,15 @@ def _are_whole(x: Tensor) -> bool:
     tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined]
     if tracing or torch.compiler.is_compiling():
         return False
-    # A NaN makes the sum NaN. To look at it would stop other devices at each step.
+    # A NaN makes the sum NaN. Reading the sum would stall other devices at each step.
     return x.device.type == "cpu" and not bool(x.sum().isnan())
 
 
 class SeriesAutoencoder(StandardizedModule):
     r"""Recurrent autoencoder of series with a linear path beside it.
 
-    A row is a series, step after step: all channels of the first step, then all of the
-    second. The entries after the end of a series are NaN. With
+    A row is a series, step after step: all channels of the first step, then all
+    channels of the second. The entries after the end of a series are NaN. With
     :math:`\tilde x = (x - \mu) / s`, which is 0 after the end, the code and the
     reconstruction are
 
@@ -43,12 +43,12 @@ class SeriesAutoencoder(StandardizedModule):
 
     where :math:`f` is a linear layer on the state of a recurrent network after the last
     step of the series, and :math:`g` is the decoder: a multi-layer perceptron, or a
-    recurrent network. The latter starts in a state that is computed from the code, and
-    takes, at each step, the reconstruction of the step before. :math:`W` and :math:`V`
+    recurrent network. A recurrent decoder computes its first state from the code. Its
+    input at each step is the reconstruction of the step before. :math:`W` and :math:`V`
     are the linear path, and :math:`\mu` (`mean`) and :math:`s` (`scale`) are buffers.
     The module takes rows and returns reconstructions in the units of the data.
 
-    The code does not hold the length of a series, so that all steps are reconstructed.
+    The code does not hold the length of a series, so all steps are reconstructed.
 
     Parameters
     ----------
@@ -65,16 +65,16 @@ class SeriesAutoencoder(StandardizedModule):
         Kind of the recurrent layers.
 
     hidden_size : int, default=64
-        Size of their state.
+        Size of the state of the recurrent layers.
 
     n_layers : int, default=1
         Number of recurrent layers, each on top of the one before.
 
     bidirectional : bool, default=False
-        Whether another such encoder reads the series from its last step to its first.
+        Whether a second encoder reads the series from its last step to its first.
 
     recurrent_decoder : bool, default=False
-        Whether the decoder is recurrent, and not dense.
+        Whether the decoder is recurrent instead of dense.
 
     decoder_hidden_size : int, default=None
         Width of the two hidden layers of a dense decoder. None: `hidden_size`.
@@ -138,7 +138,7 @@ class SeriesAutoencoder(StandardizedModule):
         if linear_path:
             self.linear_encoder = nn.Linear(n_features, n_components, bias=False)
             self.linear_decoder = nn.Linear(n_components, n_features, bias=False)
-        # Entries of a code are about this large in units of the scale. Inputs larger
+        # Entries of a code have about this size in units of the scale. Inputs larger
         # than 1 would saturate the gates of a recurrent layer.
         self._code_size = math.sqrt(max(1.0, n_features / n_components))
 
@@ -172,8 +172,8 @@ class SeriesAutoencoder(StandardizedModule):
         x = centred.reshape(shape)
         at_last = [self._state_at(self.forwards, x, last)]
         if self.backwards is not None:
-            # Each series backwards, from its last step. What follows after the first
-            # step has no influence on the state that is taken.
+            # Each series is reversed, from its last step. Entries after its first step
+            # do not influence the state that is taken.
             steps = torch.arange(self.n_steps, device=x.device)
             order = (last[:, None] - steps).clamp(min=0)
             order = order[:, :, None].expand(-1, -1, self.n_channels)
@@ -228,7 +228,7 @@ class SeriesAutoencoder(StandardizedModule):
         The input of a step, ``A h + b`` with the linear path in ``b``, is linear in the
         layer's own state ``h``. So ``A`` is added to the recurrent weight, and one call
         computes the whole series in a fraction of the time. The first step has no
-        input, so that the term of ``A`` is subtracted there.
+        input, so the term of ``A`` is subtracted there.
         """
         first = -functional.linear(state, self.to_row.weight)
         others = self.to_row.bias + linear[:, :-1]
@@ -262,8 +262,8 @@ class SeriesAutoencoder(StandardizedModule):
     def start_linear(self, encoder_weight: Tensor, decoder_weight: Tensor) -> None:
         """Make the module linear: ``z = W x`` and ``x_hat = V z`` of centred rows.
 
-        The layers after the recurrent ones are set to zero, so that these add nothing,
-        and training can start from there.
+        Set the layers after the recurrent ones to zero, so that these add nothing.
+        Training can start from there.
 
         Parameters
         ----------

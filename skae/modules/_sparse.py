@@ -9,7 +9,7 @@ from skae.modules._standardized import StandardizedModule
 
 
 class SparseLinearAutoencoder(StandardizedModule):
-    r"""Linear encoder and decoder, with codes that are rectified between them.
+    r"""Linear encoder and decoder with rectified codes between them.
 
     With :math:`\tilde x = (x - \mu) / s`, the code and the reconstruction are
 
@@ -17,11 +17,12 @@ class SparseLinearAutoencoder(StandardizedModule):
 
         z = s \, \phi(W \tilde x + b), \qquad \hat x = \mu + s \, (V z / s + c),
 
-    where :math:`\phi` sets negative entries to zero and, with `n_active`, all but the
-    largest of each row, and :math:`\mu` (`mean`) and :math:`s` (`scale`) are buffers.
-    With ``activation="logistic"``, :math:`\phi` is the logistic function, and the code
-    :math:`z = \phi(W \tilde x + b)` is in [0, 1]; the decoder then takes :math:`z` in
-    place of :math:`z / s`. The columns of :math:`V` are called atoms.
+    where :math:`\mu` (`mean`) and :math:`s` (`scale`) are buffers. :math:`\phi` sets
+    negative entries to zero. With `n_active`, it also sets all but the largest entries
+    of each row to zero. With ``activation="logistic"``, :math:`\phi` is the logistic
+    function, and the code :math:`z = \phi(W \tilde x + b)` is in [0, 1]. The decoder
+    then takes :math:`z` instead of :math:`z / s`. The columns of :math:`V` are called
+    atoms.
 
     Parameters
     ----------
@@ -32,7 +33,7 @@ class SparseLinearAutoencoder(StandardizedModule):
         Number of entries of a code, the units. It may exceed `n_features`.
 
     n_active : int, default=None
-        Number of units that may be active in a row; None is any number.
+        Maximum number of active units in a row. None means no maximum.
 
     activation : {"relu", "logistic"}, default="relu"
         The function :math:`\phi`. `n_active` is for "relu" only.
@@ -83,11 +84,11 @@ class SparseLinearAutoencoder(StandardizedModule):
         return self.activation == "logistic"
 
     def activity(self, z: Tensor) -> Tensor:
-        """Compute how active the units are, (batch, n_components), without a unit.
+        """Compute the activity of the units, (batch, n_components), without a unit.
 
-        Codes in [0, 1] are returned as they are. Otherwise, the activity of a unit is
-        the root mean square, over the columns, of what it adds to a row, divided by
-        `scale`. It does not change if a unit's code is doubled and its atom halved.
+        The activity of a code in [0, 1] is the code. Otherwise, it is the root mean
+        square, over the columns, of what a unit adds to a row, divided by `scale`. It
+        does not change if a unit's code is doubled and its atom halved.
         """
         if self.in_interval:
             return z

@@ -11,8 +11,7 @@ class StandardizedModule(AutoencoderModule):
     """Base of modules whose first layers take centred and scaled rows.
 
     A subclass sets `encoder`, linear layers with an activation between each two, or
-    overrides `hidden`. Values that are missing, NaN, are filled by `fill` where that
-    layer is set.
+    overrides `hidden`. The layer `fill` fills missing values, NaN, once it is set.
 
     Parameters
     ----------
@@ -31,7 +30,7 @@ class StandardizedModule(AutoencoderModule):
         self.fill = ConditionalMean(n_features)
 
     def centre(self, x: Tensor) -> Tensor:
-        """Fill the gaps of rows, and centre and scale them for the first layer."""
+        """Fill the missing values of rows, then centre and scale the rows."""
         return (self.fill(x) - self.mean) / self.scale
 
     def hidden(self, x: Tensor) -> list[Tensor]:

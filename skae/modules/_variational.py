@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from skae.modules._layers import dense_layers
 from skae.modules._standardized import StandardizedModule
 
-# Variances of codes beyond these are 0 or infinite in float32.
+# Variances of codes outside this range are 0 or infinite in float32.
 _LOG_VARIANCES = (-30.0, 30.0)
 
 
@@ -26,14 +26,14 @@ class VariationalDenseAutoencoder(StandardizedModule):
         p(x | z) = N(\mu + s \, (V z + g(z)),\, s^2 \sigma^2),
 
     where :math:`f` and :math:`h` are the two halves of the output of a multi-layer
-    perceptron and :math:`g` is another one, :math:`W` and :math:`V` are the linear
-    path, :math:`\mu` (`mean`) and :math:`s` (`scale`) are buffers, and all covariances
-    are diagonal. The prior of the code is the standard normal distribution, so codes
-    have no unit.
+    perceptron, and :math:`g` is another perceptron. :math:`W` and :math:`V` are the
+    linear path, and :math:`\mu` (`mean`) and :math:`s` (`scale`) are buffers. All
+    covariances are diagonal. The prior of the code is the standard normal distribution,
+    so codes have no unit.
 
     With `binary_output`, a row in [0, 1] has independent Bernoulli columns instead,
-    with probabilities :math:`1 / (1 + e^{-g(z)})`. Such a module has no linear path,
-    and is not meant to be standardised.
+    with probabilities :math:`1 / (1 + e^{-g(z)})`. Such a module has no linear path. Do
+    not standardise it.
 
     Parameters
     ----------
@@ -44,30 +44,31 @@ class VariationalDenseAutoencoder(StandardizedModule):
         Number of entries of a code. It may exceed `n_features`.
 
     hidden_layer_sizes : sequence of int, default=(100, 100)
-        Widths of the encoder's hidden layers, from input to code; the decoder has
-        them in reverse.
+        Widths of the encoder's hidden layers, from input to code. The decoder reverses
+        the order.
 
     activation : str, default="gelu"
         Function applied after each hidden layer: "elu", "gelu", "identity", "logistic",
         "relu", "selu", "silu" or "tanh".
 
     kernel_initializer : str, default="auto"
-        Distribution of the initial weights: "auto" is that of `torch.nn.Linear`;
+        Distribution of the initial weights: "auto" (as in `torch.nn.Linear`),
         "kaiming_normal", "kaiming_uniform", "lecun_normal", "lecun_uniform",
-        "orthogonal", "xavier_normal" or "xavier_uniform". Biases are then zero.
+        "orthogonal", "xavier_normal" or "xavier_uniform". Biases are zero, except with
+        "auto".
 
     linear_path : bool, default=True
         Whether to have :math:`W` and :math:`V`.
 
     column_variance : bool, default=False
-        Whether :math:`\sigma^2` is a number for each column, and not one for all.
+        Whether each column has its own :math:`\sigma^2`, instead of one for all.
 
     min_variance : float, default=1e-6
         Lower bound of :math:`\sigma^2`, in units of :math:`s^2`.
 
     binary_output : bool, default=False
-        Whether columns are Bernoulli, not normal. `linear_path`, `column_variance` and
-        `min_variance` are then ignored.
+        Whether columns are Bernoulli instead of normal. `linear_path`,
+        `column_variance` and `min_variance` are then ignored.
 
     Examples
     --------
@@ -114,7 +115,7 @@ class VariationalDenseAutoencoder(StandardizedModule):
         return self.distribution_of_centred(self.centre(x))
 
     def distribution_of_centred(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Do as `encode_distribution`, for rows that `centre` returned."""
+        """Return the same as `encode_distribution`, for rows that `centre` returned."""
         mean, log_variance = self.encoder(x).chunk(2, dim=1)
         if self.linear_encoder is not None:
             mean = mean + self.linear_encoder(x)
@@ -160,8 +161,8 @@ class VariationalDenseAutoencoder(StandardizedModule):
     ) -> None:
         """Make the module a linear Gaussian model of centred, scaled rows.
 
-        The last layers of the nonlinear halves are set to zero, so that these add
-        nothing, and training can start from there.
+        Set the last layers of the nonlinear halves to zero, so that these add nothing.
+        Training can start from there.
 
         Parameters
         ----------
@@ -228,7 +229,7 @@ class VariationalDenseAutoencoder(StandardizedModule):
             Standard normal draws.
 
         observed : bool tensor of shape (batch, n_features), default=None
-            Which entries the likelihood is of; None: all.
+            Entries that count in the likelihood. None: all.
 
         Returns
         -------
@@ -271,7 +272,7 @@ class VariationalDenseAutoencoder(StandardizedModule):
     ) -> Tensor:
         """Compute the log-likelihood (batch,) of centred rows given codes, in nats.
 
-        It is that of the entries `observed`; None: of all.
+        Only the entries `observed` count. None: all.
         """
         if self.binary_output:
             logits = self._decode_centred(z)
