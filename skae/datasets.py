@@ -1,4 +1,4 @@
-"""Data sets of the examples."""
+"""Data sets for the examples."""
 
 import gzip
 import math
@@ -31,16 +31,17 @@ def load_fashion_mnist(
 ) -> Any:
     """Load Fashion-MNIST: images of ten kinds of clothing [1]_.
 
-    The files are those of Debian's package ``dataset-fashion-mnist``, where it is
-    installed. Elsewhere they are downloaded from OpenML once, and kept.
+    The files come from Debian's package ``dataset-fashion-mnist`` if it is installed.
+    Otherwise they are downloaded once from OpenML and kept.
 
     Parameters
     ----------
     subset : {"train", "test"}, default="train"
-        60,000 images to train on, or 10,000 others.
+        60,000 training images, or 10,000 test images.
 
     n_samples : int, default=None
-        Number of images: the first ones, which are in random order. None loads all.
+        Number of images. The first ones are loaded; their order is random. None loads
+        all.
 
     data_home : str or path-like, default=None
         Folder for the download, as in :func:`sklearn.datasets.fetch_openml`.
@@ -67,7 +68,7 @@ def load_fashion_mnist(
     Raises
     ------
     OSError
-        If there are no files, and the download fails.
+        If the package is not installed and the download fails.
 
     References
     ----------
@@ -101,7 +102,7 @@ def load_fashion_mnist(
 
 
 def _read(name: str, n_header: int, size: int, n_samples: int | None) -> np.ndarray:
-    """Read values of one byte each, behind a header."""
+    """Read values of one byte each after a header."""
     n_bytes = -1 if n_samples is None else math.prod((size, int(n_samples)))
     with gzip.open(_DEBIAN / name) as file:
         file.read(n_header)

@@ -14,7 +14,7 @@ from skae.modules._mixed_link import MARK, NUMBER, MixedLink
 
 @dataclass(frozen=True)
 class Loss:
-    """A reconstruction loss, and what it asks of decoders and of rows.
+    """A reconstruction loss, with the link of its decoder and the range of its rows.
 
     Parameters
     ----------
@@ -22,20 +22,20 @@ class Loss:
         Called with reconstructions and rows. Users may pass an instance, too.
 
     link : str, default="identity"
-        Name of the function that the decoder of a built-in module ends in, an entry of
-        `LINKS` in `skae.modules._links`. Only with "identity" are rows centred and
-        scaled, and is there a start in closed form.
+        Name of the last function in the decoder of a built-in module, a key of `LINKS`
+        in `skae.modules._links`. Only "identity" allows rows that are centred and
+        scaled, and a start in closed form.
 
     logits_criterion : torch.nn.Module class, or functools.partial of one, default=None
-        The same loss in a form that is numerically stable: it is called with what the
-        decoder computes before the link, and its unit is 1. None: `criterion` is called
-        after the link, and its unit is the loss of the mean row.
+        The same loss in a numerically stable form. It takes the output of the decoder
+        before the link, and its unit is 1. None: `criterion` takes the output after the
+        link, and its unit is the loss of the mean row.
 
     low, high : float, default=-inf, inf
-        Values that rows and reconstructions have to lie between.
+        Range of the values of rows and reconstructions.
 
     advice : str, default=""
-        What to do about rows with other values, as a sentence.
+        Sentence that says what to do about rows with other values.
     """
 
     criterion: Any
@@ -47,7 +47,7 @@ class Loss:
 
     @property
     def has_link(self) -> bool:
-        """Whether the decoder ends in a function, so that it cannot be linear."""
+        """Whether the decoder has a link, so that it cannot be linear."""
         return self.link != "identity"
 
     @property
@@ -80,7 +80,7 @@ def as_loss(loss: Any) -> Loss:
 
 
 def apply_criterion(criterion: nn.Module, x_hat: Tensor, x: Tensor) -> Tensor:
-    """Call a criterion; one of the user's may work in place, and is given copies."""
+    """Call a criterion; one of the user's gets copies, as it may work in place."""
     if not type(criterion).__module__.startswith("torch."):
         x_hat, x = x_hat.clone(), x.clone()
     return criterion(x_hat, x)
@@ -95,15 +95,14 @@ def row_losses(
     ----------
     criterion : torch.nn.Module
         A loss of torch, or one that follows its convention of a `reduction`
-        attribute. Any other criterion is taken for a mean over rows and called on
-        one row at a time.
+        attribute. Any other criterion is assumed to be a mean over rows, and is called
+        on one row at a time.
 
     x_hat, x : tensors of shape (batch, ...)
         Reconstruction and target.
 
     entry_weight : tensor of shape (batch, ...), default=None
-        Weights that the losses of the entries are multiplied by. The criterion must
-        have a `reduction`.
+        Weights of the losses of the entries. The criterion must have a `reduction`.
 
     Returns
     -------
@@ -116,9 +115,10 @@ def row_losses(
         if entry_weight is not None:
             if losses.shape != x.shape:
                 raise ValueError(
-                    "Emphasis and ends of series weight the losses of entries, of "
-                    f"shape {tuple(x.shape)}; {type(criterion).__name__} gives losses "
-                    f"of shape {tuple(losses.shape)}. Use another loss."
+                    "Emphasis, missing values and ends of series need losses of shape "
+                    f"{tuple(x.shape)}, one for each entry. "
+                    f"{type(criterion).__name__} returns losses of shape "
+                    f"{tuple(losses.shape)}. Use another loss."
                 )
             losses = losses * entry_weight
         # Not `len(x)`, which would fix the number of rows of an exported module.
@@ -130,7 +130,7 @@ def row_losses(
 def mean_loss_with_gradient(
     criterion: nn.Module, x_hat: Tensor, x: Tensor, unit: float
 ) -> tuple[Tensor, Tensor] | None:
-    """Compute a mean loss and the gradient of this loss over `unit`, without autograd.
+    """Compute a mean loss, and its gradient divided by `unit`, without autograd.
 
     Parameters
     ----------
@@ -141,12 +141,12 @@ def mean_loss_with_gradient(
         Reconstruction and target.
 
     unit : float
-        What the gradient is divided by.
+        Divisor of the gradient.
 
     Returns
     -------
     loss, gradient : tensors of shapes () and (batch, ...), or None
-        None if the criterion is not one whose gradient is known here.
+        None if the gradient of this criterion is not known here.
     """
     n = x.numel()
     if type(criterion) is nn.MSELoss and criterion.reduction == "mean":
@@ -195,7 +195,7 @@ def kl_penalty(activity: Tensor, target: float, weight: Tensor | None = None) ->
     Returns
     -------
     penalties : tensor of shape (batch,)
-        The same number for each row: it belongs to all of them.
+        The same number for all rows.
     """
     if weight is None:
         weight = activity.new_ones(activity.shape[0])
@@ -209,10 +209,11 @@ def kl_penalty(activity: Tensor, target: float, weight: Tensor | None = None) ->
 class MixedLoss(nn.Module):
     r"""Loss of rows of numbers and categories, each in units of its own.
 
-    The loss of a number is its squared error, that of a category the cross-entropy of
-    its levels, and that of a mark of yes or no the cross-entropy of the two. Each is
-    divided by its mean :math:`u_j` for reconstructions by the mean row: the variance of
-    a number, the entropy of a category or a mark. The loss of a row is the mean of
+    The loss of a number is its squared error. The loss of a category is the
+    cross-entropy of its levels, and the loss of a mark (yes or no) is the cross-entropy
+    of the two. Each is divided by :math:`u_j`, its mean if the mean row reconstructs
+    all rows: the variance of a number, the entropy of a category or a mark. The loss of
+    a row is the mean of
 
     .. math::
 
@@ -220,8 +221,8 @@ class MixedLoss(nn.Module):
         \quad \text{and} \quad
         -\frac{1}{u_j} \sum_l x_{jl} \log \hat p_{jl}
 
-    over the numbers, categories and marks that it has a value of. What never varies,
-    :math:`u_j = 0`, does not count.
+    over its numbers, categories and marks that are not missing. Those that never vary,
+    :math:`u_j = 0`, do not count.
 
     Parameters
     ----------
@@ -231,10 +232,10 @@ class MixedLoss(nn.Module):
     Attributes
     ----------
     link : MixedLink
-        What the columns stand for.
+        Kinds and blocks of the columns.
 
     rate : tensor of shape (n_features,)
-        :math:`1 / u_j` of what each column belongs to, 0 if it does not count.
+        :math:`1 / u_j` of the block of each column, 0 if it does not count.
 
     share : tensor of shape (n_features,)
         One over the number of columns in the block of each column, 0 if it does not
@@ -252,7 +253,7 @@ class MixedLoss(nn.Module):
 
     @torch.no_grad()
     def set(self, kind: Any, block: Any, unit: Any) -> None:
-        """Set what the columns stand for, and their units.
+        """Set the kinds, the blocks and the units of the columns.
 
         Parameters
         ----------
@@ -260,7 +261,7 @@ class MixedLoss(nn.Module):
             See :class:`~skae.modules._mixed_link.MixedLink`.
 
         unit : array-like of shape (n_features,)
-            :math:`u_j` of what each column belongs to. It does not count if it is 0.
+            :math:`u_j` of the block of each column. Blocks with 0 do not count.
         """
         self.link.set(kind, block)
         unit = torch.as_tensor(unit, dtype=self.rate.dtype)
@@ -272,17 +273,17 @@ class MixedLoss(nn.Module):
     def effective_columns(self) -> float:
         """Count the numbers, and the levels less one of categories and marks.
 
-        Levels that are rare count less: there are as many as the exponential of the
-        entropy.
+        The number of levels is the exponential of their entropy, so that rare levels
+        count less.
         """
         n_levels = (1 / self.rate).where(self.share > 0, 0).exp()
         counts = torch.where(self.link.kind == NUMBER, 1, n_levels - 1)
         return float(counts @ self.share)
 
     def of(self, columns: Any) -> "MixedLoss":
-        """Return the loss of some columns, whole blocks, a mask (n_features,), alone.
+        """Return the loss of some columns alone, on the CPU.
 
-        It is on the CPU.
+        `columns` is a mask (n_features,) of whole blocks.
         """
         mask = torch.as_tensor(columns)
         part = MixedLoss(int(mask.sum()))
@@ -297,12 +298,12 @@ class MixedLoss(nn.Module):
         return self.row_losses(logits, x).mean()
 
     def row_losses(self, logits: Tensor, x: Tensor) -> Tensor:
-        """Compute the loss (batch,) of each row, which is 0 without any value.
+        """Compute the loss (batch,) of each row; it is 0 if all values are missing.
 
         Parameters
         ----------
         logits : tensor of shape (batch, n_features)
-            What the decoder computes before the link.
+            Output of the decoder before the link.
 
         x : tensor of shape (batch, n_features)
             Rows; NaN where a value is missing.
@@ -311,9 +312,9 @@ class MixedLoss(nn.Module):
         return (losses * self._weight(there)).sum(1)
 
     def entries(self, logits: Tensor, x: Tensor) -> Tensor:
-        """Compute what each column adds to the loss of its block, in units of it.
+        """Compute the part of each column in the loss of its block, in its units.
 
-        It is NaN where a value is missing, and where the block does not count.
+        The part is NaN where a value is missing or the block does not count.
         """
         losses, _, there = self._entries(logits, x)
         return torch.where(there & (self.share > 0), losses * self.rate, torch.nan)
@@ -321,9 +322,9 @@ class MixedLoss(nn.Module):
     def mean_with_gradient(
         self, logits: Tensor, x: Tensor, row_weight: Tensor | None, unit: float
     ) -> tuple[Tensor, Tensor]:
-        """Compute the mean loss, and the gradient at `logits` of this loss over `unit`.
+        """Compute the mean loss, and its gradient at `logits` divided by `unit`.
 
-        `row_weight` (batch,) holds weights of the rows, of mean one.
+        `row_weight` (batch,) holds weights of the rows with a mean of one.
         """
         losses, gradient, there = self._entries(logits, x)
         weight = self._weight(there) / x.shape[0]
@@ -332,9 +333,9 @@ class MixedLoss(nn.Module):
         return (losses * weight).sum(), gradient.mul_(weight).div_(unit)
 
     def _entries(self, logits: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return losses and their gradients, not in units, and where values are.
+        """Return losses and gradients, both without units, and the mask of values.
 
-        They are numbers where `x` is NaN, so that they can be multiplied by zero.
+        Losses and gradients are finite where `x` is NaN, as a weight of zero requires.
         """
         there = ~x.isnan()
         x = torch.where(there, x, 0)
@@ -352,7 +353,7 @@ class MixedLoss(nn.Module):
         return losses, gradient, there
 
     def _weight(self, there: Tensor) -> Tensor:
-        """Return the weights of entries, whose losses so add up to those of rows."""
+        """Return weights of entries, so that their losses add up to those of rows."""
         there = there.to(self.rate.dtype)
         # A row without any value has a count of zero, and no loss.
         count = (there @ self.share).clamp(min=0.5)

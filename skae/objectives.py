@@ -1,7 +1,7 @@
 """Objectives: the loss of rows, given a module that encodes and decodes them.
 
-What a training step minimises, what validation compares, and what `score_samples`
-returns all come from one objective.
+One objective defines the loss that training steps minimise, the loss that validation
+compares and the result of `score_samples`.
 """
 
 import math
@@ -21,9 +21,10 @@ from skae.losses import (
 )
 from skae.modules._links import LINKS
 
-# Codes drawn for each row where no gradient is computed, in pairs z and -z.
+# Codes drawn for each row if no gradient is computed, in pairs z and -z.
 _N_DRAWS = 8
-# Weight of the common factor in that of a column, by the mean over the columns.
+# Weight of the common factor in the factor of a column, in units of the mean weight of
+# the columns.
 _PRIOR = 0.2
 
 
@@ -31,31 +32,33 @@ _PRIOR = 0.2
 class Objective:
     """Base of the objectives.
 
-    A subclass overrides `outputs`, `losses` and `unit`; `step_arguments`, `row_losses`
-    and `validation_losses` where training, single rows or validation differ from these;
-    `predictions` where outputs are no reconstructions. Optimizers see the loss in units
-    of `unit`, so a penalty that has no units is multiplied by it.
+    A subclass overrides `outputs`, `losses` and `unit`. It also overrides
+    `step_arguments`, `row_losses` or `validation_losses` if training, single rows or
+    validation differ from these, and `predictions` if outputs are not reconstructions.
+    Optimizers see the loss divided by `unit`, so penalties are multiplied by it.
 
     Parameters
     ----------
     missing : bool, default=False
-        Whether entries of rows may be NaN. The loss of a row is then of the others.
+        Whether entries of rows may be NaN. The other entries then make up the loss.
     """
 
     missing: bool = field(default=False, kw_only=True)
 
-    # Whether losses are logarithms (of densities), so that their differences compare.
+    # Whether losses are logarithms (of densities), so that differences are comparable.
     logarithmic: ClassVar[bool] = False
-    # Whether training rows keep their gaps, which the module fills in each step.
+    # Whether training rows keep their missing values, and the module fills them in each
+    # step.
     trains_on_gaps: ClassVar[bool] = False
-    # Whether the rows to return keep their gaps, where those to encode are filled once.
+    # Whether targets keep their missing values when those of the inputs are filled
+    # once.
     returns_gaps: ClassVar[bool] = False
     # Whether rows without noise have no loss.
     needs_noise: ClassVar[bool] = False
     # Whether the losses of validation rows depend on one another.
     validates_together: ClassVar[bool] = False
-    # Whether the loss depends on the module through its reconstructions alone. A module
-    # with a gradient of its own can then use it.
+    # Whether the loss depends on the reconstructions only. A module that computes its
+    # own gradient can then use it.
     of_reconstructions: ClassVar[bool] = False
 
     def check_criterion(self, criterion: nn.Module, given: Any) -> None:
@@ -75,22 +78,22 @@ class Objective:
             The module.
 
         x : tensor of shape (batch, n_features)
-            Rows that the encoder is given.
+            Input rows of the encoder.
 
         epoch : int
             Number of the epoch, from 0.
 
         generator : torch.Generator
-            Where random numbers are drawn from.
+            Source of random numbers.
         """
         return ()
 
     def outputs(self, module: Any, x: Tensor, *arguments: Any) -> Tensor:
-        """Compute what the loss is taken from; torch.compile compiles it."""
+        """Compute the tensor for the loss. torch.compile compiles this method."""
         raise NotImplementedError
 
     def predictions(self, module: Any, outputs: Tensor, x: Tensor) -> Tensor:
-        """Return what skorch's callbacks see of the outputs: reconstructions of `x`."""
+        """Return the reconstructions of `x`, for skorch's callbacks."""
         return outputs
 
     def losses(
@@ -104,10 +107,10 @@ class Objective:
             Loss of reconstructions and rows.
 
         outputs : tensor
-            What `outputs` has computed.
+            Result of `outputs`.
 
         x_in, x : tensors of shape (batch, n_features)
-            Rows that the encoder was given, and rows that the decoder has to return.
+            Input rows of the encoder, and targets of the decoder.
         """
         raise NotImplementedError
 
@@ -123,7 +126,7 @@ class Objective:
         """Compute the mean loss of a batch.
 
         `weight` (batch,) holds weights of the rows, and `unit` is the loss of the mean
-        row; other arguments are those of `losses`.
+        row. The other arguments are those of `losses`.
         """
         return weighted_mean(self.losses(criterion, outputs, x_in, x), weight)
 
@@ -146,7 +149,7 @@ class Objective:
         losses = torch.empty(n_rows, dtype=torch.float64, device="cpu")
         start = 0
         for x_in, x in batches:
-            # Small tensors that stayed would keep the place of batches that went.
+            # Small tensors on the device would keep the memory of freed batches.
             part = self.row_losses(criterion, module, x_in, x)
             losses[start : start + len(x)] = part.flatten()
             start += len(x)
@@ -158,10 +161,10 @@ class Objective:
         batches: Iterable[tuple[Tensor, Tensor]],
         weight: Tensor | None,
     ) -> None:
-        """Set what a trained module takes from validation rows beside its weights."""
+        """Set the parts of a trained module that come from validation rows."""
 
     def unit(self, criterion: nn.Module, x: Tensor, weight: Tensor) -> float:
-        """Compute the loss of the weighted mean row as every row's reconstruction."""
+        """Compute the loss if the weighted mean row reconstructs every row."""
         return 1.0
 
     def mean_with_gradient(
@@ -173,7 +176,7 @@ class Objective:
         weight: Tensor | None,
         unit: float,
     ) -> tuple[Tensor, Tensor]:
-        """Compute the mean loss, and its gradient at reconstructions over `unit`."""
+        """Compute the mean loss, and its gradient at `x_hat` divided by `unit`."""
         x_hat.requires_grad_()
         with torch.enable_grad():
             loss = self.mean(criterion, x_hat, x_in, x, weight, unit)
@@ -188,18 +191,18 @@ class Reconstruction(Objective):
     Parameters
     ----------
     emphasis : (float, float), default=None
-        Weights in the loss of entries that noise has changed and of those that it has
-        not, where rows have noise. None: all one.
+        Weights in the loss of entries changed by noise and of unchanged entries, if
+        rows have noise. None: all one.
 
     missing : bool, default=False
-        Whether entries of rows may be NaN. The loss of a row is then the mean over the
-        others, so that all rows count the same. The criterion needs a `reduction`.
+        Whether entries of rows may be NaN. The loss of a row is then the mean over its
+        other entries, so all rows count the same. The criterion needs a `reduction`.
         Keyword only.
 
     link : str, default="identity"
         Name of a function that belongs to the criterion, see `skae.modules._links`.
-        With another one than "identity", the criterion takes the output of
-        `decode_logits`, not of `decode`, and its unit is 1.
+        With all but "identity", the criterion takes the output of `decode_logits`
+        instead of `decode`, and its unit is 1.
     """
 
     emphasis: tuple[float, float] | None = None
@@ -210,9 +213,9 @@ class Reconstruction(Objective):
     def check_criterion(self, criterion: nn.Module, given: Any) -> None:
         if self.missing and not hasattr(criterion, "reduction"):
             raise ValueError(
-                "Missing values, and what comes after the end of a series, are left "
-                "out of the loss: it needs a `reduction` attribute, as the losses of "
-                f"torch have it. Got loss={given!r}."
+                "The loss ignores missing values and values after the end of a series. "
+                "So it needs a `reduction` attribute, like the losses of torch. Got "
+                f"loss={given!r}."
             )
 
     def outputs(self, module: Any, x: Tensor, *arguments: Any) -> Tensor:
@@ -286,7 +289,7 @@ class MixedReconstruction(Objective):
     """
 
     of_reconstructions: ClassVar[bool] = True
-    # Values that are filled in are no levels, but something between them.
+    # Filled values lie between levels.
     returns_gaps: ClassVar[bool] = True
 
     def outputs(self, module: Any, x: Tensor, *arguments: Any) -> Tensor:
@@ -314,10 +317,10 @@ class MixedReconstruction(Objective):
 
 
 def _is_mean_of_all(criterion: nn.Module, x: Tensor) -> bool:
-    """Whether a loss is known to be a mean over all entries, with none missing."""
+    """Return whether a loss is known to be a mean over all entries, none missing."""
     if not (type(criterion) is nn.MSELoss and criterion.reduction == "mean"):
         return False
-    # A NaN makes the sum NaN. To look at it would stop other devices at each step.
+    # A NaN makes the sum NaN. Reading the sum would stall other devices at each step.
     return x.device.type == "cpu" and not bool(x.sum().isnan())
 
 
@@ -325,8 +328,8 @@ def _is_mean_of_all(criterion: nn.Module, x: Tensor) -> bool:
 class SparseReconstruction(Reconstruction):
     """The loss of reconstructions, with a penalty on the activity of units.
 
-    Training and validation have the penalty; losses of single rows do not. The module
-    needs a method `activity`.
+    Losses in training and validation include the penalty. Losses of single rows do not.
+    The module needs a method `activity`.
 
     Parameters
     ----------
@@ -337,7 +340,7 @@ class SparseReconstruction(Reconstruction):
         Factor of the penalty, in units of the loss of the mean row.
 
     sparsity : float, default=0.1
-        Mean activity that "kl" draws each unit to.
+        Target of "kl" for the mean activity of each unit.
     """
 
     penalty: str = "l1"
@@ -404,13 +407,13 @@ class SparseReconstruction(Reconstruction):
 
 @dataclass(frozen=True)
 class EvidenceLowerBound(Objective):
-    """Minus the evidence lower bound (ELBO) over the number of columns.
+    """Negative evidence lower bound (ELBO) divided by the number of columns.
 
     The loss of a row is ``-(E log p(x | z) - beta * KL) / n_features``, in nats and in
-    the units of the rows. The divergence is exact. In a training step, the mean is over
-    one code drawn for each row; otherwise over a few that are always the same. There is
-    no criterion: the module, a :class:`~skae.modules.VariationalDenseAutoencoder`, has
-    the densities.
+    the units of the rows. The divergence is exact. A training step draws one code for
+    each row to estimate the mean. Otherwise, a few draws that are always the same
+    estimate it. There is no criterion: the module, a
+    :class:`~skae.modules.VariationalDenseAutoencoder`, has the densities.
 
     Parameters
     ----------
@@ -422,8 +425,8 @@ class EvidenceLowerBound(Objective):
         ``min(1, i / kl_warmup_epochs)``.
 
     free_bits : float, default=0.0
-        In training steps, the divergence of each component, averaged over the batch, is
-        this at least, in nats (Kingma et al. 2016, arXiv:1606.04934, equation 15).
+        Lower bound in training steps of the divergence of each component, averaged over
+        the batch, in nats (Kingma et al. 2016, arXiv:1606.04934, equation 15).
     """
 
     beta: float = 1.0
@@ -431,7 +434,7 @@ class EvidenceLowerBound(Objective):
     free_bits: float = 0.0
 
     logarithmic: ClassVar[bool] = True
-    # Columns that are filled in vary too little for a density.
+    # Filled columns vary too little for a density.
     trains_on_gaps: ClassVar[bool] = True
 
     def step_arguments(
@@ -471,13 +474,13 @@ class EvidenceLowerBound(Objective):
 class Imputation(Objective):
     """The squared error of hidden cells, in units of the variance of their columns.
 
-    The input is `x` with further cells hidden: NaN in the input, and none in `x`. The
-    loss of a row is the mean over them. The module is an
-    :class:`~skae.modules.ImputingNetwork`; there is no criterion.
+    Hidden cells are NaN in the input, but not in `x`. The loss of a row is the mean
+    over its hidden cells. The module is an :class:`~skae.modules.ImputingNetwork`;
+    there is no criterion.
 
-    What the module adds to its Gaussian is multiplied by its `trust`, a factor for each
-    column. Training steps are without it. In validation, factors found in one half of
-    the rows are used in the other, so that losses are those of new rows.
+    The module multiplies its corrections of the Gaussian by `trust`, a factor for each
+    column. Training steps do not use it. Validation finds the factors in one half of
+    the rows and uses them in the other half, so that losses are those of new rows.
     """
 
     trains_on_gaps: ClassVar[bool] = True
@@ -507,7 +510,7 @@ class Imputation(Objective):
         weight: Tensor | None,
         unit: float,
     ) -> Tensor:
-        # All cells count the same, so that rows with few of them do not decide.
+        # All cells count the same, so rows with few hidden cells do not dominate.
         hidden = _hidden(x_in, x)
         error, counts = _error(outputs, x, hidden).sum(1), hidden.sum(1)
         if weight is not None:
@@ -571,13 +574,13 @@ class _Cells(NamedTuple):
     Attributes
     ----------
     row, column : tensors of shape (n_cells,)
-        Where they are.
+        Positions of the cells.
 
     added, wanted : tensors of shape (n_cells,)
-        What the network adds to the Gaussian, and what it should add.
+        Corrections of the Gaussian by the network, and the ideal corrections.
 
     half : tensor of shape (n_rows,)
-        Half of the rows that each row belongs to, 0 or 1.
+        The half that each row belongs to, 0 or 1.
     """
 
     row: Tensor
@@ -597,9 +600,9 @@ def _error(outputs: Tensor, x: Tensor, hidden: Tensor) -> Tensor:
 
 
 def _factors(cells: _Cells, module: Any, weight: Tensor | None, rows: Tensor) -> Tensor:
-    """Compute factors of columns in [0, 1] that bring what is added to what should be.
+    """Compute the factors of columns in [0, 1] that bring `added` closest to `wanted`.
 
-    Those of columns with few cells are drawn towards the factor of all columns.
+    Factors of columns with few cells are shrunk towards the factor of all columns.
     """
     added = cells.added
     counts = rows.to(added.dtype) if weight is None else rows * weight
@@ -646,7 +649,7 @@ def log_mean_weight(
         Standard normal draws.
 
     observed : bool tensor of shape (batch, n_features), default=None
-        Which entries the density is of; None: all.
+        Entries that count in the density. None: all.
 
     Returns
     -------
