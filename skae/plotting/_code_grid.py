@@ -159,7 +159,7 @@ class CodeGridDisplay:
         path = np.linspace(codes[0], codes[1], n_steps)
         rows = np.asarray(estimator.inverse_transform(path))
         images = _images(estimator, rows.reshape(1, n_steps, -1), image_shape)
-        return cls(images, ("way", "")).plot(ax=ax)
+        return cls(images, ("from x_from to x_to", "")).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
         """Plot the images.

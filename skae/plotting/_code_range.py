@@ -128,8 +128,8 @@ class CodeRangeDisplay:
 
         series_shape : tuple of int, default=None
             (n_steps,) or (n_steps, n_channels) of rows that are series. Not needed for
-            a :class:`~skae.RecurrentAutoencoder`. If both shapes are None, the rows of
-            other estimators are those of a table.
+            a :class:`~skae.RecurrentAutoencoder`. If both shapes are None, other
+            estimators have rows of a table.
 
         n_columns : int, default=20
             Maximum number of columns of a table to show: those that change most.

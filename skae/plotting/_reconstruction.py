@@ -47,7 +47,7 @@ class ReconstructionDisplay:
 
     series_shape : tuple of int, default=None
         (n_steps,) or (n_steps, n_channels) of rows that are series. If both shapes are
-        None, the rows are those of a table.
+        None, the rows are shown as a table.
 
     feature_names : sequence of str, default=None
         Names of the columns of a table.
@@ -143,8 +143,8 @@ class ReconstructionDisplay:
 
         series_shape : tuple of int, default=None
             (n_steps,) or (n_steps, n_channels) of rows that are series. If both shapes
-            are None, the rows of a :class:`~skae.RecurrentAutoencoder` are series, and
-            other rows are those of a table.
+            are None, rows of a :class:`~skae.RecurrentAutoencoder` are shown as series
+            and other rows as a table.
 
         ax : matplotlib Axes, default=None
             Where to plot; None makes a new figure.
