@@ -110,7 +110,7 @@ class ErrorOnFirstBatch(Callback):
         ({"module": TwoCodes}, r"must give a tensor of codes.*gave <class 'tuple'>"),
         (
             {"net_params": {"iterator_train__drop_last": True}, "batch_size": 500},
-            r"no batch of the train rows.*batch_size=500",
+            r"train rows fill no batch.*batch_size=500",
         ),
         ({"n_iter_no_change": 0}, r"'n_iter_no_change'.*Got 0"),
         ({"tol": -1.0}, r"'tol'.*Got -1.0"),
@@ -411,7 +411,7 @@ def test_a_failed_fit_leaves_the_earlier_one(warm_start, curved):
         model.fit(np.full((20, 6 if warm_start else 4), np.nan))
     np.testing.assert_array_equal(model.transform(curved), codes)
     if warm_start:
-        with pytest.raises(ValueError, match="warm_start=True goes on from the fitted"):
+        with pytest.raises(ValueError, match="warm_start=True continues from"):
             model.set_params(hidden_layer_sizes=(7,)).fit(curved)
         np.testing.assert_array_equal(model.transform(curved), codes)
 
@@ -470,7 +470,7 @@ BAD_MODULES = {
     "argument": (OtherArgument, r"OtherArgument needs 'width'.*\{'module__width'"),
     "factory with argument": (lambda width: Own(6, width), r"<lambda> needs 'width'"),
     "factory of nothing": (lambda: None, r"a torch.nn.Module.*Got NoneType"),
-    "factory that raises": (lambda: 1 / 0, r"not be made: ZeroDivisionError: div"),
+    "factory that raises": (lambda: 1 / 0, r"not be built: ZeroDivisionError: div"),
     "KeyError": (
         a_module(encode=raising(KeyError("a"))),
         r"Bad.encode failed on a float32 input of shape \(2, 6\): KeyError: 'a'",
@@ -524,7 +524,7 @@ def test_modules_that_differ_in_training(curved):
     half = a_module(
         decode=lambda self, z: self.to_row(z)[:, : 3 if self.training else 6]
     )
-    with pytest.raises(ValueError, match=r"shape \(40, 6\).*in training.*\(40, 3\)"):
+    with pytest.raises(ValueError, match=r"In training.*shape \(40, 6\).*\(40, 3\)"):
         AutoencoderTransformer(module=half).fit(curved)
     detached = a_module(
         decode=lambda self, z: (
@@ -564,7 +564,7 @@ def test_an_encoder_that_is_fixed_on_purpose(curved):
 
 def test_batches_of_one_row(curved):
     model = AutoencoderTransformer(module=WithoutForward, batch_size=33, random_state=0)
-    message = "batch of one row failed.*BatchNorm need two rows"
+    message = "batch of one row failed.*BatchNorm need at least two rows"
     model.partial_fit(curved[:100])  # the last row joins the batch before
     with pytest.raises(ValueError, match=message):
         model.partial_fit(curved[:1])
@@ -695,7 +695,7 @@ def test_callbacks(name, curved):
 
 
 def test_callbacks_that_need_validation_rows(curved):
-    message = r"Key 'valid_loss' was not found.*partial_fit has none"
+    message = r"Key 'valid_loss' was not found.*partial_fit has no validation"
     model = AutoencoderTransformer(callbacks=[EarlyStopping()], max_epochs=1)
     with pytest.raises(ValueError, match=message):
         model.fit(curved).partial_fit(curved)
@@ -710,11 +710,11 @@ def test_callbacks_that_need_validation_rows(curved):
         ({1: 2}, r"names of arguments as keys. Got 1"),
         ({"optimizer__nonsense": 1}, r"net_params=\{'optimizer__nonsense'.*nonsense"),
         ({"criterion__delta": 1}, r"net_params=\{'criterion__delta'.*delta"),
-        ({"module__depth": 1}, r"DenseAutoencoder could not be made.*'depth'"),
+        ({"module__depth": 1}, r"DenseAutoencoder could not be built.*'depth'"),
         ({"module__n_components": 3}, r"set the parameter 'n_components' of Auto"),
         ({"iterator_train__batch_size": 0}, r"positive int, or -1 for all.*Got 0"),
         ({"iterator_valid__batch_size": "a"}, r"positive int, or -1 for all.*Got 'a'"),
-        ({"iterator_train__num_workers": -1}, r"iterator_train cannot be made.*-1"),
+        ({"iterator_train__num_workers": -1}, r"iterator_train cannot be built.*-1"),
         ({"optimizer__betas": 5}, r"net_params=\{'optimizer__betas': 5\}.*TypeError"),
     ],
 )
@@ -733,8 +733,8 @@ def test_optimizers_without_weight_decay(optimizer, curved):
 @pytest.mark.parametrize(
     "schedule, message",
     [
-        (lambda: None, r"failed to make a torch scheduler.*TypeError"),
-        (lambda optimizer: None, r"must make a torch scheduler.*made None"),
+        (lambda: None, r"failed to build a torch scheduler.*TypeError"),
+        (lambda optimizer: None, r"must return a torch scheduler.*returned None"),
         (LRScheduler("Nope"), r"lr_schedule: LRScheduler knows no policy 'Nope'"),
         (LRScheduler("StepLR"), r"lr_schedule: LRScheduler\('StepLR'\) needs 'step_"),
     ],

@@ -310,7 +310,7 @@ def test_groups_pass_through_a_pipeline(curved, patients):
         (np.arange(399), r"each of the 400 rows of X. Got an array of shape \(399,\)"),
         (np.ones((400, 2)), r"Got an array of shape \(400, 2\)"),
         (3, r"Got an array of shape \(\)"),
-        (np.zeros(400), "groups has one group alone.*Give two"),
+        (np.zeros(400), "groups has only one group.*Pass two"),
         (np.r_[np.nan, np.arange(399)], "groups has no label in row 0"),
         ([*"ab" * 199, "a", None], "groups has no label in row 399"),
         (pd.Series([1, pd.NA] * 200, dtype="Int64"), "no label in row 1"),

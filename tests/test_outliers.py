@@ -258,7 +258,7 @@ def test_groups_stay_on_one_side():
     mixed = quick(n_neighbors=2).fit(X).calibration_scores_
     assert (apart > -0.1).mean() < 0.3
     assert (mixed > -0.1).mean() > 0.7
-    with pytest.raises(ValueError, match="groups has one group alone"):
+    with pytest.raises(ValueError, match="groups has only one group"):
         quick().fit(X, groups=np.zeros(600))
 
 

@@ -515,7 +515,7 @@ def test_a_warm_start_goes_on_with_the_decoder_that_there_is(first_equal, images
 
 def test_a_warm_start_keeps_the_width_of_the_decoder(images):
     model = RecurrentAutoencoder(3, warm_start=True, **QUICK).fit(images)
-    with pytest.raises(ValueError, match="warm_start=True goes on from the fitted"):
+    with pytest.raises(ValueError, match="warm_start=True continues from the fitted"):
         model.set_params(decoder_hidden_size=7).fit(images)
 
 

@@ -74,11 +74,11 @@ class KeepState(Callback):
         self.best_epoch_ = self.epoch_
         self.best_loss_ = loss
         if self._is_last(net):
-            return  # nothing follows that would change the module
+            return  # the module does not change any more
         state = net.plain_module_.state_dict()
         tensors = [name for name in state if isinstance(state[name], torch.Tensor)]
         if self.state_:
-            # Many times as fast as a deepcopy.
+            # Many times faster than a deepcopy.
             torch._foreach_copy_(
                 [self.state_[name] for name in tensors],
                 [state[name] for name in tensors],
@@ -122,12 +122,12 @@ class KeepState(Callback):
             self.stopped_early_ = True
 
     def _is_last(self, net: Any) -> bool:
-        """Return whether the state kept is that after the last epoch."""
+        """Return whether the kept state is that of the last epoch."""
         return self.start_loss is None and self.best_epoch_ == net.max_epochs
 
     @staticmethod
     def _parameters_are_finite(net: Any) -> bool:
-        # Those of the optimizers are found sooner than those of the module.
+        # Looking up the parameters of optimizers is faster than those of the module.
         parameters = [
             parameter
             for optimizer in net.optimizers()
@@ -226,7 +226,7 @@ class Schedule(Callback):
             self.on_step()
 
     def on_step(self) -> None:
-        """Count a step, where nothing else is to be known of it."""
+        """Count a step that needs no further event."""
         self.n_steps_ += 1
         self._set()
 
@@ -250,14 +250,14 @@ class ScheduleLearningRate(LRScheduler):
             schedulers = [policy(each, **kwargs) for each in net.optimizers()]
         except Exception as error:
             raise ValueError(
-                "lr_schedule failed to make a torch scheduler from an optimizer: "
+                "lr_schedule failed to build a torch scheduler from an optimizer: "
                 f"{type(error).__name__}: {error}"
             ) from error
         for each in schedulers:
             if not callable(getattr(each, "step", None)):
                 raise ValueError(
-                    "lr_schedule must make a torch scheduler from an optimizer. It "
-                    f"made {each!r}."
+                    "lr_schedule must return a torch scheduler for an optimizer. It "
+                    f"returned {each!r}."
                 )
         self.others_ = schedulers[1:]
         return schedulers[0]
@@ -302,8 +302,8 @@ class RecordLoss(Callback):
 class ProgressBar(Callback):
     """Progress bar with the remaining time and the losses of the last epoch.
 
-    Where standard output is neither a terminal nor a notebook, about ten lines of text
-    take the place of the bar.
+    If standard output is neither a terminal nor a notebook, about ten lines of text
+    replace the bar.
 
     Parameters
     ----------
@@ -337,7 +337,7 @@ class ProgressBar(Callback):
             self.on_step()
 
     def on_step(self) -> None:
-        """Count a step, where nothing else is to be known of it."""
+        """Count a step that needs no further event."""
         self.bar_.update()
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
@@ -352,7 +352,7 @@ class ProgressBar(Callback):
 
 
 class _ProgressLines:
-    """Lines of text in place of a progress bar, one for each tenth of the steps."""
+    """Lines of text instead of a progress bar, one for each tenth of the steps."""
 
     def __init__(self, description: str, n_steps: int) -> None:
         self._description = description
@@ -379,4 +379,4 @@ class _ProgressLines:
         )
 
     def close(self) -> None:
-        """End the lines: each of them is complete."""
+        """Do nothing: all lines are complete."""

@@ -15,7 +15,7 @@ from skae.training._tensor_net import forget_optimizer_state
 
 
 class Floor:
-    """The floor of a training, to be made before it and asked after it.
+    """The floor of a training, made before training and compared after it.
 
     Parameters
     ----------
@@ -23,26 +23,26 @@ class Floor:
         State of the floor.
 
     net : AutoencoderNet
-        Net in the state to start from, which it is left in.
+        Net in the state to start from. This state does not change.
 
     is_start : bool
-        Whether that state is the floor itself.
+        Whether the state to start from is the floor itself.
 
     table : Table
-        All rows, which the floor that is kept is fitted to.
+        All rows. The floor that is kept is fitted to them.
 
     split : Split
-        Rows that train, and rows that validate.
+        Training and validation rows.
 
     valid : Rows
-        Validation rows on the net's device; for noisy rows several copies, one after
-        the other.
+        Validation rows on the device of the net. Noisy rows have several copies, one
+        after the other.
 
     random_state : RandomState
-        Where starts draw from.
+        Source of random numbers for starts.
 
     seed : int
-        Seed of what fills gaps, which is that of the training rows.
+        Seed of the layer that fills missing values, the same as for training rows.
     """
 
     def __init__(
@@ -75,25 +75,25 @@ class Floor:
 
     @property
     def loss(self) -> float:
-        """Mean loss of the validation rows that training has to beat."""
+        """Mean validation loss that training has to beat."""
         return self._valid.average(self._losses)
 
     def why_kept(self) -> str | None:
-        """Keep the state trained if it is better, else the floor.
+        """Keep the trained state if it is better, else the floor.
 
         Return None, or the reason why the floor is kept.
 
-        The floor of all rows is kept otherwise. It has seen the rows held out, but a
-        row like no other may be among them, and the state trained has not learned it:
-        it has to be better than this floor, too. But it need not be if the floor has
-        learned the very values that are hidden, and knows them by heart.
+        The floor that is kept is fitted to all rows, including the validation rows.
+        These may include a row unlike all others, which the trained state has not
+        learned. So the trained state also has to beat this floor. It need not if noise
+        hides values, because this floor was fitted to the hidden values themselves.
         """
         net, held_out = self._net, self._held_out
         losses = net.row_losses(self._valid)
         trained = copy.deepcopy(net.plain_module_.state_dict())
         table = self._table
         fill = getattr(net.plain_module_, "fill", None)
-        # That of series, which end in NaN, is not set.
+        # `fill` is not set for series, which end in NaN.
         if table.missing and fill is not None and fill.is_set:
             table = fit_fill(net.plain_module_, table, self._seed)
             if not self._start.takes_gaps:
@@ -107,7 +107,7 @@ class Floor:
         )
         gain = np.average(floor_losses - losses, weights=held_out.weight)
         knows_hidden = net.objective.needs_noise
-        # Losses of the user's that are below zero have no logarithm.
+        # Negative losses, which a user's loss may have, have no logarithm.
         negative = min(losses.min(), start_losses.min()) < 0
         comparison = compare(
             losses,
@@ -122,14 +122,13 @@ class Floor:
         forget_optimizer_state(net)
         if comparison.better:
             return (
-                f"the trained network beat the {self._start.name} of its training "
-                "rows, but not that of all rows"
+                f"the trained network beat the {self._start.name} of the training "
+                "rows, but not the one of all rows"
             )
         if comparison.gain <= 0:
-            return "training did not lower the mean loss of the rows held out"
+            return "training did not lower the mean loss of the validation rows"
         return (
-            "training lowered the mean loss of the rows held out by "
+            "training lowered the mean loss of the validation rows by "
             f"{100 * comparison.gain:.2g} %, which may be chance: a paired test has "
-            f"p = {comparison.p_value:.2g}, and less than {comparison.level:g} is "
-            "needed"
+            f"p = {comparison.p_value:.2g}, which must be below {comparison.level:g}"
         )

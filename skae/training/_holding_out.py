@@ -1,4 +1,4 @@
-"""Which rows train, and which are held out to validate on."""
+"""The split into training and validation rows."""
 
 import math
 from dataclasses import replace
@@ -14,9 +14,9 @@ from skae.training._statistics import fill_missing
 from skae.training._streaming import n_rows_in
 from skae.training._table import Table
 
-# With fewer rows, an improvement on the start may be chance.
+# With fewer rows, an improvement over the start may be chance.
 MIN_VALIDATION_ROWS = 10
-# Those of a large table are copied: a smaller share of a larger table is held out.
+# Validation rows of a large table are copied, so its share is smaller.
 _VALIDATION_BYTES = 2**27
 
 
@@ -29,9 +29,10 @@ class Split(NamedTuple):
         Training rows.
 
     valid : Table or None
-        Validation rows, each distinct row once, with the summed weights of its copies;
-        with groups if there are enough of them to compare. They are a copy if the table
-        is large, and are taken from it by index otherwise. None: there are none.
+        Validation rows. Each distinct row occurs once, with the summed weights of its
+        copies. They have groups if there are enough groups to compare. They are a copy
+        if the table is large, and are taken from it by index otherwise. None: there are
+        no validation rows.
     """
 
     train: Table
@@ -41,9 +42,9 @@ class Split(NamedTuple):
 def hold_out(table: Table, *, fraction: float, needed: int, seed: int) -> Split:
     """Hold out distinct rows with all of their copies; the same ones for the same rows.
 
-    Rows of one group stay together, but those with a copy in another group train. Pairs
-    with the same target, such as noisy copies of a row, are a group if there are no
-    others.
+    Rows of one group stay together. Rows with a copy in another group are training
+    rows. Without `groups`, pairs with the same target, such as noisy copies of a row,
+    are a group.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ def hold_out(table: Table, *, fraction: float, needed: int, seed: int) -> Split:
         Share of the distinct rows to hold out.
 
     needed : int
-        Fewer are of no use, and then none is held out.
+        Minimum number of validation rows. With fewer, none is held out.
 
     seed : int
         Determines the draw.
@@ -72,9 +73,9 @@ def hold_out(table: Table, *, fraction: float, needed: int, seed: int) -> Split:
     groups = table.groups
     if groups is not None and groups.max() == 0:
         raise ValueError(
-            "groups has one group alone, and rows are held out by whole groups. "
-            "Give two groups or more, or pass X_val, or set "
-            "validation_fraction=None to train on all rows."
+            "groups has only one group, but validation holds out whole groups. Pass "
+            "two groups or more, pass X_val, or set validation_fraction=None to train "
+            "on all rows."
         )
     first, number = distinct_rows(table.hashes)
     n_distinct = len(first)
@@ -82,12 +83,12 @@ def hold_out(table: Table, *, fraction: float, needed: int, seed: int) -> Split:
         distinct_targets, target = distinct_rows(row_hashes(table.targets))
         groups = target if len(distinct_targets) < n_distinct else None
     n_val = int(fraction * n_distinct)
-    # A tenth of the rows is enough of a larger table: there the fraction is wrong.
+    # If a tenth of the rows would be enough, the fraction is too small.
     if n_val < needed <= n_distinct // 10:
         rows = "rows" if n_distinct == len(table) else "distinct rows"
         raise ValueError(
             f"validation_fraction={fraction} leaves {n_val} of the {n_distinct} {rows} "
-            f"of X to validate on, and at least {needed} are needed: set it to "
+            f"of X for validation, but at least {needed} are needed. Set it to "
             f"{needed / n_distinct:.2g} or more, or to None to train on all rows."
         )
     most = n_distinct
@@ -122,15 +123,15 @@ def hold_out(table: Table, *, fraction: float, needed: int, seed: int) -> Split:
 
 
 class Distinct(NamedTuple):
-    """Distinct rows, in a random order that is not that of the table.
+    """Distinct rows in a random order that does not depend on the table.
 
     Attributes
     ----------
     rows : ndarray of shape (n_distinct,)
-        Their numbers in the table.
+        Indices of the rows in the table.
 
     weight : ndarray of shape (n_distinct,)
-        Their weights, which are those of their copies summed, of mean one.
+        Summed weights of the copies of each row, scaled to a mean of one.
     """
 
     rows: np.ndarray
@@ -138,18 +139,18 @@ class Distinct(NamedTuple):
 
 
 class CalibrationSplit(NamedTuple):
-    """Rows to learn from, and rows to calibrate on.
+    """Training rows and calibration rows.
 
     Attributes
     ----------
     train : ndarray of shape (n_train,)
-        Numbers of the training rows, copies included.
+        Indices of the training rows, including copies.
 
     learned : Distinct
-        The distinct ones of these.
+        The distinct training rows.
 
     held_out : Distinct
-        The rows held out.
+        The distinct rows held out for calibration.
     """
 
     train: np.ndarray
@@ -178,9 +179,9 @@ def hold_out_to_calibrate(
 ) -> CalibrationSplit:
     """Hold out distinct rows, drawn with equal probability, with all of their copies.
 
-    Quantiles of what is held out need 100 rows or so: these are a tenth of the rows,
-    or 100 if that is more, or a quarter of few rows. Which ones does not depend on the
-    order of the rows, nor on how many copies there are of each.
+    Their number is a tenth of the rows, or 100 if that is more, but at most a quarter:
+    quantiles need about 100 rows. The choice does not depend on the order of the rows
+    or on their numbers of copies.
 
     Parameters
     ----------
@@ -194,7 +195,7 @@ def hold_out_to_calibrate(
         Numbers of the groups of the rows, from 0. No group is on both sides.
 
     most : int
-        Most rows to hold out.
+        Maximum number of rows to hold out.
 
     seed : int
         Determines the draw.
@@ -210,16 +211,15 @@ def hold_out_to_calibrate(
     """
     if groups is not None and groups.max() == 0:
         raise ValueError(
-            "groups has one group alone, and rows are held out by whole groups. "
-            "Give two groups or more, or pass X_val."
+            "groups has only one group, but calibration holds out whole groups. Pass "
+            "two groups or more, or pass X_val."
         )
     distinct = distinct_at_random(hashes, weight, seed)
     n_distinct = len(distinct.rows)
     if n_distinct < 2:
         raise ValueError(
-            f"All {len(hashes)} rows of X are the same, and false alarms are "
-            "calibrated on rows that differ from those learned from. Pass at least two "
-            "different rows."
+            f"All {len(hashes)} rows of X are the same, but calibration needs rows "
+            "that differ from the training rows. Pass at least two different rows."
         )
     n_rows = max(n_distinct // 10, min(100, n_distinct // 4), 1)
     n_rows = min(n_rows, most)
@@ -230,8 +230,8 @@ def hold_out_to_calibrate(
         is_held_out = np.isin(distinct.rows, first[chosen])
         if not is_held_out.any():
             raise ValueError(
-                "groups leaves no rows to hold out: every group has copies of rows of "
-                "another group, or most of the rows. Pass X_val."
+                "groups leaves no rows for calibration: every group has copies of rows "
+                "of another group, or most of the rows. Pass X_val."
             )
     learned, held_out = (
         Distinct(
@@ -244,7 +244,7 @@ def hold_out_to_calibrate(
 
 
 def hold_out_none(table: Table, **options: Any) -> Split:
-    """Hold out no rows, where nothing is trained that they could be of use for."""
+    """Hold out no rows, because training has no use for validation rows."""
     return Split(table)
 
 
@@ -256,7 +256,7 @@ def hold_out_strata(
     Parameters
     ----------
     table : Table of shape (n_rows, n_features)
-        Distinct labelled rows. Rows of one group, which differ in the target alone, are
+        Distinct labelled rows. Rows of one group differ only in the target. They stay
         on one side.
 
     strata : ndarray of shape (n_rows,)
@@ -275,7 +275,7 @@ def hold_out_strata(
     Raises
     ------
     ValueError
-        If there are too few rows for it.
+        If there are too few rows.
     """
     groups = np.asarray(table.groups)
     _, first, group_of_row = np.unique(groups, return_index=True, return_inverse=True)
@@ -288,8 +288,8 @@ def hold_out_strata(
         if n_strata > 1:
             needed = f"a row of each of the {n_strata} classes"
         raise ValueError(
-            f"early_stopping=True needs {needed} to train on and {needed} to hold "
-            f"out. validation_fraction={fraction} holds out "
+            f"early_stopping=True needs {needed} for training and {needed} for "
+            f"validation. validation_fraction={fraction} holds out "
             f"{n_val} of {n_rows} distinct labelled rows"
             + (f"; the rarest class has {rarest}" if n_strata > 1 else "")
             + ". Label more rows, change validation_fraction, or set "
@@ -331,14 +331,14 @@ def _rows_of_some_groups(
     n_rows: int,
     seed: int,
 ) -> np.ndarray:
-    """Choose the distinct rows of groups drawn at random, `n_rows` or a few more."""
+    """Choose `n_rows` distinct rows, or a few more, of groups drawn at random."""
     group = groups[first]
     is_in_one = np.ones(len(first), dtype=bool)
     is_in_one[number[groups != group[number]]] = False
     n_groups = groups.max() + 1
     sizes = np.bincount(group[is_in_one], minlength=n_groups)
     order = np.random.RandomState(seed).permutation(n_groups)
-    # A group with most of the rows has to train.
+    # A group with most of the rows must be training rows.
     order = order[(sizes[order] > 0) & (sizes[order] <= len(first) / 2)]
     n_chosen = 1 + np.searchsorted(np.cumsum(sizes[order]), n_rows)
     chosen = order[: min(n_chosen, n_groups - 1)]
@@ -355,7 +355,7 @@ def distinct_with_weights(table: Table) -> Table:
 
 
 def share_in(table: Table, rows: Table) -> float:
-    """Compute the share of rows that a table has, too."""
+    """Compute the share of `rows` that `table` also has."""
     return float(np.isin(rows.hashes, table.hashes).mean())
 
 

@@ -28,42 +28,42 @@ from skae.training._tensor_net import TensorNet, is_overridden
 class AutoencoderNet(TensorNet):
     """skorch net that trains a module to reconstruct its input.
 
-    A training step is ``x_hat = module(noise(x)); loss = criterion(x_hat, x)``, or what
-    the objective makes of it. The module is given the first of pairs of rows, and the
-    loss is against the second.
+    A training step is ``x_hat = module(noise(x)); loss = criterion(x_hat, x)`` unless
+    the objective changes it. With pairs of rows, the first row is the input of the
+    module and the second is the target of the loss.
 
     Parameters
     ----------
     module : torch.nn.Module, class or callable
-        As in skorch, but an instance is copied, not trained itself. It has `encode`
-        and `decode`.
+        As in skorch, but an instance is copied, and the copy is trained. It has
+        `encode` and `decode`.
 
     criterion : torch.nn.Module class or instance, default=torch.nn.MSELoss
         Called with reconstructions and rows.
 
     noise : skae.noise.Noise, default=None
-        Corrupts the rows that the encoder is given in training; the loss is against
-        the clean rows. It is copied, and the copy, `noise_`, is at work.
+        Corrupts the inputs of the encoder in training. The targets of the loss are the
+        clean rows. A copy, `noise_`, is used.
 
     objective : skae.objectives.Objective, default=Reconstruction()
-        How the loss of rows comes from the module and the criterion.
+        Computes the loss of rows from the module and the criterion.
 
     loss_unit : float, default=1.0
-        Gradients are those of the loss divided by this number; the losses reported
-        are not divided. With the loss of a trivial reconstruction, the optimisers'
-        constants (epsilon, clipping) do not depend on the units of the data.
+        Divisor of the loss whose gradients are used. Reported losses are not divided.
+        If it is the loss of a trivial reconstruction, the constants of optimizers
+        (epsilon, clipping) do not depend on the units of the data.
 
     autocast : torch.dtype, default=None
-        ``torch.bfloat16`` for mixed precision: in training steps, the layers compute
-        in it where torch holds that to be safe, and weights and losses stay in float32.
+        ``torch.bfloat16`` for mixed precision: in training steps, layers compute in it
+        if torch considers this safe. Weights and losses stay in float32.
 
     copy_rows : bool, default=False
-        Whether the module may change its input, so that it is given copies.
+        Whether the module gets copies of rows, because it may change its input.
 
     share_batches : bool, default=False
-        Whether several processes train the module together, each on its share of every
-        batch. They are those of torch.distributed's default group, and all of them
-        are given the same rows, parameters and seed.
+        Whether the processes of torch.distributed's default group train the module
+        together, each on its share of every batch. All of them must get the same rows,
+        parameters and seed.
 
     **kwargs : dict
         Further parameters of :class:`TensorNet`.
@@ -91,23 +91,23 @@ class AutoencoderNet(TensorNet):
         super().__init__(module, criterion, **kwargs)
 
     noise_: Any
-    # Whether the gradients of this epoch are those of the module; None: not known yet.
+    # Whether the module computes the gradients of this epoch; None: not known yet.
     _by_hand: bool | None = None
-    # For draws that processes that share batches make each by itself.
+    # For separate draws of each process if processes share batches.
     _own_generator: Any = None
-    # The objective's `outputs`, compiled, while a net with ``compile=True`` trains.
+    # The compiled `outputs` of the objective, while a net with ``compile=True`` trains.
     _compiled: Any = None
 
     def initialize_module(self) -> "AutoencoderNet":
         if self.autocast not in (None, torch.bfloat16):
             raise ValueError(
-                "autocast must be None or torch.bfloat16: gradients in float16 would "
-                f"have to be scaled. Got {self.autocast!r}."
+                "autocast must be None or torch.bfloat16; float16 is not supported, as "
+                f"its gradients need scaling. Got {self.autocast!r}."
             )
         super().initialize_module()
         self.noise_ = copy.deepcopy(self.noise)
         if self.noise_ is not None:
-            # Trained with the rest, noise would learn to be easy.
+            # If it were trained, noise would learn to be weak.
             self.noise_.requires_grad_(False)
         return self
 
@@ -152,9 +152,9 @@ class AutoencoderNet(TensorNet):
         X: Any = None,
         training: bool = False,
     ) -> Tensor:
-        """Mean loss of the objective's outputs, with weights `y_true` of the rows.
+        """Compute the mean loss of outputs, with weights `y_true` of the rows.
 
-        `X` is a pair: what the encoder was given, and what the decoder has to return.
+        `X` is a pair: the input of the encoder and the target of the decoder.
         """
         x_in, x = X
         return self.objective.mean(
@@ -162,7 +162,7 @@ class AutoencoderNet(TensorNet):
         )
 
     def _outputs(self, x: Tensor) -> Tensor:
-        """Compute the objective's outputs, in the mode that the module is in."""
+        """Compute the outputs of the objective in the current mode of the module."""
         module = self.plain_module_
         arguments: tuple[Any, ...] = ()
         compute: Any = partial(self.objective.outputs, module)
@@ -172,24 +172,24 @@ class AutoencoderNet(TensorNet):
             )
             compute = self._compiled or compute
         outputs = compute(x.clone() if self.copy_rows else x, *arguments)
-        # A module of the user's may do other things in training mode.
+        # In training mode, a module of the user may return something else.
         if self.copy_rows and getattr(outputs, "shape", None) != x.shape:
             got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs)
             raise ValueError(
-                f"{type(module).__name__} must give a reconstruction of shape "
-                f"{tuple(x.shape)} of a batch in training. It gave {got}."
+                f"In training, {type(module).__name__} must return reconstructions of "
+                f"shape {tuple(x.shape)}. It returned {got}."
             )
         return outputs
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
-        # The encoder is given the noisy rows of pairs.
+        # The noisy rows of pairs are the input of the encoder.
         x = x[0] if isinstance(x, tuple | list) else x
         return super().infer(x, **fit_params)
 
     def _module_has_gradient(self) -> bool:
-        """Whether the module offers a gradient that is faster than autograd's.
+        """Return whether the module computes gradients faster than autograd.
 
-        A subclass may have changed what it is the gradient of.
+        An inherited method does not count: a subclass may have changed the layers.
         """
         module = self.module_
         own = "logits_with_gradient" in vars(type(module))
@@ -225,7 +225,7 @@ class AutoencoderNet(TensorNet):
         return steps(self, iterator, [each.on_step for each in listeners])
 
     def _in_precision(self) -> AbstractContextManager[Any]:
-        """Context of the forward pass in training."""
+        """Return the context of the forward pass in training."""
         if self.autocast is None:
             return nullcontext()
         return torch.autocast(torch.device(self.device).type, self.autocast)
@@ -245,7 +245,7 @@ class AutoencoderNet(TensorNet):
     def _step_on(
         self, x_in: Tensor, x: Tensor, weight: Tensor | None
     ) -> dict[str, Tensor]:
-        """Loss and reconstructions of rows, which leaves the gradients in place."""
+        """Compute loss and reconstructions of rows, and set the gradients."""
         if self._by_hand is None:
             self._by_hand = self._module_has_gradient()
         if self._by_hand:
@@ -261,8 +261,8 @@ class AutoencoderNet(TensorNet):
             if not loss.requires_grad:
                 raise ValueError(
                     f"The loss of {type(self.plain_module_).__name__} has no gradient "
-                    "in training. Let some of its parameters have requires_grad=True, "
-                    "and take detach() and torch.no_grad() out of it and of the loss."
+                    "in training. Set requires_grad=True on some of its parameters, "
+                    "and remove detach() and torch.no_grad() from module and loss."
                 )
             (loss / self.loss_unit).backward()
         if "on_batch_end" not in self._silent:  # only callbacks look at it
@@ -274,8 +274,8 @@ class AutoencoderNet(TensorNet):
     def _step_on_share(
         self, x_in: Tensor, x: Tensor, weight: Tensor | None
     ) -> dict[str, Tensor]:
-        """Do the same with several processes; `y_pred` is of the rows of this one."""
-        # Noise is that of the whole batch: it is the same as in one process.
+        """Do the same with several processes; `y_pred` has the rows of this one."""
+        # The whole batch gets noise before it is shared, as in one process.
         share = Share(len(x))
         generator = self.generator_
         self.generator_ = self._own_generator
@@ -300,13 +300,14 @@ class AutoencoderNet(TensorNet):
         return tuple(x) if isinstance(x, tuple | list) else (x, x)
 
     def _step_optimizer(self, step_fn: Any) -> None:
-        # The optimiser sees the loss that its gradients are of: line searches need it.
+        # Line searches need the loss in the units of the gradients.
         super()._step_optimizer(lambda: step_fn().detach() / self.loss_unit)
 
     def row_losses_with(self, module: Any, x: Tensor, missing: bool = False) -> Tensor:
-        """Loss of each row, reconstructed by a module in evaluation mode.
+        """Compute the loss of each row with a module in evaluation mode.
 
-        `missing` says that values of the rows may be, whatever those of training were.
+        `missing` is True if these rows may have missing values, even if training had
+        none.
         """
         module = _GivenCopies(module) if self.copy_rows else module
         objective = self.objective
@@ -316,7 +317,7 @@ class AutoencoderNet(TensorNet):
         return objective.row_losses(self.criterion_, module, x, x)
 
     def row_losses(self, rows: Rows) -> np.ndarray:
-        """Loss of each row, in float64."""
+        """Compute the loss of each row, in float64."""
         self._set_training(False)
         module = _GivenCopies(self.module_) if self.copy_rows else self.module_
         batches = rows.batches(self.evaluation_rows)
@@ -332,7 +333,7 @@ class AutoencoderNet(TensorNet):
         return losses.numpy()
 
     def settle(self, rows: Rows) -> None:
-        """Set what the trained module takes from validation rows."""
+        """Set the parts of the trained module that come from validation rows."""
         self._set_training(False)
         with torch.no_grad():
             batches = rows.batches(self.evaluation_rows)
@@ -341,14 +342,14 @@ class AutoencoderNet(TensorNet):
     # Noise
 
     def corrupt(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Return noisy rows, as the encoder sees them in training."""
+        """Return noisy rows, as the inputs of the encoder in training."""
         self._set_training(True)
         with torch.no_grad(), self.guarded():
             return self.noise_(x, generator)
 
     @property
     def makes_gaps(self) -> bool:
-        """Whether noise makes gaps, which the module is to fill."""
+        """Whether noise makes gaps, which the module then has to fill."""
         return getattr(self.noise_, "makes_gaps", False)
 
     @contextmanager
@@ -368,12 +369,12 @@ class AutoencoderNet(TensorNet):
         try:
             yield
         finally:
-            # The net is kept and pickled: without the data.
+            # The net is kept and pickled without the data.
             for noise in drawing:
                 noise.lend(None)
 
     def set_loss_unit(self, rows: Rows) -> None:
-        """Take for unit the loss of the mean row as every row's reconstruction."""
+        """Set the unit to the loss if the mean row reconstructs every row."""
         few = slice(None, None, max(1, len(rows) // 1000))  # enough for a mean
         _, x = self._input_and_target(take(rows.X, few))
         if self.objective.missing:
@@ -385,7 +386,7 @@ class AutoencoderNet(TensorNet):
 
 
 def _lend(noises: list[Any], rows: Rows) -> None:
-    """Let noises draw from rows. Noise that only looks at them needs no memory."""
+    """Lend rows to noises. Without noises, no rows are read into memory."""
     if noises:
         rows = rows.in_memory()
     for noise in noises:
@@ -393,7 +394,7 @@ def _lend(noises: list[Any], rows: Rows) -> None:
 
 
 class _GivenCopies:
-    """A module that encodes copies of rows, as it may change what it is given."""
+    """A module that encodes copies of rows, because it may change its input."""
 
     def __init__(self, module: nn.Module) -> None:
         self._module: Any = module

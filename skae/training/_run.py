@@ -49,7 +49,7 @@ class Run(NamedTuple):
         Name of the state before the first step.
 
     why_start : str or None
-        Reason why that state was kept, if it is a model of its own.
+        Reason why that state was kept, if it has a name.
     """
 
     loss_curve: list[float]
@@ -152,7 +152,7 @@ def run(
         _train(net, train)
     kept = result(keep.best_epoch_, keep.best_loss_)
     if kept.best_epoch == 0 and valid is None:
-        # Nothing has computed a loss of the start.
+        # The loss of the start has not been computed yet.
         kept = kept._replace(best_loss=net.mean_loss(train))
     return kept
 
@@ -165,9 +165,9 @@ def _train(net: TensorNet, train: Rows) -> None:
         if "not found in history" not in str(error):
             raise
         raise ValueError(
-            f"A callback failed: {error.args[0]} There is a valid_loss where there are "
-            "validation rows: those of validation_fraction, of X_val or of "
-            "early_stopping=True; partial_fit has none."
+            f"A callback failed: {error.args[0]} valid_loss needs validation rows: set "
+            "validation_fraction, X_val or early_stopping=True. partial_fit has no "
+            "validation rows."
         ) from error
 
 
@@ -175,8 +175,8 @@ def _train(net: TensorNet, train: Rows) -> None:
 def _for_this_run(net: TensorNet, valid: Rows | None) -> Iterator[None]:
     """Lend a net the validation rows and callbacks of a run.
 
-    The net is kept and pickled: without the data and what served this run. A schedule
-    leaves a rate of zero, at which nobody could train on.
+    The net is kept and pickled without the data and objects of this run. Learning rates
+    are restored, because a schedule ends at zero and would stop further training.
     """
     own_callbacks = net.callbacks_
     groups = [
@@ -184,7 +184,7 @@ def _for_this_run(net: TensorNet, valid: Rows | None) -> Iterator[None]:
     ]
     rates = [group["lr"] for group in groups]
     for group, rate in zip(groups, rates, strict=True):
-        group["initial_lr"] = rate  # schedules begin with it
+        group["initial_lr"] = rate  # schedules start from it
     net.train_split = None if valid is None else predefined_split(valid)
     try:
         yield
@@ -204,7 +204,7 @@ def _result(
     best_epoch: int,
     best_loss: float,
 ) -> Run:
-    # An epoch that was interrupted does not count.
+    # An interrupted epoch does not count.
     epochs = net.history[n_before : n_before + keep.epoch_]
     validation = []
     if keep.start_loss is not None:
@@ -224,11 +224,12 @@ def _result(
 
 
 def _snapshot(net: TensorNet, callbacks: Any) -> TensorNet:
-    """Return a copy of a net in training, which is another net to train.
+    """Return a copy of a net in training that can be trained separately.
 
-    It has the weights as they are now, the callbacks given, and no optimizer state.
+    It has the current weights, the given callbacks and no optimizer state.
     """
-    # copy.copy would let skorch pickle the module, which not every one can be.
+    # With copy.copy, skorch would pickle the module, but not every module can be
+    # pickled.
     snapshot: Any = object.__new__(type(net))
     snapshot.__dict__.update(vars(net), module_=net.plain_module_)
     for name in (*net._modules, *net._criteria):

@@ -1,6 +1,6 @@
 """Starts: states of a net before the first step, most of them in closed form.
 
-A floor, which training has to beat, is a start, too.
+A floor, which training has to beat, is also a start.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from skae.training._table import Table
 
 
 def standardize(module: Any, columns: Columns) -> None:
-    """Set the centre and the scale of a module's input from those of columns."""
+    """Set the centre and the scale of a module's input to those of the columns."""
     module.standardize(
         torch.as_tensor(columns.mean), torch.tensor(columns.scale, dtype=torch.float64)
     )
@@ -32,15 +32,15 @@ def standardize(module: Any, columns: Columns) -> None:
 class Start:
     """Base of the starts: rows are centred and scaled, and weights are random.
 
-    A subclass overrides `set_weights`, and has a name if its state is a model of its
-    own.
+    A subclass overrides `set_weights`. It has a name if its state is a useful model,
+    such as PCA.
     """
 
-    # None, unless the state is a model of its own.
+    # None if the state is not a useful model.
     name: ClassVar[str | None] = None
-    # Whether rows are centred and scaled by training rows.
+    # Whether the start sets the centre and the scale from training rows.
     standardizes: ClassVar[bool] = True
-    # Whether rows may have gaps: their moments are all that it needs.
+    # Whether rows may have gaps, because the start needs only their moments.
     takes_gaps: ClassVar[bool] = False
 
     def set(
@@ -59,21 +59,21 @@ class Start:
         columns: Columns,
         random_state: np.random.RandomState,
     ) -> None:
-        """Set the weights of a module that is standardised."""
+        """Set the weights of a module whose centre and scale are set."""
 
     def keep(self, net: AutoencoderNet, state: dict[str, torch.Tensor]) -> None:
-        """Set a trained state of a net that is a floor of all rows."""
+        """Set the trained state of a net that has the floor of all rows."""
         net.plain_module_.load_state_dict(state)
 
 
 @dataclass(frozen=True)
 class AsBuilt(Start):
-    """The module as it was built, whether it knows of centring or not."""
+    """The module as it was built, with or without centring."""
 
     standardizes: ClassVar[bool] = False
 
     def set(self, *arguments: Any) -> None:
-        """Leave the state as it is."""
+        """Do not change the state."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class EarlierFit(Start):
         The net of that fit.
 
     with_noise : bool
-        Whether the state of the noise, too, is that of the earlier fit.
+        Whether the state of the noise is also that of the earlier fit.
     """
 
     net: AutoencoderNet
@@ -99,7 +99,7 @@ class EarlierFit(Start):
         """Set the state of a net with the same architecture."""
         try:
             earlier = self.net.plain_module_.state_dict()
-            # Gaps are filled as the new rows ask for it.
+            # The new rows determine how gaps are filled.
             fill = {
                 name: value
                 for name, value in net.plain_module_.state_dict().items()
@@ -110,9 +110,9 @@ class EarlierFit(Start):
                 net.noise_.load_state_dict(self.net.noise_.state_dict())
         except RuntimeError as error:
             raise ValueError(
-                "warm_start=True goes on from the fitted module, but the parameters "
-                "now ask for another one: set them as they were, or set "
-                f"warm_start=False. {error}"
+                "warm_start=True continues from the fitted module, but the parameters "
+                "now define another module. Set them back, or set warm_start=False. "
+                f"{error}"
             ) from error
 
 
@@ -149,7 +149,7 @@ class PCAStart(Start):
 
 @dataclass(frozen=True)
 class LinearDenoiser(Start):
-    """The best linear denoiser, of the net's noise or of given pairs of rows.
+    """The best linear denoiser, for the noise of the net or for pairs of rows.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ class LinearDenoiser(Start):
 
 @dataclass(frozen=True)
 class GaussianStart(Start):
-    """The Gaussian by which an imputing network fills gaps, and nothing beside it."""
+    """The Gaussian of an imputing network, without corrections by the network."""
 
     name: ClassVar[str | None] = "the Gaussian imputer"
     takes_gaps: ClassVar[bool] = True
@@ -201,11 +201,11 @@ class GaussianStart(Start):
     def set(
         self, net: AutoencoderNet, table: Table, random_state: np.random.RandomState
     ) -> None:
-        """Set the state of a net whose layer that fills gaps is fitted."""
+        """Set the state of a net whose layer `fill` is fitted already."""
         columns = table.statistics()
         rows: Any = table.sample().inputs
         varies = np.fmax.reduce(rows) > np.fmin.reduce(rows)
-        # Rounding leaves something of a constant, which must not be scaled up.
+        # A constant has a tiny deviation by rounding, which must not be scaled up.
         scale = np.where(
             varies, np.sqrt(columns.variance), np.abs(columns.mean).clip(min=1)
         )
@@ -213,7 +213,7 @@ class GaussianStart(Start):
         net.plain_module_.silence()
 
     def keep(self, net: AutoencoderNet, state: dict[str, torch.Tensor]) -> None:
-        """Set the trained layers, beside the Gaussian of all rows."""
+        """Set the trained layers, and keep the Gaussian of all rows."""
         gaussian = {
             name: value
             for name, value in net.plain_module_.state_dict().items()
@@ -225,7 +225,7 @@ class GaussianStart(Start):
 
 @dataclass(frozen=True)
 class MixedStart(Start):
-    """Random weights; the decoder ends in numbers and probabilities of the mean row."""
+    """Random weights, with a decoder that returns the mean row at the start."""
 
     def set(
         self, net: AutoencoderNet, table: Table, random_state: np.random.RandomState
@@ -233,7 +233,7 @@ class MixedStart(Start):
         """Set the state of a net whose loss is a `MixedLoss`."""
         module, loss = net.plain_module_, net.criterion_
         columns = table.statistics()
-        # Numbers have the variance one, and categories are near it.
+        # The variance of numbers is one, and that of categories is about one.
         module.standardize(torch.as_tensor(columns.mean), torch.ones(()))
         module.mixed_link.load_state_dict(loss.link.state_dict())
         self.set_weights(net, table, columns, random_state)
@@ -280,7 +280,7 @@ class MixedPCA(MixedStart):
 
 @dataclass(frozen=True)
 class TargetUnits(Start):
-    """Random weights; rows and targets are centred and scaled each by themselves."""
+    """Random weights; inputs and targets are centred and scaled separately."""
 
     def set_weights(
         self,
@@ -367,7 +367,7 @@ class Atoms(Start):
     Parameters
     ----------
     activity : float
-        Mean of codes in [0, 1]; others need none.
+        Mean of codes in [0, 1]. Not used for other codes.
     """
 
     activity: float
@@ -389,7 +389,7 @@ class SignedPCA(Start):
     Parameters
     ----------
     n_axes : int
-        Number of axes; fewer if PCA has fewer.
+        Maximum number of axes. PCA may have fewer.
     """
 
     n_axes: int

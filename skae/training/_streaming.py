@@ -1,4 +1,4 @@
-"""Tables as tensors: whole, or block by block where no dense copy is to be made."""
+"""Tables as tensors: whole, or block by block to avoid a dense copy."""
 
 import math
 import os
@@ -15,19 +15,19 @@ from sklearn.utils import gen_batches
 from sklearn.utils.random import sample_without_replacement
 from torch import Tensor
 
-# No dense copy is made of tables that are larger in float32.
+# Tables that are larger in float32 are not copied to a dense table.
 DENSE_BYTES = 2**29
 SPARSE_BYTES = 2**26
-# Bytes that are read at once.
+# Number of bytes read at once.
 BLOCK_BYTES = 2**26
-# Enough rows for the statistics of columns and the axes of PCA.
+# Bytes of rows that suffice for the statistics of columns and the axes of PCA.
 SAMPLE_BYTES = 2**27
 
 
 def float_tensor(
     X: np.ndarray, device: torch.device | str = "cpu", copy: bool = False
 ) -> torch.Tensor:
-    """Rows as a float32 tensor, sharing memory where it can unless `copy`."""
+    """Return rows as a float32 tensor, which may share their memory unless `copy`."""
     rows = np.ascontiguousarray(X, dtype=np.float32)
     # torch cannot express that an array is read-only.
     if not rows.flags.writeable or (copy and np.shares_memory(rows, X)):
@@ -36,7 +36,7 @@ def float_tensor(
 
 
 def is_large(X: Any) -> bool:
-    """Whether a table is too large for a dense copy in float32."""
+    """Return whether a table is too large for a dense copy in float32."""
     shape: Any = getattr(X, "shape", ())
     if len(shape) != 2:
         return False
@@ -44,12 +44,12 @@ def is_large(X: Any) -> bool:
 
 
 def n_rows_in(n_bytes: int, n_features: int) -> int:
-    """How many dense rows in float32 take so much memory; one at least."""
+    """Return the number of dense float32 rows in `n_bytes`, at least one."""
     return max(1, n_bytes // (4 * n_features))
 
 
 class SelectedRows:
-    """Some rows of an array, of which a copy is made only where they are asked for.
+    """Some rows of an array, copied only when they are indexed.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class SelectedRows:
         The array.
 
     index : ndarray of shape (n_rows,), default=None
-        Numbers of the rows that count, in order; None: all.
+        Indices of the rows to use, in order. None: all rows.
     """
 
     def __init__(self, array: Any, index: np.ndarray | None = None) -> None:
@@ -74,18 +74,18 @@ class SelectedRows:
 
     @property
     def dtype(self) -> np.dtype:
-        """That of the array."""
+        """Dtype of the array."""
         return self.array.dtype
 
     def __getitem__(self, rows: Any) -> np.ndarray:
         index = rows if self.index is None else self.index[rows]
         if isinstance(index, slice):
             return self.array[index]
-        # Several times as fast as by brackets where rows are narrow.
+        # Several times faster than indexing if rows are narrow.
         return self.array.take(index, axis=0)
 
     def take(self, index: np.ndarray) -> Self:
-        """Return the rows numbered, in that order, again without a copy."""
+        """Return rows by their indices, in this order, again without a copy."""
         if self.index is not None:
             index = self.index[index]
         return type(self)(self.array, index)
@@ -97,22 +97,22 @@ class SelectedRows:
 
     @property
     def sample(self) -> np.ndarray:
-        """Numbers of all rows: they are in memory."""
+        """Indices of all rows, because they are in memory."""
         return np.arange(len(self))
 
 
 class LargeTable(SelectedRows):
-    """Rows of a dense array, maybe on disk, or of a sparse matrix.
+    """Rows of a dense array, which may be on disk, or of a sparse matrix.
 
-    Indexing gives dense rows, which are all that is in memory of them.
+    Indexing returns dense rows. Only these rows are in memory.
 
     Parameters
     ----------
     array : ndarray or CSR matrix of shape (n_samples, n_features)
-        The table. Of an array in a memory-mapped file, only what is asked for is read.
+        The table. Only indexed rows of a memory-mapped array are read.
 
     index : ndarray of shape (n_rows,), default=None
-        Numbers of the rows that count, in order; None: all.
+        Indices of the rows to use, in order. None: all rows.
     """
 
     def __init__(self, array: Any, index: np.ndarray | None = None) -> None:
@@ -122,7 +122,7 @@ class LargeTable(SelectedRows):
 
     @property
     def dtype(self) -> np.dtype:
-        """What the rows are in scikit-learn's eyes: all but float32 is float64."""
+        """Dtype of the rows in scikit-learn: float64 for all but float32."""
         single = self.array.dtype == np.float32
         return np.dtype(np.float32 if single else np.float64)
 
@@ -133,19 +133,19 @@ class LargeTable(SelectedRows):
         return part.astype(self.dtype, copy=False)
 
     def _check_file(self) -> None:
-        # Reading beyond the end of a file would end the process.
+        # Reading beyond the end of a mapped file would kill the process.
         if self._file is None:
             return
         size = os.stat(self._file).st_size if os.path.exists(self._file) else 0
         if size < self._file_size:
             raise ValueError(
-                f"The file that X is mapped from, {self._file}, had "
-                f"{self._file_size:,} bytes and now has {size:,}. It must stay as it "
-                "is while the estimator works: write the table again, and map it anew."
+                f"X is memory-mapped from {self._file}, which had "
+                f"{self._file_size:,} bytes and now has {size:,}. The file must not "
+                "change while an estimator uses X. Write and map the table again."
             )
 
     def take(self, index: np.ndarray) -> "LargeTable":
-        """Return the table of the rows numbered, in that order."""
+        """Return the table of the rows with these indices, in this order."""
         return LargeTable(self.array[index]) if self.sparse else super().take(index)
 
     def values(self) -> Iterator[np.ndarray]:
@@ -159,7 +159,7 @@ class LargeTable(SelectedRows):
 
     @cached_property
     def sample(self) -> np.ndarray:
-        """Numbers of rows that stand for all where all would be too many."""
+        """Indices of all rows, or of a sample that fits in memory."""
         size = n_rows_in(SAMPLE_BYTES, self.shape[1])
         if size >= len(self):
             return np.arange(len(self))
@@ -167,38 +167,38 @@ class LargeTable(SelectedRows):
 
 
 def as_selected(X: np.ndarray | SelectedRows) -> SelectedRows:
-    """Return all rows of an array, if they are not selected rows already."""
+    """Return all rows of an array as selected rows; selected rows are unchanged."""
     return X if isinstance(X, SelectedRows) else SelectedRows(X)
 
 
-# Rows as NumPy has them: an array, some rows of it, or read block by block.
+# Rows as NumPy arrays: an array, some of its rows, or a table read block by block.
 Matrix = np.ndarray | SelectedRows
 
 
 def _mapping(array: Any) -> Any:
-    """Return the map of a file that an array is a part of; None if it is in memory."""
+    """Return the memory map that an array is a part of; None if it is in memory."""
     found = None
     while isinstance(array, np.ndarray):
         if isinstance(array, np.memmap) and array.filename is not None:
-            found = array  # the last one is of the whole map
+            found = array  # the last base is the whole map
         array = array.base
     return found
 
 
 def _mapped_file(array: Any) -> Any:
-    """Path of the file that an array is mapped from; None if it is in memory."""
+    """Return the path of the file of a mapped array; None if it is in memory."""
     mapping = _mapping(array)
     return None if mapping is None else mapping.filename
 
 
-# Bound of the work of NumPy to find whether arrays overlap. Two axes need less.
+# Limit of NumPy's search for overlaps of arrays. Arrays of two axes need less.
 _MAX_WORK = 100_000
 
 
 def share_memory(X: Matrix, out: Any) -> bool:
-    """Whether writing results into an array row by row would change rows to come.
+    """Return whether writing results to `out` row by row would change later rows.
 
-    The same rows in the same place are no trouble: they are read before.
+    The same rows in the same place are safe, because they are read before.
     """
     array: Any = X
     if isinstance(X, LargeTable):
@@ -219,7 +219,7 @@ def _place(array: np.ndarray) -> tuple[Any, ...]:
 
 
 def _span(array: np.ndarray) -> tuple[int, int]:
-    """Return the addresses that the entries of an array lie between."""
+    """Return the first and the last address of the entries of an array."""
     start = array.ctypes.data
     steps = [s * (n - 1) for s, n in zip(array.strides, array.shape, strict=True)]
     low, high = (sum(f(0, step) for step in steps) for f in (min, max))
@@ -227,7 +227,7 @@ def _span(array: np.ndarray) -> tuple[int, int]:
 
 
 def _same_bytes_of_file(array: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two arrays are mapped from a file, and their parts of it overlap."""
+    """Return whether two arrays are mapped from overlapping parts of one file."""
     spans: list[Any] = []
     for each in (array, other):
         mapping = _mapping(each)
@@ -241,7 +241,7 @@ def _same_bytes_of_file(array: np.ndarray, other: np.ndarray) -> bool:
 
 
 class StreamedRows:
-    """A table as tensors, of which only those exist that are asked for.
+    """A table whose rows become tensors when they are indexed.
 
     Parameters
     ----------
@@ -249,7 +249,7 @@ class StreamedRows:
         The table.
 
     device : torch.device or str
-        Where the tensors go.
+        Device of the tensors.
 
     targets : SelectedRows, default=None
         A second table. Indexing then returns pairs of tensors.
@@ -271,7 +271,7 @@ class StreamedRows:
 
     @property
     def large(self) -> bool:
-        """Whether neighbouring rows are to be read together."""
+        """Whether neighbouring rows should be read together."""
         return any(isinstance(table, LargeTable) for table in self.tables)
 
     @property
@@ -281,7 +281,7 @@ class StreamedRows:
 
     @property
     def sample(self) -> np.ndarray:
-        """Numbers of rows that stand for all where all would be too many."""
+        """Indices of all rows, or of a sample that fits in memory."""
         return self.tables[0].sample
 
     def __len__(self) -> int:
@@ -299,14 +299,14 @@ class StreamedRows:
         return parts if len(parts) > 1 else parts[0]
 
     def _tensor(self, X: np.ndarray, is_slice: bool) -> Tensor:
-        # A slice may be a view of the user's own memory, which a module may write to.
+        # A slice may be a view of the user's memory, and a module may write to it.
         x = float_tensor(X, copy=is_slice and X.base is not None)
         if self.device.type == "cuda":
             x = x.pin_memory().to(self.device, non_blocking=True)
         return x.to(self.device)
 
     def in_memory(self) -> Any:
-        """Return the rows of `sample` as indexing does, but read block by block."""
+        """Return the rows of `sample` like indexing, but read them block by block."""
         index = self.sample
         parts = tuple(
             torch.empty(len(index), n_columns, dtype=torch.float32, device=self.device)
@@ -322,7 +322,7 @@ class StreamedRows:
         return parts if len(parts) > 1 else parts[0]
 
     def split(self, n_rows: int) -> Iterator[Any]:
-        """Yield all rows, `n_rows` at a time, or fewer where they are wide."""
+        """Yield all rows, `n_rows` at a time, or fewer if they are wide."""
         n_rows = min(n_rows, n_rows_in(BLOCK_BYTES, self.shape[1]))
         for start in range(0, len(self), n_rows):
             yield self[start : start + n_rows]
@@ -333,7 +333,7 @@ class StreamedRows:
 
 
 def device_rows(table: LargeTable, device: torch.device) -> Tensor | StreamedRows:
-    """Return the tensor of a table if a GPU has room for it; else stream its rows."""
+    """Return a table as a tensor if a GPU has room for it, else stream its rows."""
     rows = StreamedRows(table, device)
     if device.type != "cuda":
         return rows
@@ -349,7 +349,7 @@ def mapped(
 ) -> Tensor | StreamedRows:
     """Apply a function to rows, `n_rows` at a time, and keep the results.
 
-    Those of streamed rows go into a temporary file if they are large, too.
+    Large results of streamed rows are written to a temporary file.
     """
     batches: Iterable[Tensor] = (function(x) for x in X.split(n_rows))
     if isinstance(X, Tensor):
@@ -357,7 +357,7 @@ def mapped(
     shape = (len(X), function(X[:1]).shape[1])
     if 4 * math.prod(shape) <= DENSE_BYTES:
         return torch.cat(list(batches))
-    with tempfile.TemporaryFile() as file:  # it goes when the last map of it does
+    with tempfile.TemporaryFile() as file:  # it is deleted with its last map
         results = np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
     start = 0
     for batch in batches:

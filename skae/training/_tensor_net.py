@@ -1,4 +1,4 @@
-"""A skorch net for tensors: fast batches, and random numbers of its own."""
+"""A skorch net for tensors, with fast batches and its own random numbers."""
 
 import copy
 import dis
@@ -24,10 +24,10 @@ from skae.training._recipe import EVALUATION_ROWS
 
 
 class Epochs(History):
-    """History of skorch from which an epoch is taken in the same time, however many.
+    """History of skorch that returns an epoch in constant time.
 
-    skorch copies the list of all epochs each time, and does so several times an epoch.
-    `partial_fit` would take longer with each call before it.
+    skorch copies the list of all epochs several times in each epoch. So each call of
+    `partial_fit` would take longer than the call before.
     """
 
     def __getitem__(self, i: Any) -> Any:
@@ -37,28 +37,27 @@ class Epochs(History):
 
 
 class TensorNet(NeuralNet):
-    """skorch net for data in memory, which leaves the global generators alone.
+    """skorch net for data in memory that does not change the global generators.
 
-    All that skorch documents for :class:`skorch.NeuralNet` holds, with these
-    differences, made for speed: batches are slices of one tensor on the device, the
-    losses of batches are read off the device only if there are callbacks that may look
-    at them, and there are no default callbacks but a timer.
+    It does what skorch documents for :class:`skorch.NeuralNet`, with three differences
+    for speed. Batches are slices of one tensor on the device. The losses of batches are
+    copied from the device only if callbacks may read them. The only default callback is
+    a timer.
 
     Parameters
     ----------
     module : torch.nn.Module, class or callable
-        As in skorch, but an instance is copied, not trained itself.
+        As in skorch, but an instance is copied, and the copy is trained.
 
     criterion : torch.nn.Module class or instance
         The loss.
 
     seed : int, default=0
-        Start of the stream that orders and noise are drawn from.
+        Seed of the orders of rows and of noise.
 
     guard_random_state : bool, default=False
-        Whether the first weights and training steps are computed with the global
-        generators in a private state: needed for modules of the user's, which may draw
-        from them.
+        Whether the initial weights and training steps use a private state of the global
+        generators. This is needed for modules of the user, which may draw from them.
 
     **kwargs : dict
         Further parameters of :class:`skorch.NeuralNet`.
@@ -115,14 +114,14 @@ class TensorNet(NeuralNet):
         self.private_random_state_ = PrivateRandomState(seed, device)
 
     def guarded(self) -> AbstractContextManager[None]:
-        """Context for code that may draw from the global generators."""
+        """Return the context for code that may draw from the global generators."""
         return self.private_random_state_ if self.guard_random_state else nullcontext()
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
         if torch.device(self.device).type != "cpu" and self.initialized_:
-            # A generator of CUDA cannot be opened on a machine without it: the copy
-            # begins a stream of its own.
+            # A CUDA generator cannot be loaded on a machine without CUDA. So the copy
+            # starts a new stream.
             del state["generator_"], state["private_random_state_"]
         return state
 
@@ -133,10 +132,10 @@ class TensorNet(NeuralNet):
         if not hasattr(self, "generator_"):
             self.reseed(self.seed)
         if any(p.is_inference() for p in self.module_.parameters()):
-            # A copy that was opened in inference mode could not train on.
+            # A copy loaded in inference mode could not continue to train.
             with own_modes():
                 self.__dict__.update(copy.deepcopy(self.__dict__))
-        # torch pickles settings and state alone, and L-BFGS keeps more than these.
+        # torch pickles only settings and state of optimizers, but L-BFGS has more.
         states = [optimizer.state_dict() for optimizer in self.optimizers()]
         self.initialize_optimizer()
         for optimizer, state in zip(self.optimizers(), states, strict=True):
@@ -157,7 +156,7 @@ class TensorNet(NeuralNet):
             if isinstance(self.module, torch.jit.ScriptModule):
                 raise ValueError(
                     "module is a torch.jit.ScriptModule, which cannot be copied for "
-                    "training. Pass the module that it was made from; "
+                    "training. Pass the original module. "
                     "net_params={'compile': True} compiles the training step."
                 )
             self.module_ = copy.deepcopy(self.module)
@@ -175,7 +174,7 @@ class TensorNet(NeuralNet):
     def initialize_optimizer(self, triggered_directly: Any = None) -> "TensorNet":
         if self.optimizer is not getattr(torch.optim, "Muon", None):
             return super().initialize_optimizer(triggered_directly)
-        # Muon is for matrices; everything else goes to AdamW, with steps of the same
+        # Muon is for matrices. AdamW optimises everything else, with steps of the same
         # root mean square (Liu et al. 2025, Muon is scalable for LLM training, 2.2).
         named = list(self.get_all_learnable_params())
         matrices = [(name, p) for name, p in named if p.ndim == 2]
@@ -197,7 +196,7 @@ class TensorNet(NeuralNet):
         if self.criterion_ is self.criterion:
             self.criterion_ = copy.deepcopy(self.criterion)
         if hasattr(self.criterion_, "reduction"):
-            # Sums would grow with the batch.
+            # Sums would grow with the size of the batch.
             self.criterion_.reduction = "mean"
         return self
 
@@ -210,16 +209,16 @@ class TensorNet(NeuralNet):
         return self
 
     def torch_compile(self, module: nn.Module, name: str) -> nn.Module:
-        # Only the module: losses of single rows need the criterion as it is.
+        # Only the module is compiled: losses of single rows need the plain criterion.
         return super().torch_compile(module, name) if name == "module" else module
 
     @property
     def plain_module_(self) -> Any:
-        """The module, not wrapped by torch.compile."""
+        """The module without the wrapper of torch.compile."""
         return getattr(self.module_, "_orig_mod", self.module_)
 
     def optimizers(self) -> list[torch.optim.Optimizer]:
-        """All optimizers: more than one with Muon."""
+        """Return all optimizers; Muon has more than one."""
         return [getattr(self, f"{name}_") for name in self._optimizers]
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
@@ -228,7 +227,7 @@ class TensorNet(NeuralNet):
         options = {"batch_size": self.batch_size, **self.get_params_for(name)}
         if options["batch_size"] == -1:
             options["batch_size"] = len(dataset)
-        # Neither of them is to draw from torch's global generator.
+        # Neither of them may draw from torch's global generator.
         if iterator is make_batches:
             options.setdefault("generator", self.generator_)
         elif iterator is DataLoader:
@@ -238,8 +237,8 @@ class TensorNet(NeuralNet):
         except (TypeError, ValueError) as error:
             asked = {key: options[key] for key in options if key != "generator"}
             raise ValueError(
-                f"{name} cannot be made with {asked}: {error}. Set its options in "
-                f"net_params, as {{'{name}__num_workers': 2}}."
+                f"{name} cannot be built with {asked}: {error}. Set its options in "
+                f"net_params, for instance {{'{name}__num_workers': 2}}."
             ) from error
 
     def on_train_end(
@@ -247,28 +246,28 @@ class TensorNet(NeuralNet):
     ) -> None:
         for _, callback in self.callbacks_:
             if isinstance(callback, LRScheduler):
-                # It holds the optimizer, which pickle would then save a second time,
-                # out of reach of skorch's care for machines without CUDA.
+                # It holds the optimizer. pickle would save it a second time, without
+                # skorch's support for machines without CUDA.
                 callback.lr_scheduler_ = None
 
     # Losses and epochs
 
     @property
     def evaluation_rows(self) -> int:
-        """Rows in a batch without gradients."""
+        """Number of rows in a batch without gradients."""
         size = self.iterator_valid__batch_size
-        return size if size > 0 else sys.maxsize  # -1 is all rows
+        return size if size > 0 else sys.maxsize  # -1 means all rows
 
     def row_losses(self, rows: Rows) -> np.ndarray:
-        """Loss of each row, in float64; a subclass knows how."""
+        """Compute the loss of each row, in float64; subclasses implement this."""
         raise NotImplementedError
 
     def mean_loss(self, rows: Rows) -> float:
-        """Weighted mean of the losses of rows."""
+        """Compute the weighted mean of the losses of rows."""
         return rows.average(self.row_losses(rows))
 
     def _set_training(self, training: bool = True) -> None:
-        # Walking over all submodules at each step takes as long as a small layer.
+        # Visiting all submodules at each step takes as long as a small layer.
         for name in (*self._modules, *self._criteria):
             module = getattr(self, f"{name}_")
             if isinstance(module, nn.Module) and module.training != training:
@@ -277,10 +276,9 @@ class TensorNet(NeuralNet):
     _silent: frozenset[str] = frozenset()
 
     def _silent_steps(self, iterator: Any) -> Any:
-        """Take the steps of an epoch that no callback listens to, where that is faster.
+        """Take the steps of an epoch without events for callbacks, if that is faster.
 
-        Yield losses and numbers of rows; nothing if the steps are to be taken one by
-        one.
+        Yield losses and numbers of rows; nothing if the steps must be taken one by one.
         """
         return ()
 
@@ -326,7 +324,7 @@ class TensorNet(NeuralNet):
             self._silent = frozenset()
         if not len(losses):
             raise ValueError(
-                f"There is no batch of the {prefix} rows: with drop_last, batch_size="
+                f"The {prefix} rows fill no batch: with drop_last, batch_size="
                 f"{iterator.batch_size} must not exceed the number of rows."
             )
         self._record_epoch(prefix, losses.mean(), len(losses))
@@ -345,13 +343,13 @@ _N_WAITING = 256
 class _Losses:
     """Losses of the batches of an epoch.
 
-    To read that of each step by itself would take time. To keep the tensors of all
-    takes memory: small tensors that stay keep the place of large ones that went.
+    Reading the loss of each step separately would take time. Keeping the tensors of all
+    steps would take memory: small tensors would block the memory of freed large ones.
 
     Parameters
     ----------
     n_waiting : int
-        Losses of so many batches are read off the device at once.
+        Number of batches whose losses are copied from the device at once.
     """
 
     def __init__(self, n_waiting: int) -> None:
@@ -364,7 +362,7 @@ class _Losses:
         return len(self._sizes)
 
     def append(self, loss: Tensor, n_rows: int) -> None:
-        """Take in the mean loss of a batch."""
+        """Add the mean loss of a batch."""
         self._waiting.append(loss)
         self._sizes.append(n_rows)
         if len(self._waiting) == self._n_waiting:
@@ -383,14 +381,14 @@ class _Losses:
 
 
 class EndOfTraining(KeyboardInterrupt):
-    """What the engine ends training by: skorch takes a KeyboardInterrupt for that."""
+    """Exception that ends training: skorch stops at a KeyboardInterrupt."""
 
 
 def _ends_training(error: KeyboardInterrupt) -> bool:
-    """Whether training was to end, as a callback of skorch decided, and no user.
+    """Return whether a callback of skorch ended training, and not the user.
 
-    Both raise a KeyboardInterrupt. That of a callback comes from a `raise` of skorch's;
-    that of the user comes wherever the program is.
+    Both raise a KeyboardInterrupt. That of a callback comes from a `raise` in skorch.
+    That of the user comes from any place in the program.
     """
     if isinstance(error, EndOfTraining):
         return True
@@ -404,23 +402,23 @@ def _ends_training(error: KeyboardInterrupt) -> bool:
 
 @contextmanager
 def making_module(factory: Any) -> Iterator[None]:
-    """Context in which a module is made; errors name what it is made by."""
+    """Run a block that builds a module; errors name the class or function."""
     try:
         yield
     except ValueError:
-        raise  # it says what is wrong
+        raise  # its message says what is wrong
     except Exception as error:
         name = getattr(factory, "__name__", type(factory).__name__)
         raise ValueError(
-            f"The module {name} could not be made: {type(error).__name__}: {error}"
+            f"The module {name} could not be built: {type(error).__name__}: {error}"
         ) from error
 
 
 def check_made(module: Any) -> None:
-    """Refuse what is no module."""
+    """Raise a ValueError if `module` is not a torch module."""
     if not isinstance(module, nn.Module):
         raise ValueError(
-            "module must be, or give, a torch.nn.Module with the methods encode(x) "
+            "module must be, or return, a torch.nn.Module with the methods encode(x) "
             f"and decode(z). Got {type(module).__name__}."
         )
 
@@ -437,8 +435,8 @@ def _step(step_fn: Any, batch: Any, training: bool, fit_params: Any) -> Any:
         if training and _n_rows(batch) == 1:
             raise ValueError(
                 f"A training batch of one row failed: {error}. Layers such as "
-                "BatchNorm need two rows or more: set batch_size so that no single "
-                "row is left over, and give partial_fit more rows."
+                "BatchNorm need at least two rows. Set batch_size so that no single "
+                "row is left over, and pass more rows to partial_fit."
             ) from error
         raise
 
@@ -456,21 +454,21 @@ def is_overridden(callback: Any, event: str) -> bool:
 
 
 def _silent_events(callbacks: Any, record_batches: bool) -> frozenset[str]:
-    """Events of a step that no callback listens to.
+    """Return the events of a step that no callback uses.
 
-    For a small net, telling all callbacks takes a good part of a step.
+    For a small net, calling all callbacks takes a large part of the time of a step.
     """
     events = {"on_batch_begin", "on_batch_end", "on_grad_computed"}
     for name in tuple(events):
         if any(is_overridden(callback, name) for _, callback in callbacks):
             events.discard(name)
     if record_batches:
-        events.discard("on_batch_begin")  # when the net opens the batch's record
+        events.discard("on_batch_begin")  # the net opens the record of the batch
     return frozenset(events)
 
 
 def set_lr(net: TensorNet, lr: float) -> None:
-    """Set the learning rate of a net; rates of groups keep their ratio to it."""
+    """Set the learning rate of a net. Rates of groups keep their ratio to it."""
     factor = lr / net.lr
     net.lr = lr
     for optimizer in net.optimizers():
@@ -479,6 +477,6 @@ def set_lr(net: TensorNet, lr: float) -> None:
 
 
 def forget_optimizer_state(net: TensorNet) -> None:
-    """Let the optimizers begin anew, for other weights than they worked on."""
+    """Reset the optimizers, because the weights have been replaced."""
     for optimizer in net.optimizers():
         optimizer.state.clear()
