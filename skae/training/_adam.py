@@ -24,8 +24,8 @@ class _OneCall:
     param_groups: list[dict[str, Any]]
     _init_group: Any
 
-    # The decorator, which hides a method from torch.compile, imports the compiler in
-    # the first call. That takes longer than a fit of a small table.
+    # The decorator hides a method from torch.compile. Its first call imports the
+    # compiler, which takes longer than a fit of a small table.
     add_param_group = _undecorated("add_param_group")
     load_state_dict = _undecorated("load_state_dict")
     state_dict = _undecorated("state_dict")
@@ -40,7 +40,7 @@ class _OneCall:
         return None
 
     def prepared(self) -> Callable[[], Any]:
-        """Return a function that takes steps by the gradients where they are now."""
+        """Return a function that takes steps with gradients in the current tensors."""
         hooks = (
             getattr(self, f"_optimizer_step_{when}_hooks") for when in ("pre", "post")
         )
@@ -82,7 +82,7 @@ class _OneCall:
 
 
 def _update(group: dict[str, Any], tensors: list[list[Tensor]]) -> None:
-    """Update the parameters of a group by the fused kernel of torch."""
+    """Update the parameters of a group with the fused kernel of torch."""
     torch._foreach_add_(tensors[-1], 1)
     beta1, beta2 = group["betas"]
     decoupled = group.get("decoupled_weight_decay", False)  # since torch 2.7
@@ -112,7 +112,7 @@ class _AdamW(_OneCall, torch.optim.AdamW):
     """:class:`torch.optim.AdamW`, faster for small nets."""
 
 
-# Before torch 2.7, AdamW was no subclass of Adam, and its _init_group was different.
+# Before torch 2.7, AdamW was not a subclass of Adam and had another _init_group.
 AdamW: type[torch.optim.Optimizer] = (
     _AdamW if issubclass(torch.optim.AdamW, torch.optim.Adam) else torch.optim.AdamW
 )

@@ -1,4 +1,4 @@
-"""Starts of sparse autoencoders: rows as atoms, or the axes of PCA by their signs."""
+"""Starts of sparse autoencoders: rows as atoms, or the axes of PCA for each sign."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from skae.training._statistics import Columns
 from skae.training._streaming import float_tensor
 from skae.training._table import Table
 
-# Rows that the length of the atoms is fitted to.
+# Number of rows that the length of the atoms is fitted to.
 _FIT_ROWS = 2000
 # Standard deviation of the logits of codes in [0, 1] at the start.
 _LOGIT_SPREAD = 0.5
@@ -22,10 +22,10 @@ def set_atoms(
     activity: float,
     random_state: np.random.RandomState,
 ) -> None:
-    """Let training rows be the atoms of a module, in its encoder and its decoder.
+    """Set the atoms of a module, in encoder and decoder, to training rows.
 
-    Centred rows of length one are multiplied by one factor, by which the
-    reconstructions of a sample of rows have the least squared error.
+    The atoms are centred rows of length one, times a common factor. This factor
+    minimises the squared error of the reconstructions of a sample of rows.
 
     Parameters
     ----------
@@ -33,18 +33,18 @@ def set_atoms(
         The module, already standardised.
 
     table : Table of shape (n_samples, n_features)
-        Rows; a sample is taken of a large table. Twice the weight makes it twice as
-        likely that a row becomes an atom.
+        Rows. Only a sample of a large table is used. A row with twice the weight is
+        twice as likely to become an atom.
 
     columns : Columns
-        Their statistics.
+        Statistics of the rows.
 
     activity : float
-        Mean of codes in [0, 1]; others need none.
+        Mean of codes in [0, 1]. Not used for other codes.
 
     random_state : RandomState
-        For the choice of the rows, and for atoms that there are no rows for, which
-        have random directions.
+        For the choice of the rows, and for the random directions of atoms if there are
+        too few rows.
     """
     sample = table.sample()
     X: Any = sample.inputs
@@ -52,7 +52,7 @@ def set_atoms(
     n_units = module.decoder.in_features
     p, size = None, min(max(n_units, _FIT_ROWS), len(X))
     if sample_weight is not None and np.ptp(sample_weight) > 0:
-        # With equal weights as without: numpy draws otherwise where there is a `p`.
+        # Equal weights draw as no weights do: numpy draws differently with a `p`.
         p = sample_weight / sample_weight.sum()
         size = min(size, np.count_nonzero(p))  # tiny weights become zero
     order = random_state.choice(len(X), size, replace=False, p=p)
@@ -106,10 +106,10 @@ def _start_linear(
 
 
 def set_signed_axes(module: Any, axes: np.ndarray) -> None:
-    """Let each two units of a module give the projection on an axis, by its sign.
+    """Set pairs of units of a module to the two signs of the projection on an axis.
 
     The reconstruction is the projection on all axes: one unit of each pair is active.
-    Units that are left over are silent.
+    The remaining units are silent.
 
     Parameters
     ----------
@@ -117,8 +117,8 @@ def set_signed_axes(module: Any, axes: np.ndarray) -> None:
         The module, already standardised, with rectified codes.
 
     axes : ndarray of shape (n_axes, n_features)
-        Orthonormal axes, at most half as many as units; one axis if there is one unit,
-        which then gives its positive half.
+        Orthonormal axes, at most half as many as units. A single unit has one axis and
+        returns its positive half.
     """
     n_units = module.decoder.in_features
     signed = np.stack([axes, -axes], axis=1).reshape(-1, axes.shape[1])[:n_units]

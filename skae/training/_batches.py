@@ -19,8 +19,8 @@ from skae.training._streaming import StreamedRows, n_rows_in
 class Rows(Dataset):
     """Dataset of rows `X` and, as `y`, their weights (None: all one).
 
-    `X` is a tensor, or a pair of tensors (rows for the encoder, and the rows that the
-    decoder is to give), or :class:`StreamedRows` of one or of two tables.
+    `X` is a tensor, a pair of tensors (inputs of the encoder and targets of the
+    decoder), or :class:`StreamedRows` of one or two tables.
     """
 
     @property
@@ -30,16 +30,16 @@ class Rows(Dataset):
 
     @property
     def inputs(self) -> Any:
-        """Rows that the encoder is given."""
+        """Input rows of the encoder."""
         return self.X[0] if isinstance(self.X, tuple) else self.X
 
     @property
     def targets(self) -> Any:
-        """Rows that the decoder has to return."""
+        """Target rows of the decoder."""
         return self.X[1] if isinstance(self.X, tuple) else self.X
 
     def batches(self, n_rows: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield pairs of inputs and targets in order, so many at a time."""
+        """Yield pairs of inputs and targets in order, `n_rows` at a time."""
         if isinstance(self.X, tuple):
             yield from zip(*(part.split(n_rows) for part in self.X), strict=True)
             return
@@ -50,7 +50,7 @@ class Rows(Dataset):
         return X, torch.ones((), dtype=torch.float32) if y is None else y
 
     def average(self, losses: np.ndarray) -> float:
-        """Weighted mean of the losses of the rows."""
+        """Compute the weighted mean of the losses of the rows."""
         weight = None if self.weight is None else self.weight.cpu().numpy()
         return float(np.average(losses, weights=weight))
 
@@ -65,10 +65,10 @@ class Rows(Dataset):
 
 
 def batch_ends(n_rows: int, batch_size: int, join_last: bool) -> list[int]:
-    """Where batches begin, and where the last one ends.
+    """Return where batches begin, and where the last one ends.
 
-    A last batch of one row has no variance to normalise by: `join_last` lets it join
-    the one before.
+    Batch normalisation fails for a last batch of one row: `join_last` adds this row to
+    the batch before.
     """
     starts = list(range(0, n_rows, batch_size))
     if join_last and len(starts) > 1 and n_rows - starts[-1] == 1:
@@ -77,22 +77,22 @@ def batch_ends(n_rows: int, batch_size: int, join_last: bool) -> list[int]:
 
 
 def take(X: Any, index: Any) -> Any:
-    """Copy rows of a tensor, of each tensor of a pair or of streamed rows.
+    """Copy rows of a tensor, of each tensor of a pair, or of streamed rows.
 
-    Callbacks, and modules of the user's, may change a batch.
+    A copy, because callbacks and modules of the user may change a batch.
     """
     if isinstance(X, tuple):
         return tuple(take(part, index) for part in X)
     if isinstance(X, StreamedRows):
         return X[index]
-    # Twice as fast as by brackets.
+    # Twice as fast as indexing.
     return X[index].clone() if isinstance(index, slice) else X.index_select(0, index)
 
 
 class TensorBatches:
-    """Batches cut from one tensor, or two, on the device where they live.
+    """Batches cut from one or two tensors, on the device of these tensors.
 
-    They may be cut from streamed rows of tables in memory, too.
+    They may also be cut from streamed rows of tables in memory.
 
     Parameters
     ----------
@@ -100,13 +100,13 @@ class TensorBatches:
         Rows and weights; arrays are taken as tensors without a copy.
 
     batch_size : int
-        Rows in a batch; the last one of a pass may be smaller, or larger by one.
+        Rows in a batch. The last batch of a pass may be smaller, or larger by one.
 
     shuffle : bool, default=False
         Whether each pass takes the rows in a new order.
 
     generator : torch.Generator, default=None
-        Where the orders are drawn from.
+        Source of the random orders.
     """
 
     def __init__(
@@ -146,17 +146,17 @@ class TensorBatches:
             yield take(X, index), None if weight is None else weight[index]
 
 
-# Rows of a dense table that lie together are read together: so many bytes of them.
+# Bytes of neighbouring rows of a dense table that are read together.
 _CHUNK_BYTES = 2**20
 
 
 class StreamedBatches:
-    """Batches of rows that are read while others are trained on.
+    """Batches of rows that are read while training uses others.
 
-    To shuffle them, the table is cut into chunks of neighbouring rows (single rows of a
-    sparse matrix). Each pass puts the chunks into a new order, reads as many as go into
-    a buffer, and takes the rows of the buffer in random order. A thread reads the next
-    buffer in the meantime.
+    To shuffle the rows, the table is cut into chunks of neighbouring rows (single rows
+    of a sparse matrix). Each pass puts the chunks into a new order, reads chunks until
+    a buffer is full, and takes the rows of the buffer in random order. Meanwhile, a
+    thread reads the next buffer.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ class StreamedBatches:
         Streamed rows and their weights.
 
     batch_size, shuffle, generator
-        As of :class:`TensorBatches`.
+        As in :class:`TensorBatches`.
     """
 
     def __init__(
@@ -234,17 +234,16 @@ class StreamedBatches:
 def make_batches(
     dataset: Rows, batch_size: int, **options: Any
 ) -> TensorBatches | StreamedBatches | DataLoader:
-    """Iterate over a dataset: by a `DataLoader` only if there are options for it.
+    """Return an iterable of batches, a `DataLoader` only if there are options for it.
 
-    Collecting a batch row by row, as `DataLoader` does, takes longer than a training
-    step of a small net; so it is used only when an option such as `num_workers` needs
-    it.
+    `DataLoader` collects a batch row by row, which takes longer than a training step of
+    a small net. So it is used only if an option such as `num_workers` needs it.
     """
     if set(options) <= {"shuffle", "generator"}:
         large = isinstance(dataset.X, StreamedRows) and dataset.X.large
         batches = StreamedBatches if large else TensorBatches
         return batches(dataset, batch_size, **options)
-    # Its workers and its sampler want rows and generator on the CPU.
+    # Workers and sampler of a DataLoader need rows and generator on the CPU.
     seed = options["generator"].initial_seed()
     options["generator"] = torch.Generator().manual_seed(seed)
     weight = None if dataset.weight is None else dataset.weight.cpu()

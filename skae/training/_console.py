@@ -31,7 +31,7 @@ def is_interactive() -> bool:
 
 
 def is_notebook() -> bool:
-    """Return whether this is a kernel of a notebook."""
+    """Return whether this process is the kernel of a notebook."""
     ipython = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()
     return shell is not None and "IPKernelApp" in shell.config
@@ -39,7 +39,7 @@ def is_notebook() -> bool:
 
 def progress_bar_type() -> Any:
     """Return the class of a progress bar for this terminal or notebook."""
-    # In a notebook without widgets, tqdm.auto warns, and asks for an update of Jupyter.
+    # In a notebook without widgets, tqdm.auto warns and asks to update Jupyter.
     if is_notebook() and importlib.util.find_spec("ipywidgets") is not None:
         from tqdm.notebook import tqdm
     else:

@@ -13,7 +13,7 @@ def row_hashes(X: Matrix, dtype: type = np.float32) -> np.ndarray:
     """Compute hashes that are the same for rows that are equal in float32.
 
     A net computes in float32, so it cannot distinguish such rows. 0.0 equals -0.0, and
-    the NaN after the end of a series equal each other.
+    NaN after the end of a series equals NaN.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def row_hashes(X: Matrix, dtype: type = np.float32) -> np.ndarray:
         Rows.
 
     dtype : {numpy.float32, numpy.float64}, default=numpy.float32
-        Type in which equal rows are the same.
+        Type in which rows are compared.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def row_hashes(X: Matrix, dtype: type = np.float32) -> np.ndarray:
         values = block[: rows.stop - rows.start]
         values[:, :n_features] = X[rows]
         values += 0  # -0.0 becomes 0.0
-        if np.isnan(values[:, n_features - 1]).any():  # where series end early
+        if np.isnan(values[:, n_features - 1]).any():  # series end early
             values[np.isnan(values)] = np.nan
         words = values.view(np.uint64)
         # Multiplication moves bits upwards only, so the highest bits are mixed into the
@@ -119,8 +119,8 @@ def distinct_pairs(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find the distinct rows, or pairs of a row with a target, and sum their weights.
 
-    They are in an order of their own: training on them, a row with weight 2 and the row
-    twice are the same bit by bit.
+    Their order does not depend on `X`: in training, a row with weight 2 and the row
+    twice have the same result bit by bit.
 
     Parameters
     ----------
@@ -136,13 +136,13 @@ def distinct_pairs(
     Returns
     -------
     index : ndarray of shape (n_distinct,)
-        Where each of the distinct rows or pairs comes first.
+        Index of the first occurrence of each distinct row or pair.
 
     total : ndarray of shape (n_distinct,)
         Summed weights.
 
     number : ndarray of shape (n_distinct,)
-        Numbers of the rows: they are equal for pairs that differ in the target alone.
+        Numbers of the rows. They are equal for pairs that differ only in the target.
     """
     index, number = ordered_distinct_rows(X)
     row = np.arange(len(index))

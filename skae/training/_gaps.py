@@ -1,4 +1,4 @@
-"""Gaps of tables, values that are missing, filled for training."""
+"""Gaps (missing values) of tables, filled for training."""
 
 import math
 from dataclasses import replace
@@ -12,13 +12,13 @@ from skae.training._gaussian_em import fit_gaussian
 from skae.training._streaming import LargeTable
 from skae.training._table import Table
 
-# A covariance of more columns would be larger than the rest of a module that was
-# trained on complete rows.
+# A covariance of more columns would be larger than the rest of a module trained on
+# complete rows.
 _MAX_COLUMNS = 1000
-# Rows for each column that are enough for a covariance, and the fewest rows.
+# Rows for each column that suffice for a covariance, and the minimum number of rows.
 _ROWS_PER_COLUMN = 4
 _MIN_ROWS = 1000
-# Numbers in a block of rows that are filled at once.
+# Number of values in a block of rows filled at once.
 _BLOCK_VALUES = 2**20
 
 
@@ -31,16 +31,16 @@ def fit_fill(module: Any, table: Table, seed: int) -> Table:
         Module of skae that centres and scales its rows.
 
     table : Table
-        Training rows, with gaps or without.
+        Training rows, with or without gaps.
 
     seed : int
-        Determines the cells to choose the number of iterations by. The same seed in
-        all calls makes what is fitted depend on the rows alone.
+        Determines the cells that choose the number of iterations. With the same seed in
+        all calls, the fit depends on the rows only.
 
     Returns
     -------
     table : Table
-        The same table. If it has gaps, with its moments, `gaussian`.
+        The same table. If it has gaps, it also has its moments, `gaussian`.
     """
     if not table.missing:
         fit_gaussian(*_some_rows(table), seed).put_into(module.fill)
@@ -54,9 +54,10 @@ def fit_fill(module: Any, table: Table, seed: int) -> Table:
 def prepare_for_gaps(
     module: Any, table: Table, seed: int, *, by_means: bool = False
 ) -> None:
-    """Let a module that was trained on complete rows fill the gaps of new ones.
+    """Prepare a module trained on complete rows to fill the gaps of new rows.
 
-    With more than 1,000 columns, it does not, or fills them `by_means` of the columns.
+    With more than 1,000 columns, it fills them with the means of the columns if
+    `by_means` is True, and otherwise does not fill them.
     """
     if module.fill.is_set:
         return
@@ -69,7 +70,7 @@ def prepare_for_gaps(
 
 
 def _some_rows(table: Table) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return rows, evenly spaced, that are enough for a covariance, and weights."""
+    """Return evenly spaced rows that suffice for a covariance, and their weights."""
     enough = max(_MIN_ROWS, _ROWS_PER_COLUMN * table.n_features)
     step = math.ceil(len(table) / enough)
     some = table.read(np.arange(0, len(table), step))
@@ -93,14 +94,14 @@ def filled(
         Module whose layer `fill` is set.
 
     table : Table
-        Rows. A table in memory is copied if it has gaps; a large one is filled as it
-        is read.
+        Rows. A table in memory is copied if it has gaps. A large table is filled when
+        it is read.
 
     low, high : float
-        Bounds of the values that are filled in.
+        Bounds of the filled values.
 
     returns_gaps : bool, default=False
-        Whether the rows to return, `targets`, are those with the gaps.
+        Whether `targets` are the rows with gaps.
     """
     if not table.missing:
         return table
@@ -133,7 +134,7 @@ def _fill(layer: Any, X: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
 
 
 class _FilledTable(LargeTable):
-    """A large table whose gaps are filled as it is read."""
+    """A large table whose gaps are filled when it is read."""
 
     def __init__(self, table: Any, layer: Any, bounds: tuple[float, float]) -> None:
         super().__init__(table.array, table.index)

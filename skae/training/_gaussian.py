@@ -14,10 +14,10 @@ from skae.training._pca import fit_pca
 from skae.training._statistics import Columns
 from skae.training._table import Table
 
-# Without columns that are constant, or copies of others, a density has no end.
+# Without a bound, constant columns and copies of others make the density infinite.
 _MIN_COLUMN_VARIANCE = 1e-3
 _MIN_SCALAR_VARIANCE = 1e-6
-# The start is a little above: at the bound itself there is no gradient.
+# The start is a little above the bound, because there is no gradient at the bound.
 _ABOVE = 1.01
 # With more rows, factor analysis would take longer than the training.
 _FACTOR_ANALYSIS_ROWS = 10_000
@@ -36,10 +36,10 @@ class GaussianModel(NamedTuple):
     Attributes
     ----------
     encoder_weight : ndarray of shape (n_components, n_features)
-        W: the mean of the code of a row.
+        W, which maps a row to the mean of its code.
 
     decoder_weight : ndarray of shape (n_features, n_components)
-        V: the mean of the row of a code.
+        V, which maps a code to the mean of its row.
 
     code_variance : ndarray of shape (n_components,)
         Variance of a code given its row.
@@ -63,16 +63,16 @@ def fit_probabilistic_pca(
     """Fit probabilistic PCA to rows, centred and scaled.
 
     It is the optimum of a linear variational autoencoder with one output variance
-    (Lucas et al. 2019, Don't blame the ELBO!, section 4). Components that PCA does not
-    have are idle.
+    (Lucas et al. 2019, Don't blame the ELBO!, section 4). Components beyond those of
+    PCA are idle.
 
     Parameters
     ----------
     table : Table of shape (n_samples, n_features)
-        Rows; a sample is taken of a large table.
+        Rows. Only a sample of a large table is used.
 
     columns : Columns
-        Their statistics.
+        Statistics of the rows.
 
     n_components : int
         Size of the code.
@@ -88,7 +88,7 @@ def fit_probabilistic_pca(
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
     centred = (X - columns.mean) / columns.scale
     total = weight.sum()
-    # PCA of scikit-learn has unbiased variances, too. Copies and weights are no
+    # scikit-learn's PCA also has unbiased variances. Copies and weights do not count as
     # further rows.
     n_rows = count_distinct(X)
     factor = n_rows / (n_rows - 1) if n_rows > 1 else 1.0
@@ -130,13 +130,13 @@ def fit_factor_analysis(
     centred = (X - columns.mean) / columns.scale
     covariance = _covariance_of_gaps(table, columns)
     if covariance is not None:
-        # Rows that have this covariance exactly.
+        # These rows have exactly this covariance.
         values, vectors = linalg.eigh(covariance)
         root = np.sqrt(values.clip(0))[:, None] * vectors.T
         centred = np.sqrt(len(root)) * np.concatenate([root, -root])
     elif sample_weight is not None:
-        # Weighted rows beside their negatives have the mean and the second moments of
-        # those with weights.
+        # Weighted rows together with their negatives have the mean and the second
+        # moments of the rows with weights.
         centred *= np.sqrt(sample_weight / sample_weight.mean())[:, None]
         centred = np.concatenate([centred, -centred])
     lowest = _ABOVE * _MIN_COLUMN_VARIANCE
@@ -151,7 +151,7 @@ def fit_factor_analysis(
         random_state=random_state.randint(2**31 - 1),
     )
     with config_context(array_api_dispatch=False), warnings.catch_warnings():
-        # Training goes on from there.
+        # Training continues from this state.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(centred)
     noise = np.maximum(model.noise_variance_, lowest)
@@ -171,15 +171,16 @@ def _covariance_of_gaps(table: Table, columns: Columns) -> np.ndarray | None:
 def _with_codes(
     loadings: np.ndarray, noise: np.ndarray, n_components: int
 ) -> GaussianModel:
-    """Rotate the factors so that those of a row are independent, given the row.
+    """Rotate the factors so that they are independent given their row.
 
     The matrix M is that of Bishop, Pattern Recognition and Machine Learning, (12.41)
-    and (12.66), over the noise variance.
+    and (12.66), divided by the noise variance.
     """
     precision = np.eye(loadings.shape[1]) + loadings.T @ (loadings / noise[:, None])
     m, rotation = np.linalg.eigh(precision)
     m, rotation = m[::-1], rotation[:, ::-1]  # the most informative factor first
-    # Signs as before the rotation, not as rounding has them: for PCA, those of PCA.
+    # Keep the signs from before the rotation, as rounding may flip them: for PCA, those
+    # of PCA.
     largest = np.abs(rotation).argmax(axis=0)
     rotation = rotation * np.sign(rotation[largest, np.arange(len(m))])
     loadings = loadings @ rotation

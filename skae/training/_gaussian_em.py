@@ -13,35 +13,35 @@ from torch import Tensor
 from skae.modules import ConditionalMean
 from skae.training._distinct import distinct_rows, row_hashes
 
-# With more columns, exact steps take too long, and rows are too few for them.
+# With more columns, exact steps take too long and need more rows.
 _MAX_EXACT = 300
 # With more columns, a covariance is too large.
 _MAX_DENSE = 1000
 _MAX_ITER = 50
-# Steps end after so many that have not lowered the error by such a share.
+# Steps end after this many that have not lowered the error by this share.
 _PATIENCE, _GAIN = 3, 0.001
 # Mean change of the covariance of standardised columns at which the steps end.
 _TOLERANCE = 1e-4
 # Lower bound of the variance of standardised columns.
 _MIN_VARIANCE = 1e-6
 _MIN_TESTED_ROWS, _MAX_TESTED_ROWS = 50, 1000
-# Operations of a step, which are about 0.02 seconds, and those of a step with up to so
-# many rows for each column.
+# Operations of a step, about 0.02 seconds, and those of a step with up to this many
+# rows for each column.
 _OPERATIONS, _MAX_OPERATIONS = 5e7, 5e8
 _ROWS_FOR_A_COLUMN = 30
-# Shrinkage where a column has as many values as there are columns, and its bounds. It
-# was tuned on rows held out, of tables with 20 to 5,000 rows.
+# Shrinkage if a column has as many values as there are columns, and its bounds. It was
+# tuned on held-out rows of tables with 20 to 5,000 rows.
 _SHRINKAGE, _MIN_SHRINKAGE, _MAX_SHRINKAGE = 0.06, 0.001, 0.2
 # With low rank, there are fewer parameters.
 _LOW_RANK_SHRINKAGE = 0.01
 # Number of values in a block, so that blocks stay in the processor's cache.
 _BLOCK_VALUES = 2**18
-# Number of values whose patterns of gaps are sorted at once.
+# Number of values in a block of rows whose patterns of gaps are sorted together.
 _STEP_VALUES = 2**21
 # Number of values in the rows to which a covariance of low rank is fitted.
 _LOW_RANK_VALUES = 4_000_000
 _RANKS = (8, 16, 32, 64)
-# Error of a rank over that of the one before, above which ranks end.
+# Larger ranks are not tried if the error is more than this share of the one before.
 _RANK_GAIN = 0.995
 
 
@@ -55,13 +55,13 @@ class Gaussian:
         Mean.
 
     covariance : ndarray of shape (n_features, n_features) or None
-        Covariance. None: it is ``loadings @ loadings.T + diag(noise_variance)``.
+        Covariance. None means ``loadings @ loadings.T + diag(noise_variance)``.
 
     loadings : ndarray of shape (n_features, rank) or None
         Loadings of a covariance of low rank.
 
     noise_variance : ndarray of shape (n_features,) or None
-        Variance of each column beside the loadings.
+        Variance of each column that the loadings do not explain.
 
     n_iter : int
         Number of steps of expectation maximisation.
@@ -82,7 +82,7 @@ class Gaussian:
         return np.square(self.loadings).sum(axis=1) + self.noise_variance
 
     def put_into(self, layer: ConditionalMean) -> None:
-        """Set a layer so that it fills gaps by this Gaussian."""
+        """Set a layer so that it fills gaps with this Gaussian."""
         if self.covariance is not None:
             layer.set(self.mean, self.covariance)
         else:
@@ -98,31 +98,32 @@ def fit_gaussian(
 ) -> Gaussian:
     """Fit a Gaussian to rows with gaps, which are NaN.
 
-    It is expectation maximisation (Little and Rubin, Statistical Analysis with Missing
-    Data, section 11.2) on standardised columns, with a covariance shrunk towards its
-    diagonal, and stopped early: in some of the rows, further cells are hidden, and the
-    step is kept after which their error is lowest. One more step uses all cells. Rows
-    without gaps take that step alone, up to 1,000 columns.
+    The method is expectation maximisation (Little and Rubin, Statistical Analysis with
+    Missing Data, section 11.2) on standardised columns. The covariance is shrunk
+    towards its diagonal. Steps are stopped early: further cells are hidden in some of
+    the rows, and the step with the lowest error on them is kept. One more step uses all
+    cells. For rows without gaps and with up to 1,000 columns, this step is the only
+    one.
 
     All steps but the last use a sample of the rows of large tables. With more than 300
     columns, the covariance is that of factor analysis with missing values, fitted to a
-    sample of the rows, with a rank chosen by the hidden cells. With more than 1,000
-    columns, it is returned as loadings and noise.
+    sample of the rows. The hidden cells choose its rank. With more than 1,000 columns,
+    it is returned as loadings and noise.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-        Rows, each with a value. A column without any is taken for zeros.
+        Rows with at least one value each. A column without values counts as zeros.
 
     weight : ndarray of shape (n_samples,), default=None
-        Weights of the rows. Weight 2 is the row twice.
+        Weights of the rows. Weight 2 has the same effect as the row twice.
 
     random_state : int, RandomState or None, default=None
         For the cells to hide and the sample of rows.
 
     shrinkage : float, default=None
-        Share of the diagonal in the covariance. None: the fewer values there are for
-        each column, the larger, from 0.001 to 0.2.
+        Share of the diagonal in the covariance. None chooses a share from 0.001 to 0.2,
+        larger if columns have fewer values.
 
     Returns
     -------
@@ -135,14 +136,14 @@ def fit_gaussian(
         empty[empty] = np.isnan(X[:, empty]).all(axis=0)
         X = np.where(empty, 0, X) if empty.any() else X
     centre, scale = _units(X, weight)
-    # Copies and weights are the same, and neither changes which cells are hidden.
+    # Copies count as weights. Neither of them changes which cells are hidden.
     first, number = distinct_rows(row_hashes(X))
     total = np.bincount(number, weights=weight).astype(np.float64)
     if len(first) < len(X):
         X = X[first]
     total /= total.mean()
     table = _Standardized(X, centre, scale)
-    # Without gaps, one step is exact, and there is nothing to choose.
+    # Without gaps, one step is exact and nothing has to be chosen.
     most = _MAX_EXACT if np.isnan(X).any() else _MAX_DENSE
     if X.shape[1] > most:
         return _fit_low_rank(table, total, rng, shrinkage).in_units(centre, scale)
@@ -150,7 +151,7 @@ def fit_gaussian(
 
 
 def conditional_mean(gaussian: Gaussian, X: np.ndarray) -> np.ndarray:
-    """Fill gaps exactly by their conditional mean.
+    """Fill gaps with their exact conditional mean.
 
     Parameters
     ----------
@@ -163,7 +164,7 @@ def conditional_mean(gaussian: Gaussian, X: np.ndarray) -> np.ndarray:
     Returns
     -------
     X : ndarray of shape (n_samples, n_features)
-        Whole rows in float64; the observed cells are those of `X`.
+        Complete rows in float64. The observed cells are those of `X`.
     """
     covariance = gaussian.covariance
     if covariance is None:
@@ -205,7 +206,7 @@ def _units(X: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.nda
     The scale of a constant is 1.
     """
     weight = np.ones(len(X)) if weight is None else weight
-    # Relative to a value of the column, so that constants have variance 0.
+    # Values are relative to a value of the column, so that constants have variance 0.
     origin = X[np.isnan(X).argmin(axis=0), np.arange(X.shape[1])].astype(np.float64)
     sums = np.zeros((3, X.shape[1]))
     for rows in gen_batches(len(X), max(1, _BLOCK_VALUES // X.shape[1])):
@@ -216,13 +217,13 @@ def _units(X: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.nda
     mean = sums[1] / sums[0]
     scale = np.sqrt(np.maximum(sums[2] / sums[0] - np.square(mean), 0))
     mean += origin
-    # Rounding leaves something of a constant, which must not be scaled up.
+    # A constant has a tiny deviation by rounding, which must not be scaled up.
     varies = scale > 10 * np.finfo(np.float64).eps * np.abs(mean)
     return np.where(varies, mean, origin), np.where(varies, scale, 1.0)
 
 
 class _Standardized(NamedTuple):
-    """Rows in units of their columns, computed where they are read.
+    """Rows in units of their columns, computed when they are read.
 
     Attributes
     ----------
@@ -238,25 +239,25 @@ class _Standardized(NamedTuple):
     scale: np.ndarray
 
     def read(self, rows: Any) -> np.ndarray:
-        """Return some of the rows, a copy in the dtype of `X`."""
+        """Return a copy of some of the rows, in the dtype of `X`."""
         Z: np.ndarray = self.X[rows] - self.centre
         Z /= self.scale
         return Z.astype(self.X.dtype, copy=False)
 
 
 class _Expected(NamedTuple):
-    """Rows filled by their conditional mean, and the covariances of their gaps.
+    """Rows filled with their conditional mean, and the covariances of their gaps.
 
     Attributes
     ----------
     rows : ndarray of shape (n,)
-        Numbers of the rows.
+        Indices of the rows.
 
     centred : tensor of shape (n, n_features)
-        The filled rows less the mean.
+        The filled rows minus the mean.
 
     cells : tensor of shape (n_patterns, n_gaps, n_gaps) or None
-        Position in the covariance, as a vector, of each entry of the following.
+        Position of each entry of `covariances` in the flattened covariance.
 
     covariances : tensor of shape (n_patterns, n_gaps, n_gaps) or None
         Conditional covariance of each pattern of gaps. None: there are no gaps.
@@ -273,7 +274,7 @@ class _Expected(NamedTuple):
 
 
 class _Rows:
-    """Rows with gaps in blocks of the same number of gaps, sorted by their patterns."""
+    """Rows sorted by their patterns of gaps, in blocks with the same number of gaps."""
 
     def __init__(self, Z: np.ndarray, weight: np.ndarray) -> None:
         self.Z = Z
@@ -321,15 +322,15 @@ class _Rows:
 
 
 class _Moments:
-    """Sums over rows from which the mean and the covariance follow.
+    """Sums over rows that determine the mean and the covariance.
 
     Parameters
     ----------
     mean : tensor of shape (n_features,)
-        What rows are centred at.
+        Centre of the rows.
 
     dtype : dtype, default=numpy.float64
-        What products of a block of rows are computed in.
+        Dtype of the products of a block of rows.
     """
 
     def __init__(self, mean: Tensor, dtype: Any = np.float64) -> None:
@@ -344,7 +345,7 @@ class _Moments:
         self.first += weight @ expected.centred
         scaled = (expected.centred * weight.sqrt()[:, None]).numpy()
         scaled = scaled.astype(self.dtype, copy=False)
-        # NumPy computes one half of such a symmetric product.
+        # NumPy computes only one half of such a symmetric product.
         self.second += torch.from_numpy(scaled.T @ scaled)
         if expected.covariances is not None and expected.cells is not None:
             of_pattern = torch.zeros(len(expected.cells), dtype=torch.float64)
@@ -359,18 +360,18 @@ class _Moments:
         covariance = self.second / self.total - torch.outer(shift, shift)
         covariance = (covariance + covariance.T) * ((1 - shrinkage) / 2)
         diagonal = covariance.diagonal()
-        # The variances stay as they are, but constants need one that is positive.
+        # The variances do not change, but those of constants must become positive.
         diagonal.copy_((diagonal / (1 - shrinkage)).clamp(min=_MIN_VARIANCE))
         return self.mean + shift, covariance
 
 
 class _Hidden:
-    """Observed cells that are made gaps, by the patterns of other rows.
+    """Observed cells that become gaps, by the patterns of other rows.
 
     Parameters
     ----------
     Z : ndarray of shape (n_samples, n_features)
-        Rows, in which the cells become NaN.
+        Rows. The cells become NaN in place.
 
     weight : ndarray of shape (n_samples,)
         Weights of the rows.
@@ -392,7 +393,7 @@ class _Hidden:
         else:
             hidden = rng.uniform(size=(n_tested, d)) < 0.1
         hidden &= ~missing[tested]
-        # Nothing can be predicted without a value in the row and in the column.
+        # A prediction needs another value in the row and in the column.
         hidden &= (~missing[tested] & ~hidden).any(axis=1)[:, None]
         n_left = (~missing).sum(axis=0) - hidden.sum(axis=0)
         hidden &= n_left >= 2
@@ -406,7 +407,7 @@ class _Hidden:
         Z[self.cells] = np.nan
 
     def restore(self) -> None:
-        """Show the cells again."""
+        """Restore the values of the cells."""
         self.Z[self.cells] = self.values
 
     def error(self, predicted: np.ndarray) -> float:
@@ -429,7 +430,7 @@ class _Best:
         self.error_then = np.inf
 
     def update(self, error: float, *model: Tensor) -> bool:
-        """Keep a model if it is the best. Return whether it makes sense to go on."""
+        """Keep a model if it is the best. Return whether to continue."""
         # Without hidden cells, the last model is the best.
         if error < self.error or error == 0 or not self.model:
             self.error, self.model, self.n_iter = error, model, self.seen
@@ -460,7 +461,7 @@ def _fit_dense(
         Z = table.read(part)
         best = _early_stopped(Z, weight[part], mean, covariance, rng, shrinkage)
         (mean, covariance), n_iter = best.model, best.n_iter
-    # Blocks of standardised rows lose little in their own precision.
+    # Standardised rows lose little precision in their own dtype.
     moments = _Moments(mean, X.dtype if n_missing == 0 else np.float64)
     for part in gen_batches(len(X), max(1, _STEP_VALUES // X.shape[1])):
         rows = _Rows(table.read(part), weight[part])
@@ -477,7 +478,7 @@ def _early_stopped(
     rng: np.random.RandomState,
     shrinkage: float,
 ) -> _Best:
-    """Find the step with the lowest error on hidden cells. `Z` is changed."""
+    """Find the step with the lowest error on hidden cells. Change `Z` in place."""
     hidden = _Hidden(Z, weight, rng)
     is_other = np.ones(len(Z), dtype=bool)
     is_other[hidden.rows] = False
@@ -503,9 +504,9 @@ def _early_stopped(
 
 
 def _sample(X: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
-    """Choose rows so that a step does not take too long."""
+    """Choose so few rows that a step does not take too long."""
     k = np.isnan(X).sum(axis=1, dtype=np.float64)
-    # Beside the factorisation, each entry of its matrix is moved several times.
+    # Besides the factorisation, each entry of its matrix is moved several times.
     operations = np.mean(k**3 + 50 * k**2 + 2 * X.shape[1] ** 2)
     enough = min(_ROWS_FOR_A_COLUMN * X.shape[1], _MAX_OPERATIONS / operations)
     size = int(max(_OPERATIONS / operations, enough))
@@ -521,7 +522,7 @@ class _Factors(NamedTuple):
         Loadings, and the mean as the last column.
 
     noise : tensor of shape (n_features,)
-        Variance of each column beside the factors.
+        Variance of each column that the factors do not explain.
     """
 
     weights: Tensor
@@ -534,7 +535,7 @@ def _fit_low_rank(
     rng: np.random.RandomState,
     shrinkage: float | None,
 ) -> _Model:
-    """Fit factor analysis, with more factors as long as the error falls."""
+    """Fit factor analysis; add factors as long as the error falls."""
     if shrinkage is None:
         shrinkage = _LOW_RANK_SHRINKAGE
     n, d = table.X.shape
@@ -593,7 +594,7 @@ def _factor_step(
 ) -> tuple[_Factors, Tensor]:
     """Take a step of expectation maximisation.
 
-    Return the factors after it, and the codes, with a one, of the rows before it.
+    Return the new factors, and the codes of the rows by the old ones, ending in a one.
     """
     weights, noise = factors
     d, r = weights.shape[0], weights.shape[1] - 1
@@ -628,7 +629,7 @@ def _factor_step(
         squares += w @ x.square()
         totals += w @ observed
     after = torch.empty(d, r + 1, dtype=torch.float64)
-    # One row of prior for each loading, where a column has few values.
+    # A prior of one row for each loading, for columns with few values.
     prior = torch.eye(r + 1, dtype=torch.float64)
     for columns in gen_batches(d, max(1, _BLOCK_VALUES // (r + 1) ** 2)):
         b = right[columns, :, None]
@@ -637,10 +638,10 @@ def _factor_step(
         solution = torch.linalg.solve(system + prior, b)
         squares[columns] += ((system @ solution - 2 * b) * solution).sum(dim=(1, 2))
         after[columns] = solution[:, :, 0]
-    # A column may have no value in the sample of rows. Its variance is 1 in its units.
+    # A column without values in the sample of rows has variance 1 in its units.
     noise = torch.where(totals > 0, squares / totals, 1.0)
-    # The codes get mean 0 and covariance I again, which takes many steps otherwise
-    # (Liu, Rubin and Wu 1998, Parameter expansion to accelerate EM).
+    # Reset the codes to mean 0 and covariance I. Otherwise, this takes many steps (Liu,
+    # Rubin and Wu 1998, Parameter expansion to accelerate EM).
     second = torch.zeros(r + 1, r + 1, dtype=torch.float64)
     second[i1, j1] = second[j1, i1] = of_codes / of_codes[-1]
     shift = second[:r, r]

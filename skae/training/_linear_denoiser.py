@@ -17,25 +17,25 @@ from skae.training._pca import LinearMap, spread
 from skae.training._statistics import Columns, column_statistics
 from skae.training._table import Table
 
-# Shares of the covariance that may be replaced by a diagonal.
+# Shares of the covariance that a diagonal may replace.
 _SHRINKAGES = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 0.9)
 _PAIRED_SHRINKAGES = (1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 0.9)
 _N_FOLDS = 3
-# A good shrinkage is harder to find from pairs than from known moments: pairs are
-# split more often, unless there are so many columns that it would take long.
+# A good shrinkage is harder to find from pairs than from known moments. So pairs have
+# more folds, unless there are so many columns that this would take long.
 _N_PAIRED_FOLDS = 10
 _MANY_COLUMNS = 256
-# With more rows than this for each column, there is nothing to gain by shrinking.
+# With more rows than this for each column, shrinking has no benefit.
 _ROWS_PER_COLUMN = 10
-# Noise whose moments are not known is drawn for this many rows at least.
+# Noise with unknown moments is drawn for at least this many rows.
 _SAMPLED_ROWS = 10_000
 _BLOCK_BYTES = 2**26
-# With more columns, matrices of all columns by all columns take too much.
+# With more columns, matrices of shape (n_features, n_features) are too large.
 WIDE = 1000
 
 
 def full_width(table: Table) -> int:
-    """Return the size of a code that holds all there is: columns, or distinct rows."""
+    """Return the size of a code that loses nothing: columns, or distinct rows."""
     return _full_width(table.sample().inputs)
 
 
@@ -56,31 +56,31 @@ def fit_denoiser(
 ) -> LinearMap:
     r"""Fit the best linear denoiser of the rows.
 
-    With :math:`S` the covariance of the rows, :math:`a` the slope of the expected noisy
-    entry in the clean one and :math:`v` the variances of the noisy columns, the
-    covariance of clean with noisy rows is :math:`a S`, and that of the noisy rows is
-    :math:`a^2 S` with :math:`v` on the diagonal, so the denoiser is
+    Let :math:`S` be the covariance of the rows, :math:`a` the slope of the expected
+    noisy entry as a function of the clean one, and :math:`v` the variances of the noisy
+    columns. The covariance of clean with noisy rows is :math:`a S`. The covariance of
+    the noisy rows is :math:`a^2 S` with :math:`v` on the diagonal. So the denoiser is
 
     .. math:: M = a S \, (a^2 S + \mathrm{diag}(v - a^2 \mathrm{diag}\, S))^{-1}.
 
     For Gaussian noise this is the Wiener filter, for masking the marginalised
-    denoising autoencoder [1]_. Where each row draws its own level, both covariances
-    are means over the levels. With fewer components it is the reduced-rank
+    denoising autoencoder [1]_. If each row draws its own level, both covariances are
+    means over the levels. With fewer components the denoiser is the reduced-rank
     regression: :math:`M`, then the projection onto the leading eigenvectors of
-    :math:`a M S`. Noise whose moments are not known is sampled.
+    :math:`a M S`. Noise with unknown moments is sampled.
 
-    Of a table with few rows for its columns, :math:`S` is shrunk towards the mean
-    variance on the diagonal (but for constant columns), by the amount with the least
+    If a table has few rows for its columns, :math:`S` is shrunk towards the mean
+    variance on the diagonal (except for constant columns), by the amount with the least
     expected error in three folds. With more than `WIDE` columns, and more columns than
     rows, the denoiser works in the space that the rows span.
 
     Parameters
     ----------
     table : Table of shape (n_samples, n_features)
-        Rows; a sample is taken of a large table.
+        Rows. Only a sample of a large table is used.
 
     columns : Columns
-        Their statistics.
+        Statistics of the rows.
 
     n_components : int
         Size of the code.
@@ -92,12 +92,11 @@ def fit_denoiser(
         Returns noisy rows; used if the moments of `noise` are not known.
 
     random_state : RandomState
-        For the folds, and for spreading the code over more components than there are
-        directions.
+        For the folds, and for spreading the code over more components than directions.
 
     tied : bool, default=False
-        Whether V is to be the transpose of W: M is then the best symmetric matrix in
-        the space of those leading eigenvectors.
+        Whether V must be the transpose of W. M is then the best symmetric matrix in the
+        space of the leading eigenvectors.
 
     Returns
     -------
@@ -133,23 +132,23 @@ def fit_paired_denoiser(
     *,
     tied: bool = False,
 ) -> LinearMap:
-    """Fit the best linear map from inputs to the targets that belong to them.
+    """Fit the best linear map from inputs to their targets.
 
-    Second moments are those of the pairs. Where there are few of them for their
-    columns, the moments are shrunk towards multiples of the identity, and the map
-    with them towards such a multiple or towards zero, by what has the least error
-    in cross-validation. Pairs with the same target are in the same fold.
+    Second moments are those of the pairs. With few pairs for the columns, the moments
+    are shrunk towards multiples of the identity. This also shrinks the map towards such
+    a multiple or towards zero. Cross-validation chooses the shrinkage with the least
+    error. Pairs with the same target are in the same fold.
 
     Parameters
     ----------
     table : Table of shape (n_samples, n_features)
-        Rows with targets; a sample is taken of a large table.
+        Rows with targets. Only a sample of a large table is used.
 
     centre : ndarray of shape (n_features,)
         Centre of the inputs.
 
     unit : float
-        Divisor of the targets, which brings them to the units of the inputs.
+        Divisor that converts the targets to the units of the inputs.
 
     n_components, random_state, tied
         See :func:`fit_denoiser`.
@@ -157,7 +156,7 @@ def fit_paired_denoiser(
     Returns
     -------
     linear : LinearMap
-        It returns targets without their mean, in the units of the inputs.
+        Map to targets minus their mean, in the units of the inputs.
     """
     inputs, weight = _rows_and_weights(table)
     targets: Any = table.sample().targets
@@ -190,13 +189,13 @@ def _fit(
     denoiser = _denoiser(cross, noisy)
     gain = denoiser @ cross.T
     if n_components >= len(gain) and table.basis is None:
-        # All directions: no need to choose some, and codes are denoised columns.
+        # With all directions, codes are denoised columns, and none has to be chosen.
         vectors = np.eye(len(gain))
     else:
         _, vectors = linalg.eigh((gain + gain.T) / 2)
         vectors = vectors[:, -1 : -1 - min(n_components, len(gain)) : -1]
         in_columns = vectors if table.basis is None else table.basis @ vectors
-        # Eigenvectors have no sign of their own.
+        # The sign of an eigenvector is arbitrary.
         largest = np.abs(in_columns).argmax(axis=0)
         vectors = vectors * np.sign(in_columns[largest, np.arange(len(largest))])
     if tied:
@@ -217,7 +216,7 @@ def _tensors(columns: Columns) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _denoiser(cross: np.ndarray, noisy: np.ndarray) -> np.ndarray:
-    """Solve ``M noisy = cross``: the least squares of clean rows from noisy ones."""
+    """Solve ``M noisy = cross``: the least-squares map from noisy to clean rows."""
     return linalg.solve(_regular(noisy), cross.T, assume_a="pos").T
 
 
@@ -234,26 +233,26 @@ def _symmetric_root(cross: np.ndarray, noisy: np.ndarray) -> np.ndarray:
 
 
 def _regular(noisy: np.ndarray) -> np.ndarray:
-    # Columns that are constant, noise or not, have no variance.
+    # Columns that are constant even with noise have no variance.
     ridge = 1e-10 * np.trace(noisy) / len(noisy) or 1.0
     return noisy + ridge * np.eye(len(noisy))
 
 
-# Second moments of clean with noisy rows, and of noisy rows, at a shrinkage.
+# Function of a shrinkage: second moments of clean with noisy rows, and of noisy rows.
 _Shrink = Callable[[Any], tuple[np.ndarray, np.ndarray]]
 
 
 class _NoisyRows:
-    """Rows, and what is known about them when they are noisy.
+    """Rows, and the moments of their noisy versions.
 
     Attributes
     ----------
     basis : ndarray of shape (n_features, rank) or None
-        Orthonormal columns that span the centred rows, if these are few and wide: all
-        matrices are in this basis then.
+        Orthonormal columns that span the centred rows, if these are few and wide. All
+        matrices are then in this basis.
     """
 
-    # `best_shrinkage` chooses one of them; the first one is none.
+    # `best_shrinkage` chooses one of them. The first one does not shrink.
     shrinkages: Sequence[Any] = _SHRINKAGES
     n_folds = _N_FOLDS
 
@@ -270,16 +269,16 @@ class _NoisyRows:
         Parameters
         ----------
         index : ndarray or slice
-            Which rows.
+            The rows to use.
 
         columns : Columns
-            The mean that the moments are around, and the variance around it.
+            Centre of the moments, and the variance around it.
 
         Returns
         -------
         shrink : callable
-            Takes the share of the covariance that is replaced, and gives the second
-            moments of clean with noisy rows, and of noisy rows: (rank, rank) each.
+            Takes the share of the covariance to replace. Returns the second moments of
+            clean with noisy rows, and of noisy rows, (rank, rank) each.
         """
         raise NotImplementedError
 
@@ -289,7 +288,8 @@ class _NoisyRows:
 
     def best_shrinkage(self, random_state: np.random.RandomState) -> Any:
         """Find the shrinkage with the least expected error in cross-validation."""
-        # Rows that are the same go into the same fold: weight 2 is the row twice.
+        # Equal rows are in the same fold, so that weight 2 is the same as the row
+        # twice.
         index, number = ordered_distinct_rows(self.X)
         n_folds = min(self.n_folds, max(_N_FOLDS, len(index) // 2))
         if len(index) < n_folds:
@@ -308,13 +308,13 @@ class _NoisyRows:
             shrink = table.moments(train, columns)
             for i, shrinkage in enumerate(self.shrinkages):
                 M = _denoiser(*shrink(shrinkage))
-                # Up to the variance of the clean rows.
+                # Without the variance of the clean rows, which is the same for all.
                 error = ((M @ noisy) * M).sum() - 2 * (M * cross).sum()
                 errors[i] += weight.sum() * error
         return self.shrinkages[int(errors.argmin())]
 
     def centred_at(self, index: np.ndarray) -> "_NoisyRows":
-        """Return a table that takes the mean of the noisy rows from some of them."""
+        """Return the rows, with the mean of the noisy rows taken from some of them."""
         return self
 
     def _in_basis(self, X: np.ndarray, mean: np.ndarray) -> np.ndarray:
@@ -335,7 +335,7 @@ class _Known(_NoisyRows):
     ) -> None:
         super().__init__(X, weight, mean)
         self.noise = noise
-        # Rows whose gaps are filled vary too little.
+        # Rows with filled gaps vary too little.
         self.lost: np.ndarray | float = 0.0
         if gaussian is not None and gaussian.covariance is not None:
             covariance = gaussian.covariance
@@ -345,7 +345,7 @@ class _Known(_NoisyRows):
 
     def moments(self, index: np.ndarray | slice, columns: Columns) -> _Shrink:
         covariance = self._covariance(index, columns.mean) + self.lost
-        # Constant columns are taken to stay constant.
+        # Constant columns are assumed to stay constant.
         common = columns.variance.mean() * (columns.variance > 0)
         if self.basis is None:
             target = np.diag(common)
@@ -375,8 +375,8 @@ class _Known(_NoisyRows):
         mean = self.noisy_mean(columns)
         factor = sum(level.weight * level.factor for level in levels)
         square = sum(level.weight * level.factor**2 for level in levels)
-        # Differences of the levels' means are common to the entries of a row. The rest
-        # of a column's variance is its own.
+        # All entries of a row share the level, so they share the differences of the
+        # levels' means. The rest of a column's variance is independent.
         common = np.array(
             [math.sqrt(each.weight) * (each.mean.numpy() - mean) for each in levels]
         )
@@ -436,10 +436,10 @@ class _Sampled(_NoisyRows):
 
 
 class _Paired(_Sampled):
-    """Rows and the noisy ones that they were given with.
+    """Rows and the noisy rows that they are paired with.
 
-    A shrinkage is a share of both moments that multiples of the identity replace, and
-    whether the map is drawn to a multiple of the identity by it, or to zero.
+    A shrinkage is the share of both moments that multiples of the identity replace, and
+    whether this shrinks the map towards a multiple of the identity or towards zero.
     """
 
     shrinkages = ((0.0, True), *itertools.product(_PAIRED_SHRINKAGES, (True, False)))
@@ -453,7 +453,7 @@ class _Paired(_Sampled):
     ) -> None:
         super().__init__(X, weight, mean, [inputs])
         if self.basis is not None:
-            # Noisy rows have directions of their own.
+            # Noisy rows may have other directions.
             self.basis = _basis(np.concatenate([X - mean, inputs - self.mean]))
         if X.shape[1] <= _MANY_COLUMNS:
             self.n_folds = _N_PAIRED_FOLDS

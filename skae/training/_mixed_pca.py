@@ -15,25 +15,25 @@ from skae.training._pca import LinearMap, fit_pca
 from skae.training._statistics import Columns, column_statistics
 from skae.training._table import Table
 
-# Rows, values in them and steps that are enough to fit a linear decoder, and its ridge
+# Rows, values in them and steps that suffice to fit a linear decoder, and its ridge
 # penalty.
 _MAX_ROWS, _MAX_VALUES, _N_STEPS, _RIDGE = 4_000, 2**20, 25, 1e-3
-# Numbers in a block of rows that stays in the processor's cache.
+# Number of values in a block of rows that stays in the processor's cache.
 _CACHED_VALUES = 2**15
-# Numbers in a block of rows.
+# Number of values in a block of rows.
 _BLOCK_VALUES = 2**20
-# Shares of levels that no row has have no logarithm.
+# Lower bound of the shares of levels, as zero has no logarithm.
 _MIN_SHARE = 1e-4
 
 
-# Less deviation of a code, over that of the largest, is rounding.
+# A smaller share of the largest deviation of codes is rounding.
 _MIN_CODE = 1e-5
-# Less variance of standardised numbers, and less entropy, is rounding.
+# A smaller variance of standardised numbers, or a smaller entropy, is rounding.
 _MIN_UNIT = 1e-10
 
 
 def mixed_loss(table: Table, kind: np.ndarray, block: np.ndarray) -> MixedLoss:
-    """Make the loss of rows, in units of the loss of the mean row.
+    """Build the loss of rows, in units of the loss of the mean row.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def mixed_loss(table: Table, kind: np.ndarray, block: np.ndarray) -> MixedLoss:
         there = ~np.isnan(rows[part])
         values = np.where(there, rows[part], 0)
         sums += weight[part] @ np.stack([there, values, np.square(values)])
-    # A column need not have a value in the rows of later calls.
+    # In later calls, a column may have no value.
     mean, square = sums[1:] / np.maximum(sums[0], np.finfo(float).tiny)
     losses = np.where(kind == NUMBER, square - np.square(mean), entr(mean))
     losses += np.where(kind == MARK, entr(1 - mean), 0)
@@ -61,7 +61,7 @@ def mixed_loss(table: Table, kind: np.ndarray, block: np.ndarray) -> MixedLoss:
 
 
 def mean_logits(mean: np.ndarray, loss: MixedLoss) -> np.ndarray:
-    """Return what a decoder has to compute so that its link makes the mean row of it.
+    """Return the output of a decoder before its link that stands for the mean row.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def mean_logits(mean: np.ndarray, loss: MixedLoss) -> np.ndarray:
         Mean row.
 
     loss : MixedLoss
-        Loss, which knows what the columns stand for.
+        Loss that knows the kinds and blocks of the columns.
     """
     kind = loss.link.kind.cpu().numpy()
     share = mean.clip(_MIN_SHARE, 1 - _MIN_SHARE)
@@ -93,25 +93,25 @@ def fit_mixed_pca(
     Parameters
     ----------
     table : Table of shape (n_samples, n_features)
-        Rows without gaps. Those of `targets`, if there are any, have them.
+        Rows without gaps. Its `targets`, if it has any, have the gaps.
 
     columns : Columns
-        Their statistics.
+        Statistics of the rows.
 
     loss : MixedLoss
-        Loss, which knows what the columns stand for.
+        Loss that knows the kinds and blocks of the columns.
 
     n_components : int
         Size of the code.
 
     random_state : RandomState
-        For PCA's randomised solver and the spreading over more components than PCA
-        has.
+        For PCA's randomised solver, and for spreading the code over more components
+        than PCA has.
 
     Returns
     -------
     linear : LinearMap
-        The map from rows to what the decoder computes before its link.
+        The map from rows to the output of the decoder before its link.
     """
     counts = loss.share.cpu().numpy() > 0
     scale = mixed_scale(columns.variance, loss)
@@ -130,7 +130,7 @@ def fit_mixed_pca(
 
 
 def mixed_scale(variance: np.ndarray, loss: MixedLoss) -> np.ndarray:
-    """Return what makes numbers and categories have a total variance of one.
+    """Return divisors of columns that make the variance of each block one.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def mixed_scale(variance: np.ndarray, loss: MixedLoss) -> np.ndarray:
         Variances of the columns.
 
     loss : MixedLoss
-        Loss, which knows what the columns stand for.
+        Loss that knows the kinds and blocks of the columns.
     """
     block = loss.link.block.cpu().numpy()
     total = np.bincount(block, weights=variance)[block]
@@ -152,7 +152,7 @@ def _scaled_pca(
     n_components: int,
     random_state: np.random.RandomState,
 ) -> LinearMap:
-    """Fit PCA to rows that are divided by the scales of their columns."""
+    """Fit PCA to rows divided by the scales of their columns."""
     gaussian = table.gaussian
     if gaussian is not None and gaussian.covariance is not None:
         covariance = gaussian.covariance / np.outer(scale, scale)
@@ -172,9 +172,9 @@ def _fit_logistic(
     decoder: np.ndarray,
     bias: np.ndarray,
 ) -> None:
-    """Fit the decoder of all columns but numbers, in place."""
+    """Fit the decoder of all columns except numbers, in place."""
     size = codes.std(axis=0)
-    # Codes that do not vary but for rounding have no slope.
+    # Codes that vary only by rounding have no slope.
     size[size <= _MIN_CODE * size.max()] = np.inf
     # The last column is for the bias.
     z = torch.from_numpy(np.column_stack([codes / size, np.ones(len(codes))])).float()

@@ -1,4 +1,4 @@
-"""Protection from the modes of torch that the caller has set."""
+"""Protection from modes of torch set by the caller."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -35,7 +35,7 @@ def own_modes(gradients: bool = True) -> Iterator[None]:
         for device_type in _DEVICE_TYPES
         if torch.is_autocast_enabled(device_type)
     ]
-    # A new tensor has the defaults, however they were set.
+    # A new tensor shows the defaults, no matter how they were set.
     default = torch.empty(0)
     if default.device.type != "cpu":
         contexts.append(torch.device("cpu"))

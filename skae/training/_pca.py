@@ -12,10 +12,10 @@ from sklearn.utils import gen_batches
 from skae.training._statistics import Columns
 from skae.training._table import Table
 
-# Limits within which scikit-learn's PCA, too, solves by the covariance matrix.
+# Limits within which scikit-learn's PCA also uses the covariance matrix.
 _MAX_COLUMNS = 1000
 _ROWS_PER_COLUMN = 10
-# Numbers in a block of rows.
+# Number of values in a block of rows.
 _BLOCK_VALUES = 2**20
 
 
@@ -47,9 +47,9 @@ def fit_pca(
 ) -> tuple[LinearMap, float]:
     """Fit PCA to the rows of a table.
 
-    Where `n_components` exceeds the number of axes that PCA has, ``min(X.shape)``,
-    the axes are spread over all components by a random matrix with orthonormal
-    columns: the reconstruction is that of PCA, and no component is idle.
+    If `n_components` exceeds the number of axes of PCA, ``min(X.shape)``, a random
+    matrix with orthonormal columns spreads the axes over all components. Then the
+    reconstruction is that of PCA, and no component is idle.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def fit_pca(
         Rows. PCA is fitted to a sample of a large table if it is dense or has weights.
 
     columns : Columns
-        Their statistics.
+        Statistics of the rows.
 
     n_components : int
         Size of the code.
@@ -108,7 +108,7 @@ def _axes_of(covariance: np.ndarray, n_axes: int) -> tuple[np.ndarray, float]:
     last = len(covariance) - 1
     values, vectors = linalg.eigh(covariance, subset_by_index=(last + 1 - n_axes, last))
     axes = vectors.T[::-1]
-    # Eigenvectors have no sign of their own; scikit-learn's PCA has this one.
+    # The sign of an eigenvector is arbitrary. This is the sign of scikit-learn's PCA.
     largest = np.abs(axes).argmax(axis=1)
     axes = axes * np.sign(axes[np.arange(n_axes), largest])[:, None]
     return axes, values.clip(0).sum()
@@ -117,10 +117,10 @@ def _axes_of(covariance: np.ndarray, n_axes: int) -> tuple[np.ndarray, float]:
 def _by_scikit_learn(
     table: Table, columns: Columns, n_axes: int, seed: int
 ) -> tuple[np.ndarray, float]:
-    """Do the same for rows that are large, or few for their columns."""
+    """Fit PCA with scikit-learn, for large tables and for few but wide rows."""
     rows: Any
     total: float
-    # PCA of a sparse matrix wants fewer axes than there are.
+    # PCA of a sparse matrix requires fewer axes than there are.
     few = n_axes < min(len(table), table.n_features)
     if table.sparse and table.weight is None and few:
         rows, weight = table.inputs.array, None  # type: ignore[union-attr]
@@ -129,15 +129,15 @@ def _by_scikit_learn(
         rows, weight = sample.inputs, sample.weight
     total = rows.shape[0]
     if weight is not None:
-        # Weighted centred rows beside their negatives have mean zero, and their
-        # second moments are those of the weighted rows: what PCA centres is right.
+        # Weighted centred rows together with their negatives have mean zero, so PCA
+        # centres correctly. Their second moments are those of the weighted rows.
         centred = (rows - columns.mean) * np.sqrt(weight)[:, None]
         rows = np.concatenate([centred, -centred])
         total = 2 * weight.sum()
     pca = PCA(min(n_axes, *rows.shape), random_state=seed)
-    # The variance explained is a division by zero for one row; it is not used.
+    # For one row, the explained variance, which is not used, divides by zero.
     with (
-        config_context(array_api_dispatch=False),  # it solves in another way
+        config_context(array_api_dispatch=False),  # it would use another solver
         np.errstate(divide="ignore", invalid="ignore"),
     ):
         pca.fit(rows)
@@ -151,7 +151,7 @@ def spread(
     n_components: int,
     random_state: np.random.RandomState,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Spread a code over more components, by a matrix with orthonormal columns."""
+    """Spread a code over more components with a matrix of orthonormal columns."""
     if len(encoder) == n_components:
         return encoder, decoder
     matrix = random_state.normal(size=(n_components, len(encoder)))

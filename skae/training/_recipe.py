@@ -45,26 +45,26 @@ _PHASE = 0.25
 
 @dataclass(frozen=True)
 class Recipe:
-    """What "auto" stands for in a family of estimators.
+    """The meaning of "auto" in a family of estimators.
 
     Parameters
     ----------
     adam_lr : float, default=3e-3
-        Learning rate of "adam" and "adamw". None: it depends on rows and columns, see
-        `learning_rate`.
+        Learning rate of "adam" and "adamw". None: `learning_rate` computes it from rows
+        and columns.
 
     batch_shares : tuple of (int, int), default=((10, 256),)
         Pairs (divisor, most): a step has as many rows as the largest of the shares
         ``min(n_samples // divisor, most)``, and at least 16.
 
     batch_size : int, default=None
-        Rows in a step, whatever the number of rows. None: see `batch_shares`.
+        Rows in a step for any number of rows. None: see `batch_shares`.
 
     n_steps : int, default=2000
         Steps of a training.
 
     clip_norm : float, default=None
-        Bound of the norm of gradients; None: there is none.
+        Bound of the norm of gradients. None: no bound.
     """
 
     adam_lr: float | None = 3e-3
@@ -74,12 +74,12 @@ class Recipe:
     clip_norm: float | None = None
 
     def learning_rate(self, optimizer: Any, n_samples: int, n_features: int) -> float:
-        """Return the learning rate of an optimizer named; 3e-3 for a class.
+        """Return the learning rate of an optimizer given by name; 3e-3 for a class.
 
-        One that depends on the table is 4e-6 times the number of rows, between 3e-3 and
-        8e-3: small tables are learned by heart at a higher rate. It is at most
-        ``0.0075 * sqrt(rows in a step / columns)``: the more columns there are, the
-        more a step changes the code of a row.
+        If it depends on the table, it is 4e-6 times the number of rows, between 3e-3
+        and 8e-3, because small tables are memorised at a higher rate. It is at most
+        ``0.0075 * sqrt(rows in a step / columns)``, because a step changes the code of
+        a row more if there are more columns.
         """
         if not isinstance(optimizer, str):
             return 3e-3
@@ -94,10 +94,10 @@ class Recipe:
     def rows_in_step(
         self, optimizer: Any, n_samples: int, denoising: bool = False
     ) -> int:
-        """Return the number of rows in a step: all of them for L-BFGS.
+        """Return the number of rows in a step: all rows for L-BFGS.
 
-        Shares are twice as large for a denoiser, as its gradients also vary with the
-        noise.
+        Shares are twice as large for a denoiser, because its gradients also vary with
+        the noise.
         """
         if optimizer == "lbfgs":
             return n_samples
@@ -116,9 +116,9 @@ TABLE = Recipe(adam_lr=1e-2, batch_shares=DENSE.batch_shares, n_steps=4500)
 
 
 def is_lbfgs(optimizer: Any) -> bool:
-    """Whether an optimizer, a name or a class, is L-BFGS.
+    """Return whether an optimizer, a name or a class, is L-BFGS.
 
-    It needs the same loss each time it asks for it, without noise.
+    L-BFGS needs a loss without noise, which is the same in each evaluation.
     """
     return OPTIMIZERS.get(optimizer, optimizer) is torch.optim.LBFGS
 
@@ -128,8 +128,8 @@ def optimizer_options(
 ) -> dict[str, Any]:
     """Return the default arguments of the constructor of an optimizer.
 
-    Defaults that are incompatible with the arguments `asked` for are left out. A class
-    has no defaults.
+    Defaults that are incompatible with the requested arguments `asked` are left out. A
+    class has no defaults.
     """
     options = dict(_OPTIONS.get(optimizer, {})) if isinstance(optimizer, str) else {}
     asked = asked or {}
@@ -162,7 +162,7 @@ def weight_decay(
 
     Weight decay keeps a denoiser near its linear start. Without it, a table with twenty
     rows per column is memorised. With a hundred, weight decay increases the error.
-    Noise that is `drawn_once`, in pairs of rows, is memorised, too, and needs more.
+    Noise that is `drawn_once`, in pairs of rows, is also memorised and needs more.
     """
     if optimizer != "adamw":
         return 0.0
@@ -173,7 +173,7 @@ def weight_decay(
 def n_epochs(
     optimizer: Any, n_samples: int, batch_size: int, n_steps: int = Recipe.n_steps
 ) -> int:
-    """Return as many epochs as make about `n_steps` steps; 100 for L-BFGS."""
+    """Return the number of epochs with about `n_steps` steps; 100 for L-BFGS."""
     if optimizer == "lbfgs":
         return _N_LBFGS_EPOCHS
     return max(1, round(n_steps / math.ceil(n_samples / batch_size)))

@@ -13,7 +13,7 @@ def one_cycle(step: int, n_steps: int, warm_up: float = 0.1) -> float:
     """Compute the factor of the learning rate at a step.
 
     The factor rises from 1/25 to 1 and then falls to 0, along cosines. This is the
-    policy of Smith and Topin (2018), without a cycle of the momentum.
+    policy of Smith and Topin (2018) without its cycle of the momentum.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def one_cycle(step: int, n_steps: int, warm_up: float = 0.1) -> float:
 
 
 def cosine(step: int, n_steps: int) -> float:
-    """Return the factor of the learning rate at a step: down to 0, by a cosine."""
+    """Return the factor of the learning rate at a step: a cosine that falls to 0."""
     return (1 + math.cos(math.pi * min(step / n_steps, 1.0))) / 2
 
 

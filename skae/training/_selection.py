@@ -57,7 +57,7 @@ def is_better(
     ----------
     losses, start_losses : ndarrays of shape (n_samples,)
         Loss of each validation row after training and before the first step. Pass
-        duplicate rows once only, as they are no further evidence.
+        duplicate rows only once, because they are no further evidence.
 
     sample_weight : ndarray of shape (n_samples,), default=None
         Weights of the rows. The weighted mean must be lower, too.
@@ -88,7 +88,7 @@ def compare(
     *,
     logarithmic: bool = False,
 ) -> Comparison:
-    """Test as `is_better` does, whose parameters these are, and say how it went."""
+    """Test as `is_better` does, with the same parameters, and return the details."""
     mean = np.average(losses, weights=sample_weight)
     start_mean = np.average(start_losses, weights=sample_weight)
     gain = float((start_mean - mean) / abs(start_mean)) if start_mean else 0.0
@@ -161,7 +161,7 @@ def _one_of_each_block(n: int, size: int, rng: np.random.RandomState) -> np.ndar
     """Draw `size` of the numbers below `n`, one from each of as many equal blocks."""
     numbers = np.arange(n)
     if n % size:
-        # Smaller blocks would favour their rows, so the rest is taken out evenly.
+        # Smaller blocks would favour their rows, so the rest is removed evenly.
         numbers = np.delete(numbers, _one_of_each_block(n, n % size, rng))
     blocks = numbers.reshape(size, -1)
     return blocks[np.arange(size), rng.randint(blocks.shape[1], size=size)]

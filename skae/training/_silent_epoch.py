@@ -1,8 +1,8 @@
 """Epochs of dense autoencoders whose steps no callback listens to.
 
 The steps are those of the net: the same batches, the same noise, and the same results
-to rounding. Layers are prepared once an epoch, so that a small step takes little more
-than its products of matrices.
+up to rounding. Layers are prepared once in each epoch, so that a small step takes
+little more time than its matrix products.
 """
 
 import itertools
@@ -21,12 +21,12 @@ from skae.objectives import MixedReconstruction, Reconstruction
 from skae.training._batches import TensorBatches, batch_ends, take
 from skae.training._recipe import OPTIMIZERS
 
-# They need nothing but gradients: no closure, and no other optimizer beside them.
+# These optimizers need only gradients: no closure, and no other optimizer.
 _OPTIMIZERS = {
     *(OPTIMIZERS[name] for name in ("adam", "adamw", "sgd")),
     *(torch.optim.Adam, torch.optim.AdamW),
 }
-# Numbers in the rows that are gathered at once, which stay in the processor's cache.
+# Number of values in rows gathered at once, which stay in the processor's cache.
 _CHUNK = 2**16
 
 
@@ -39,7 +39,7 @@ def is_possible(net: Any, batches: Any) -> bool:
         Net without callbacks that listen to steps.
 
     batches : iterable
-        Its iterator of training rows.
+        Training batches of the net.
     """
     module = net.module_
     optimizer = getattr(net, "optimizer_", None)
@@ -59,7 +59,7 @@ def is_possible(net: Any, batches: Any) -> bool:
 
 
 def _are_known(objective: Any, X: Any) -> bool:
-    """Whether rows are float32, and no pairs or have gaps, where that counts."""
+    """Return whether rows are float32, and have no pairs or gaps that matter."""
     few = take(X, slice(1))
     if type(objective) is MixedReconstruction:
         few = _inputs(few)
@@ -69,12 +69,12 @@ def _are_known(objective: Any, X: Any) -> bool:
 
 
 def _inputs(rows: Any) -> Any:
-    """Return the rows to encode, of rows or of pairs with those to return."""
+    """Return the inputs of rows, or of pairs of inputs and targets."""
     return rows[0] if isinstance(rows, tuple) else rows
 
 
 def _has_gaps(X: Any) -> bool:
-    """Whether values are missing; those of rows that are streamed may be."""
+    """Return whether rows have gaps; True for streamed rows, which may have some."""
     return not isinstance(X, Tensor) or bool(X.sum().isnan())
 
 
@@ -90,7 +90,7 @@ def _has_known_loss(net: Any, module: Any) -> bool:
         return False
     if objective.link == "identity":
         return type(criterion) is nn.MSELoss
-    # Logits have no units of rows.
+    # Logits are not in the units of the rows.
     if objective.link != "sigmoid" or type(criterion) is not nn.BCEWithLogitsLoss:
         return False
     weighted = criterion.weight is not None or criterion.pos_weight is not None
@@ -116,7 +116,7 @@ def steps(
     """
     module, noise, generator = net.module_, net.noise_, net.generator_
     if noise is not None:
-        noise.train()  # the layers are the same in both modes
+        noise.train()  # the other layers do not depend on the mode
     layers = module.prepared()
     mean, scale = module.mean, module.scale
     X: Any = batches.X
@@ -132,7 +132,7 @@ def steps(
             x_in = x_in if noise is None else noise(x_in, generator)
             if mean is not None:
                 x_in = (x_in - mean).div_(scale)
-                if not is_mixed:  # that loss is of rows as they are
+                if not is_mixed:  # the mixed loss takes rows as they are
                     x = x_in if noise is None else (x - mean).div_(scale)
             loss, grad = loss_with_gradient(layers.forward(x_in), x, weight)
             layers.backward(grad)
@@ -150,7 +150,7 @@ def steps(
 def _rows(
     batches: TensorBatches, n_features: int
 ) -> Iterator[tuple[Any, Tensor | None]]:
-    """Yield the batches of a pass, whose rows are gathered several at a time."""
+    """Yield the batches of a pass; gather the rows of several batches at a time."""
     X: Any = batches.X
     weight, n_rows = batches.weight, batches.n_rows
     order = None
@@ -164,7 +164,7 @@ def _rows(
         inside = ends[i : i + n_batches + 1]
         first, last = inside[0], inside[-1]
         part: Any = slice(first, last) if order is None else order[first:last]
-        # Noise of the user's may change what it is given.
+        # Noise of the user may change its input.
         rows = take(X, part)
         weights = None if weight is None else weight[part]
         for start, stop in itertools.pairwise(end - first for end in inside):
@@ -172,17 +172,17 @@ def _rows(
 
 
 def _part_of(rows: Any, start: int, stop: int) -> Any:
-    """Return some of the rows of a tensor or of a pair; of None, None."""
+    """Return some of the rows of a tensor or of a pair; None for None."""
     if isinstance(rows, tuple):
         return tuple(each[start:stop] for each in rows)
     return None if rows is None else rows[start:stop]
 
 
 def _loss_with_gradient(net: Any, n_features: int) -> Callable[..., Any]:
-    """Return the function of centred reconstructions, rows and weights of a batch.
+    """Return the loss as a function of reconstructions, rows and weights of a batch.
 
-    It computes the mean loss, and its gradient at the reconstructions in units of the
-    loss.
+    Reconstructions and rows are centred. The function returns the mean loss, and its
+    gradient at the reconstructions in units of the loss.
     """
     unit = net.loss_unit
     if type(net.objective) is MixedReconstruction:

@@ -18,10 +18,10 @@ class Columns(NamedTuple):
 
     @property
     def scale(self) -> float:
-        """Root of the mean variance over the columns; 1 where that is 0.
+        """Root of the mean variance over the columns; 1 if the variance is 0.
 
-        One scale for all columns conditions the optimisation and leaves the minimiser
-        of the squared error as it is; a scale for each column would not.
+        One scale for all columns conditions the optimisation and does not change the
+        minimiser of the squared error. A scale for each column would change it.
         """
         return math.sqrt(self.variance.mean()) or 1.0
 
@@ -33,9 +33,9 @@ def column_statistics(X: Matrix, sample_weight: np.ndarray | None = None) -> Col
         statistics = mean_variance_axis(X.array, axis=0, weights=weight)
         return Columns(*(each.astype(np.float64) for each in statistics))
     n_rows, n_features = X.shape
-    # In blocks of about a megabyte, so that no copy of a large X is made, and each row
-    # is read once; in float64, because sums of many float32 drift; relative to a row,
-    # so that columns that are constant have variance zero.
+    # Blocks of about a megabyte avoid a copy of a large X, and each row is read once.
+    # Sums are in float64, because sums of many float32 drift. They are relative to a
+    # row, so that constant columns have variance zero.
     size = min(n_rows, max(1, 2**17 // n_features))
     memory = np.empty((size, n_features))
     first = X[:1][0].astype(np.float64)
@@ -48,7 +48,8 @@ def column_statistics(X: Matrix, sample_weight: np.ndarray | None = None) -> Col
         mean_of_block = weight @ block / in_block
         block -= mean_of_block
         np.square(block, out=block)
-        # Sums of squares of two parts (Chan, Golub & LeVeque 1983, eq. 2.1).
+        # Combine the sums of squares of two parts (Chan, Golub & LeVeque 1983, eq.
+        # 2.1).
         total += in_block
         delta = mean_of_block - mean
         share = in_block / total
@@ -60,7 +61,7 @@ def column_statistics(X: Matrix, sample_weight: np.ndarray | None = None) -> Col
 def fill_missing(X: np.ndarray, sample_weight: np.ndarray | None = None) -> np.ndarray:
     """Replace NaN by the mean of the column.
 
-    Such values do not change what PCA finds: in centred rows, they are 0.
+    Such values do not change the axes of PCA, because they are 0 in centred rows.
 
     Parameters
     ----------
@@ -73,14 +74,14 @@ def fill_missing(X: np.ndarray, sample_weight: np.ndarray | None = None) -> np.n
     Returns
     -------
     X : ndarray of shape (n_samples, n_features)
-        `X` itself if nothing is missing. Columns without any value are 0.
+        `X` itself if nothing is missing. Columns without values are 0.
     """
     missing = np.isnan(X)
     if not missing.any():
         return X
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
     filled = np.where(missing, 0, X)
-    # A product with `@` would make numbers of all marks at once.
+    # A product with `@` would convert the whole boolean mask to floats at once.
     there = weight.sum() - np.einsum("i,ij->j", weight, missing)
     mean = weight @ filled / np.maximum(there, np.finfo(np.float64).tiny)
     np.copyto(filled, mean, where=missing, casting="same_kind")
@@ -90,10 +91,10 @@ def fill_missing(X: np.ndarray, sample_weight: np.ndarray | None = None) -> np.n
 def standardization(
     features: np.ndarray, sample_weight: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of columns; 1 for those that do not vary."""
+    """Compute mean and standard deviation of columns; 1 for constant columns."""
     columns = column_statistics(features, sample_weight)
     scale = np.sqrt(columns.variance)
-    # Rounding leaves something of a constant, which must not be scaled up.
+    # A constant has a tiny deviation by rounding, which must not be scaled up.
     rounding = 10 * np.finfo(features.dtype).eps
     varies = scale > rounding * (np.abs(columns.mean) + scale.max())
     return columns.mean, np.where(varies, scale, 1.0)

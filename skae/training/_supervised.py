@@ -17,9 +17,9 @@ from skae.training._tensor_net import TensorNet
 class SupervisedNet(TensorNet):
     """skorch net that trains an encoder with a head to predict.
 
-    The module is given copies of rows, as one of the user's may change its input.
+    The module gets copies of rows, because a module of the user may change its input.
 
-    Its data are :class:`Rows` of pairs: rows for the encoder, and targets.
+    The data are :class:`Rows` of pairs: inputs of the encoder, and targets.
 
     Parameters
     ----------
@@ -27,10 +27,10 @@ class SupervisedNet(TensorNet):
         An :class:`EncoderWithHead`.
 
     criterion : torch.nn.Module class or instance
-        A loss of torch, of outputs and targets.
+        A loss of torch, called with outputs and targets.
 
     reconstruction_weight : float, default=0.0
-        Weight of the reconstruction error in the loss of training.
+        Weight of the reconstruction error in the training loss.
 
     reconstruction_unit : float, default=1.0
         Mean squared error that counts as a reconstruction error of 1.
@@ -63,7 +63,7 @@ class SupervisedNet(TensorNet):
         X: Any = None,
         training: bool = False,
     ) -> Tensor:
-        """Mean loss of outputs, with weights `y_true` of the rows.
+        """Compute the mean loss of outputs, with weights `y_true` of the rows.
 
         `X` is a pair: the rows and their targets.
         """
@@ -83,7 +83,7 @@ class SupervisedNet(TensorNet):
             return super().train_step_single(batch, **fit_params)
 
     def row_losses(self, rows: Rows) -> np.ndarray:
-        """Loss of each row, in float64."""
+        """Compute the loss of each row, in float64."""
         self._set_training(False)
         size = self.evaluation_rows
         batches = zip(*(part.split(size) for part in rows.X), strict=True)
@@ -96,15 +96,15 @@ class SupervisedNet(TensorNet):
 
 
 class FreezeEncoder(Callback):
-    """Keep the autoencoder as it is for the first epochs.
+    """Freeze the autoencoder in the first epochs.
 
     Parameters
     ----------
     n_epochs : int
-        How many.
+        Number of these epochs.
 
     then : {"none", "all"} or int
-        What is frozen after them, as :meth:`EncoderWithHead.freeze` takes it.
+        Layers that are frozen afterwards, as in :meth:`EncoderWithHead.freeze`.
     """
 
     def __init__(self, n_epochs: int, then: str | int) -> None:

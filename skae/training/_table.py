@@ -1,4 +1,4 @@
-"""Tables: rows, what the decoder has to return for them, and their weights."""
+"""Tables: input rows, target rows and their weights."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,29 +24,29 @@ from skae.training._streaming import (
 
 @dataclass(frozen=True)
 class Table:
-    """Rows to train on or to validate on, with everything that belongs to them.
+    """Training or validation rows, with everything that belongs to them.
 
     Parameters
     ----------
     inputs : ndarray or SelectedRows of shape (n_samples, n_features)
-        Rows that the encoder is given.
+        Input rows of the encoder.
 
     targets : ndarray or SelectedRows of shape (n_samples, n_features), default=None
-        Rows that the decoder has to return. None: those of `inputs`. If one of both is
-        large, both are read block by block. For predictions, they are the targets, of
-        shape (n_samples,) or (n_samples, n_outputs).
+        Target rows of the decoder. None means `inputs`. If one of both is large, both
+        are read block by block. For predictions, the shape is (n_samples,) or
+        (n_samples, n_outputs).
 
     weight : ndarray of shape (n_samples,), default=None
         Positive weights of the rows; None: all one.
 
     groups : ndarray of shape (n_samples,), default=None
-        Numbers of the groups that rows belong to, from 0.
+        Number of the group of each row, from 0.
 
     missing : bool, default=False
-        Whether values may be missing, which is NaN.
+        Whether values may be missing (NaN).
 
     gaussian : Gaussian, default=None
-        Moments of rows some of whose values are, or were, missing. None: those of the
+        Moments of rows with values that are, or were, missing. None: moments of the
         inputs.
     """
 
@@ -88,11 +88,11 @@ class Table:
 
     @property
     def reconstructed(self) -> Matrix:
-        """Rows that the decoder has to return."""
+        """Target rows of the decoder."""
         return self.inputs if self.targets is None else self.targets
 
     def has_missing(self) -> bool:
-        """Whether a value of the rows to return is missing."""
+        """Return whether a value of the target rows is missing."""
         if not self.missing or self.sparse:
             return False
         rows: Any = self.reconstructed
@@ -100,7 +100,7 @@ class Table:
         return any(np.isnan(block).any() for block in blocks)
 
     def take(self, index: np.ndarray) -> "Table":
-        """Return the table of the rows numbered, without a copy of dense ones."""
+        """Return the table of the rows with these indices; copy no dense rows."""
 
         def of(X: Any) -> Any:
             return as_selected(X).take(index)
@@ -108,7 +108,7 @@ class Table:
         return self._with_parts(of, index)
 
     def read(self, index: Any) -> "Table":
-        """Return the table of some of the rows, in memory."""
+        """Read some of the rows into memory and return their table."""
         return self._with_parts(lambda X: X[index], index)
 
     def _with_parts(self, of: Any, index: Any) -> "Table":
@@ -124,14 +124,15 @@ class Table:
         )
 
     def sample(self) -> "Table":
-        """Return the table as arrays in memory; a sample of a large one."""
+        """Return the table as arrays in memory; a sample of a large table."""
         X = self.inputs
         return self.read(X.sample) if isinstance(X, SelectedRows) else self
 
     def filled(self) -> "Table":
-        """Return rows with the means of the columns in place of NaN.
+        """Return the rows with NaN replaced by the means of the columns.
 
-        A table without NaN is returned as it is, but for a sample of a large dense one.
+        A table without NaN is returned as it is, or as a sample if it is large and
+        dense.
         """
         if self.sparse or not (self.large or self.missing):
             return self
@@ -150,23 +151,22 @@ class Table:
 
     @cached_property
     def hashes(self) -> np.ndarray:
-        """A hash of each row, or of each pair of rows."""
+        """Hash of each row, or of each pair of rows."""
         hashes = row_hashes(self.inputs)
         if self.targets is None:
             return hashes
         return hashes * np.uint64(3) + row_hashes(self.targets)
 
     def n_distinct(self) -> int:
-        """Count the rows that differ from all others, copies as one."""
+        """Count the distinct rows."""
         return count_different(self.hashes)
 
     def on(self, device: Any, copy: bool = False) -> Rows:
         """Return the rows as tensors on a device.
 
-        Those of a large table are streamed, and so are those that it would take a copy
-        of the table to make a tensor of.
+        Rows are streamed if the table is large or a tensor would need a copy of it.
 
-        `copy` is needed where something may write to the tensors.
+        `copy` is needed if something may write to the tensors.
         """
         device = torch.device(device)
         inputs: Any = self.inputs
@@ -189,11 +189,11 @@ class Table:
     @staticmethod
     def _tensor(X: Any, device: torch.device, copy: bool) -> torch.Tensor:
         rows = X[:]
-        # Rows that were selected are copies already.
+        # Selected rows are copies already.
         return float_tensor(rows, device, copy=copy and rows.base is not None)
 
     def _is_no_tensor(self) -> bool:
-        """Whether it takes a copy of the inputs to make a tensor of them."""
+        """Return whether a tensor of the inputs needs a copy of them."""
         X = self.inputs
         if isinstance(X, SelectedRows):
             return True

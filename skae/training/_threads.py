@@ -11,8 +11,8 @@ from threadpoolctl import get_cached_controller
 
 from skae.training._tensor_net import TensorNet
 
-# Operations of a step that are worth a thread: with fewer, threads wait for each other
-# for longer than they compute.
+# Operations of a step for each thread. With fewer, threads wait for each other longer
+# than they compute.
 _OPERATIONS = 1e7
 
 _default_threads = torch.get_num_threads()
@@ -25,8 +25,8 @@ _in_this_thread = threading.local()
 def threads_for(net: TensorNet) -> AbstractContextManager[None]:
     """Return a context with as many threads as the training steps of a net keep busy.
 
-    They are at most those of the caller. In a worker of a pool, there is one: the pool
-    uses the cores already.
+    The number is at most that of the caller. It is one in a worker of a pool, because
+    the pool already uses the cores.
     """
     if getattr(_in_this_thread, "in_block", False):
         return nullcontext()
@@ -40,7 +40,7 @@ def threads_for(net: TensorNet) -> AbstractContextManager[None]:
 
 
 def _is_worker() -> bool:
-    """Return whether this is a thread, or a process, beside others of its kind."""
+    """Return whether this is one of several parallel threads or processes."""
     if threading.current_thread() is not threading.main_thread():
         return True
     is_set = (
@@ -56,9 +56,9 @@ def on_one_thread() -> AbstractContextManager[None]:
 
 @contextmanager
 def _at_most(n_threads: int) -> Iterator[None]:
-    """Run a block on so many threads of torch, or on the caller's if they are fewer.
+    """Run a block on at most `n_threads` threads of torch, or the caller's if fewer.
 
-    The BLAS of NumPy and SciPy has one thread meanwhile. The caller's numbers of
+    In the block, the BLAS of NumPy and SciPy has one thread. The caller's numbers of
     threads are restored at the end. A nested block has no effect.
     """
     global _blocks, _callers_threads
@@ -73,8 +73,8 @@ def _at_most(n_threads: int) -> Iterator[None]:
     _in_this_thread.in_block = True
     torch.set_num_threads(min(n_threads, _callers_threads))
     try:
-        # After a product, threads of OpenBLAS occupy the cores for a while, waiting
-        # for the next one, and the threads of torch would have to share them.
+        # After a product, threads of OpenBLAS wait for the next one and occupy the
+        # cores for a while. The threads of torch would have to share them.
         with get_cached_controller().limit(limits=1, user_api="blas"):
             yield
     finally:

@@ -13,26 +13,26 @@ from skae.training._statistics import column_statistics, fill_missing
 from skae.training._streaming import float_tensor
 from skae.training._table import Table
 
-# Rows and values in them that are enough for the moments of a code, and the fewest rows
-# for each component.
+# Rows and values in them that suffice for the moments of a code, and the minimum number
+# of rows for each component.
 _MAX_ROWS, _MAX_VALUES, _ROWS_PER_COMPONENT = 8192, 2**23, 8
-# Times as many rows, where the codes are to be left as they are.
+# Factor of the number of rows if the codes are left as they are.
 _MANY = 8
-# Rows that pass through a module at once.
+# Number of rows that pass through a module at once.
 _BLOCK_ROWS = 1024
-# Less deviation, over the largest, is rounding in float32.
+# A smaller share of the largest deviation is rounding in float32.
 _MIN_DEVIATION = 1e-6
-# Less of one code in another is, too.
+# So is a smaller share of one code in another.
 _ROUNDING = 1e-5
 
 
 class CodeTurn(NamedTuple):
-    """The map ``matrix @ (z - centre)`` of codes, and what the new codes explain.
+    """The map ``matrix @ (z - centre)`` of codes, and the variance that they explain.
 
     Attributes
     ----------
     matrix, inverse : ndarray of shape (n_components, n_components)
-        The map, and the way back.
+        The map and its inverse.
 
     centre : ndarray of shape (n_components,)
         Mean code.
@@ -52,7 +52,7 @@ class CodeTurn(NamedTuple):
 
     @property
     def is_nothing(self) -> bool:
-        """Whether the codes are turned already, but for rounding."""
+        """Whether the codes are turned already, up to rounding."""
         size = np.sqrt(self.explained.max(initial=0))
         moves = np.abs(self.matrix - np.eye(len(self.matrix))).max() > _ROUNDING
         return not moves and np.abs(self.centre).max() <= _ROUNDING * size
@@ -67,13 +67,14 @@ def fit_turn(
     """Find the turn that orders codes and makes them uncorrelated.
 
     The new directions are the singular vectors of the regression of the decoded rows
-    on whitened codes. A new code has the variance of the rows that are linear in it, so
-    it has their units. The codes of PCA stay as they are, with scikit-learn's signs.
+    on whitened codes. The variance of a new code is the variance of rows that is linear
+    in it, so it has their units. The codes of PCA do not change, with scikit-learn's
+    signs.
 
     Parameters
     ----------
     codes : ndarray of shape (n_samples, n_components)
-        Codes, of no more components than the rows have columns.
+        Codes. They have at most as many components as the rows have columns.
 
     decoded : iterator of ndarray of shape (n_rows, n_features)
         Decoded rows of the codes, in order, block by block.
@@ -111,7 +112,7 @@ def fit_turn(
     left *= _signs(axes.T)
     explained = np.zeros(len(centre))
     explained[: len(size)] = np.square(size)
-    # A code that explains nothing keeps a deviation of its own.
+    # A code that explains nothing keeps its own deviation.
     own = np.linalg.norm(deviation[:, None] * left, axis=0)
     scale = np.where(size > _MIN_DEVIATION * size.max(initial=0), size, own)
     rest = rest * _signs(rest)
@@ -121,7 +122,7 @@ def fit_turn(
 
 
 def _signs(vectors: np.ndarray) -> np.ndarray:
-    """Signs that make the largest entry of each column positive."""
+    """Return signs that make the largest entry of each column positive."""
     if vectors.size == 0:
         return np.ones(vectors.shape[1])
     largest = np.abs(vectors).argmax(axis=0)
@@ -136,7 +137,7 @@ def turn_of(
     *,
     many_rows: bool = False,
 ) -> CodeTurn | None:
-    """Find the turn of the codes of a trained net, by some of many rows.
+    """Find the turn of the codes of a trained net, using a sample of many rows.
 
     Parameters
     ----------
@@ -147,14 +148,14 @@ def turn_of(
         Training rows.
 
     seed : int
-        Determines which of many rows count.
+        Determines the sample of rows.
 
     column_scale : callable, default=None
-        Function of the variances of columns. It returns what the columns are divided
-        by, before they are compared. None compares them as they are.
+        Function of the variances of columns. It returns the divisors of the columns for
+        their comparison. None compares columns without divisors.
 
     many_rows : bool, default=False
-        Whether eight times as many rows count as are enough.
+        Whether to use eight times as many rows as needed.
 
     Returns
     -------
@@ -188,7 +189,7 @@ def turn_of(
 
 
 def _some_rows(table: Table, n_components: int, seed: int, times: int) -> Table:
-    """Return rows that are enough for the moments of their codes, or times as many."""
+    """Return enough rows for the moments of their codes, or `times` as many."""
     enough = max(_MAX_VALUES // table.n_features, _ROWS_PER_COMPONENT * n_components)
     enough = times * min(enough, _MAX_ROWS)
     if not table.large and len(table) <= enough:
