@@ -643,7 +643,7 @@ class ToNan(nn.Module):
     ("params", "message"),
     [
         ({"noise": "gausian"}, "'noise' parameter.*'gaussian'.*Got 'gausian'"),
-        ({"noise": ["gausian"]}, "named by 'dropout', 'gaussian'.*Got 'gausian'"),
+        ({"noise": ["gausian"]}, "noise must be 'dropout', 'gaussian'.*Got 'gausian'"),
         ({"noise": []}, "empty list"),
         ({"noise": [3]}, "a torch module, or a list of these. Got 3"),
         ({"noise_level": 1.0, "noise": "masking"}, r"MaskingNoise.*\[0, 1\).*Got 1.0"),

@@ -283,7 +283,7 @@ class DenseAutoencoder(StandardizedModule):
 
     @property
     def can_turn(self) -> bool:
-        """Whether `turn` works. It would have to untie tied weights."""
+        """Whether `turn` works: False with tied weights, which it would untie."""
         return not isinstance(self.decoder[0], TiedLinear)
 
     @torch.no_grad()
