@@ -19,9 +19,11 @@ CODE = re.compile(
     r"^```python\n(.*?)^```$(?:\n+```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL
 )
 NUMBER = re.compile(r"-?\d+\.\d*(?:e-?\d+)?")
+# Fragments, such as those for a cluster, are in blocks of `{code-block}`.
 PAGES = {
     path.relative_to(ROOT).as_posix(): CODE.findall(path.read_text())
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+    if "_build" not in path.parts and "auto_examples" not in path.parts
 }
 
 
