@@ -17,12 +17,12 @@ from skae.training import Table, recipe
 class AutoencoderTransformer(DenseWeightsMixin, BaseAutoencoder):
     """Dense autoencoder, used like :class:`~sklearn.decomposition.PCA`.
 
-    The encoder maps a row to a code of `n_components` numbers, the decoder maps it
-    back, and both are trained so that the reconstruction is near the row. By default
-    they start as PCA: a linear path lies beside the nonlinear layers, and before the
-    first step these are silent. What training adds is kept if rows held out from it
-    are reconstructed better, and PCA of all rows is kept otherwise. So on a table too
-    small to hold rows out, or with nothing nonlinear in it, this is PCA.
+    The encoder maps a row to a code of `n_components` numbers, and the decoder maps the
+    code back. Both are trained so that the reconstruction is near the row. By default
+    they start as PCA: a linear path beside the nonlinear layers is set to PCA, and
+    these layers output zero before the first step. The trained network is kept if it
+    reconstructs held-out rows better; otherwise PCA of all rows is kept. So the result
+    is PCA if the table is too small to hold rows out, or has no nonlinear structure.
 
     Like PCA, it minimises the squared error in the units of `X`: standardise the
     columns if their scales are not comparable.
@@ -32,8 +32,8 @@ class AutoencoderTransformer(DenseWeightsMixin, BaseAutoencoder):
     {size}
 
     hidden_layer_sizes : int or sequence of int, default=(100, 100)
-        Widths of the encoder's hidden layers, from input to code; the decoder has
-        them in reverse. ``()`` gives the linear autoencoder.
+        Widths of the encoder's hidden layers, from input to code; the decoder has them
+        in reverse. ``()`` is a linear autoencoder.
 
     activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "silu", \
             "tanh"}, default="silu"
@@ -42,39 +42,40 @@ class AutoencoderTransformer(DenseWeightsMixin, BaseAutoencoder):
     {initializer}
 
     tied_weights : bool, default=False
-        Whether the decoder's layers use the transposes of the encoder's weights: half
-        the parameters, in trials at a slightly higher error.
+        Whether the decoder's layers use the transposes of the encoder's weights. This
+        halves the number of parameters; in trials the error was slightly higher.
 
     loss : {"squared_error", "absolute_error", "huber", "binary_cross_entropy"}, \
             torch loss instance or class, default="squared_error"
-        What training minimises. "binary_cross_entropy" is for values in [0, 1]; the
-        decoder then ends in a sigmoid, there is no centring, and the start is random.
+        Loss to minimise. "binary_cross_entropy" is for values in [0, 1]; the decoder
+        then ends in a sigmoid, columns are not centred, and the start is random.
 
     init : {"auto", "pca", "random"}, default="auto"
         State before the first step: "pca", or "random" for the textbook autoencoder
-        with no linear path. "auto" is "pca" where that is possible: with the built-in
-        module, any loss but "binary_cross_entropy", and not with tied weights and
-        "logistic" together.
+        without a linear path. "auto" is "pca" where it is possible: not with a
+        `module`, with "binary_cross_entropy", or with tied weights and "logistic"
+        together.
 
     module : torch.nn.Module, class or callable, default=None
-        A network to train in place of the built-in one: it has ``encode(x)`` and
-        ``decode(z)``, and takes and gives rows in the units of `X`. An instance is
-        copied. A class or another callable is called with those of `n_features` and
-        `n_components` that its signature names. `hidden_layer_sizes`, `activation`
-        and `tied_weights` are then ignored, and so is `n_components` if no signature
-        names it. It is given missing values, NaN, if it has an attribute
-        ``allow_nan = True``; `fit` refuses them otherwise.
+        Network to train in place of the built-in one. It has the methods ``encode(x)``
+        and ``decode(z)``; its input and output are rows in the units of `X`. An
+        instance is copied. A class or another callable is called with `n_features` and
+        `n_components` if its signature has them. `hidden_layer_sizes`, `activation` and
+        `tied_weights` are then ignored, and so is `n_components` if the signature lacks
+        it. The module receives missing values as NaN if it has an attribute
+        ``allow_nan = True``; otherwise `fit` raises an error.
 
     lr : float or "auto", default="auto"
         Learning rate; the highest one if there is a schedule. The loss is measured in
         units of the loss of the mean row, so the best rate does not depend on the units
         of `X`. "auto" is 4e-6 times the number of rows, between 3e-3 and 8e-3, and at
-        most 0.0075 times the root of the rows in a step over the columns (0.1 for
-        "sgd", 0.01 for "muon", 1 for "lbfgs").
+        most ``0.0075 * sqrt(batch_size / n_features)`` (0.1 for "sgd", 0.01 for "muon",
+        1 for "lbfgs").
 
     batch_size : int or "auto", default="auto"
-        Number of rows in each step. "auto" is a tenth of the rows up to 64 of them,
-        then a twentieth, between 16 and 128. It is all rows for "lbfgs".
+        Number of rows in each step. "auto" is a tenth of the rows, up to 64, or a
+        twentieth, up to 128, whichever is more, and at least 16. It is all rows for
+        "lbfgs".
 
     {parameters}
 
@@ -88,34 +89,33 @@ class AutoencoderTransformer(DenseWeightsMixin, BaseAutoencoder):
 
     See Also
     --------
-    sklearn.decomposition.PCA : The linear floor.
+    sklearn.decomposition.PCA : Linear dimensionality reduction.
 
     Notes
     -----
-    Inputs are cast to float32, in which the net computes; the output has the dtype of
-    the input. Codes have the units of `X`, as those of PCA. At the end of `fit`, they
-    are turned: a linear map, which goes into the layers before and after the code,
-    makes them uncorrelated and orders them, and changes no reconstruction. Signs are
-    those of PCA.
+    The net computes in float32, and the output has the dtype of the input. Codes have
+    the units of `X`, as in PCA. At the end of `fit`, a linear map makes the components
+    uncorrelated and sorts them, with signs as in PCA. The map becomes part of the
+    layers before and after the code, so reconstructions do not change.
 
-    In training from the PCA start, the encoder is given rows with Gaussian noise, of
-    half the root mean squared error of PCA, and the decoder is to give the rows without
-    it. This keeps small tables from being learned by heart. `loss_curve_` is the loss
-    with the noise; everything else is without.
+    In training from the PCA start, the input of the encoder has Gaussian noise, with
+    half the root mean squared error of PCA as its standard deviation, and the loss
+    compares with the rows without noise. This reduces overfitting on small tables.
+    `loss_curve_` is the loss with noise; everything else is without.
 
-    The state trained is kept if its validation loss is lower than PCA's, by one-sided
+    The trained network is kept if its validation loss is lower than PCA's by one-sided
     paired t-tests of the rows' losses and of their logarithms: both significant at 5 %,
-    and one at 0.5 %; and if it is lower than that of PCA of all rows. Fewer than 10
-    validation rows are too few to decide, and PCA is kept. Copies of a row are one row
-    here, and all of them are held out or none. The rows held out are drawn evenly over
-    the distances from the mean row. No test can vouch for rows unlike all that
-    were there: where one outlier decides the error, PCA may still do better.
+    and one at 0.5 %. It also has to be lower than that of PCA of all rows. With fewer
+    than 10 validation rows, PCA is kept. Copies of a row count as one row here, and are
+    held out together. Held-out rows are drawn evenly over the distances from the mean
+    row. No test can vouch for rows that are unlike the training rows: where one outlier
+    dominates the error, PCA may still do better.
 
-    The size for a share of the variance, ``n_components=0.95``, is searched for below
-    the size that PCA needs for it on the rows held out. Between a size that is too
-    small and one that is not, the logarithm of one minus the share is taken to be
-    linear, until they are neighbours. The size is chosen by few rows, so that the share
-    of new rows may be a little lower.
+    For a share of the variance, such as ``n_components=0.95``, `fit` searches below the
+    size that PCA needs on the held-out rows. It interpolates the logarithm of one minus
+    the share linearly between a size that is too small and one that is not, until they
+    are adjacent. The size is chosen on few rows, so the share on new rows may be a
+    little lower.
 
     With more components than PCA has, ``n_components > min(X.shape)``, the start
     spreads the axes of PCA over all components by a random rotation.

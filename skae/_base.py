@@ -55,12 +55,12 @@ class BaseAutoencoder(
     validation_loss_curve_: list[float]
     clean_validation_loss_curve_: list[float]
 
-    # Whether the estimator takes noise out of rows, and may be given pairs of them.
+    # Whether the estimator removes noise from rows and accepts pairs of rows.
     _takes_pairs: ClassVar[bool] = False
 
     @abstractmethod
     def _plan(self, table: Table, *, stream: bool = False) -> Plan:
-        """Decide how to train on a table; `stream` says that more rows are to come.
+        """Decide how to train on a table; `stream` says whether more rows will follow.
 
         A subclass calls `_planned` with its decisions.
         """
@@ -82,7 +82,7 @@ class BaseAutoencoder(
 
     @property
     def _takes_gaps(self) -> bool:
-        """Whether values of rows to train on may be missing."""
+        """Whether training rows may have missing values."""
         if self._has_user_module:
             return bool(getattr(self.module, "allow_nan", False))
         return self._fills_gaps
@@ -96,7 +96,7 @@ class BaseAutoencoder(
         is_target: bool = True,
         allow_nan: bool | None = None,
     ) -> Matrix:
-        """Check rows, in any form that the estimator takes, and return a table."""
+        """Check rows, in any form that the estimator accepts, and return a table."""
         form = self._begin_fit(X) if reset else self._form
         return checks.check_table(
             self,
@@ -109,7 +109,7 @@ class BaseAutoencoder(
         )
 
     def _missing(self, X: Matrix, name: str, *, columns: bool) -> bool:
-        """Return whether values of training rows may be missing; check the gaps."""
+        """Check missing values of training rows; return whether there may be some."""
         if self._takes_gaps:
             return checks.check_gaps(self, X, name, columns=columns)
         return self._form.n_channels is not None
@@ -124,9 +124,9 @@ class BaseAutoencoder(
         reset: bool,
         goes_on: bool = False,
     ) -> Table:
-        """Check training rows and what belongs to them; leave out weights of zero.
+        """Check training data, and leave out rows with a weight of zero.
 
-        `goes_on` says that gaps are filled as the module does already.
+        `goes_on` says that the module already fills missing values.
         """
         has_targets = pairs.has_targets(self, X, y, reset=reset)
         inputs = self._check_X(
@@ -168,9 +168,9 @@ class BaseAutoencoder(
         return Table(inputs, targets, missing=missing)
 
     def _in_weight_units(self, table: Table, *, new: bool) -> Table:
-        """Divide the weights by their mean in the first call: it changes nothing.
+        """Divide the weights by their mean in the first call.
 
-        What all weights are multiplied by is not to matter.
+        A constant factor of all weights must not matter.
         """
         weight = table.weight
         if new:
@@ -200,35 +200,34 @@ class BaseAutoencoder(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows. Of a table that would take more than 512 MiB as float32 (of
-            a sparse matrix, 64 MiB), no dense copy is made: it is read block by block,
-            and may be a memory-mapped file larger than memory. Missing values are NaN.
-            Estimators with dense layers fill them by their conditional mean in a
-            Gaussian, fitted to the rows by expectation maximisation; each row and each
-            column needs a value. `ConvAutoencoder` takes none, and
-            `RecurrentAutoencoder` takes NaN after the end of a series alone.
+            Training rows. A table that would take more than 512 MiB as float32 (64 MiB
+            if it is sparse) is read block by block, without a dense copy; it may be a
+            memory-mapped file larger than memory. Missing values are NaN. Estimators
+            with dense layers fill them by their conditional mean in a Gaussian that is
+            fitted by expectation maximisation; each row and each column needs a value.
+            `ConvAutoencoder` accepts no missing values, and `RecurrentAutoencoder`
+            accepts NaN only after the end of a series.
 
         y : None
-            Ignored. A warning says so if it has the shape of `X` and other values:
+            Ignored. A warning is issued if it has the shape of `X` and other values:
             :class:`DenoisingAutoencoder` is for such pairs of rows.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows: in the loss, in the centring and in the start. Weight
-            2 counts as the row twice, weight 0 as the row left out. What all of them
-            are multiplied by changes nothing.
+            Weights of the rows in the loss, the centring and the start. A row of weight
+            2 counts as two rows, and a row of weight 0 is left out. A constant factor
+            of all weights changes nothing.
 
         X_val : array-like of shape (n_val, n_features), default=None
-            Validation rows. All rows of `X` then train, whatever
-            `validation_fraction` says. Of a large table, a sample is taken. Copies
-            count as one row; a warning is issued if most are rows of `X`, too. For
-            `X_val` to pass through the steps of a pipeline, name it in the pipeline's
-            `transform_input`.
+            Validation rows, in place of `validation_fraction`: training then uses all
+            rows of `X`. A large table is sampled, and copies count as one row. A
+            warning is issued if most of them are also rows of `X`. In a pipeline, name
+            `X_val` in `transform_input`, so that the steps before transform it.
 
         groups : array-like of shape (n_samples,), default=None
-            Labels of groups, such as patients, or recordings that windows are cut
-            from. No group is on both sides when rows are held out. None is for rows
-            that know nothing of each other; copies of a row are kept together in any
-            case. Not used with `X_val`, or without a `validation_fraction`.
+            Group labels, such as patients, or recordings that windows are cut from. All
+            rows of a group are held out, or none. None is for independent rows; copies
+            of a row are kept together in any case. Not used with `X_val`, or without a
+            `validation_fraction`.
 
         Returns
         -------
@@ -238,8 +237,8 @@ class BaseAutoencoder(
         Raises
         ------
         ValueError
-            If a parameter is not valid, or does not fit `X`. An estimator that was
-            fitted before stays as it was.
+            If a parameter is invalid or does not match `X`. An estimator that was
+            fitted before remains unchanged.
         """
         return self._fit(X, y, sample_weight, X_val, groups)
 
@@ -274,7 +273,7 @@ class BaseAutoencoder(
             with threads_for(net):
                 result, n_epochs = fit_net(self, net, plan, table, table_val, tasks)
                 take_gaps_from_now_on(self, net, plan, table)
-                # PCA that is kept is to stay what it is.
+                # A kept PCA must not change.
                 self._order_codes(net, table, many_rows=result.best_epoch == 0)
                 self._describe(net, table)
             self._store(net, result)
@@ -287,15 +286,15 @@ class BaseAutoencoder(
     def partial_fit(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> Self:
-        """Train for one pass over the given rows, going on from the present state.
+        """Train for one pass over the given rows, starting from the current state.
 
-        The first call starts as `fit` does, from the rows of that call: centre, scale,
-        start and unit of the loss stay as they are then. So let these rows be many, and
-        typical of all; a warning says so if they are fewer than 30, or than
-        `n_components`, or all the same. All calls
-        share one optimizer, at a constant learning rate; of the parameters, only a
-        number set for `lr` is looked at again. There are no validation rows: the last
-        state is the one kept.
+        The first call computes the centre, the scale, the start and the unit of the
+        loss from its rows, and later calls keep them. So make the first call large and
+        representative: a warning is issued if it has fewer than 30 rows, fewer than
+        `n_components`, or copies of one row only. All calls share one optimizer, at a
+        constant learning rate. Later calls use a changed `lr`, if it is a number, but
+        no other changed parameter. There are no validation rows, and the last state is
+        kept.
 
         Parameters
         ----------
@@ -307,9 +306,9 @@ class BaseAutoencoder(
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows in the loss, and in the start of the first call. They
-            compare across calls: a row of weight 2 counts twice as much as a row of
-            weight 1, or without a weight, in another call. What the weights of all
-            calls, and of an earlier `fit`, are multiplied by changes nothing.
+            are comparable across calls: a row of weight 2 counts twice as much as a row
+            of weight 1, or without a weight, in another call. A constant factor of the
+            weights of all calls, and of an earlier `fit`, changes nothing.
 
         Returns
         -------

@@ -93,17 +93,17 @@ verbose : int, default=0
 _SIZE = """
 n_components : int or float, default=2
     Size of the code. It may exceed the number of columns. A float between 0 and 1 is
-    the share of the variance of held-out rows that is to be explained: up to five fits
-    search for the smallest size that does so, and the fit of that size is kept.
+    the share of the variance of held-out rows to explain: `fit` tries up to five sizes
+    and keeps the smallest one that explains it.
 """
 
 _SEARCH = """
 n_components_search_ : dict
-    Sizes that were tried for a share of the variance, "n_components", in that order,
-    and the "score" of each on the rows held out: R² weighted by the variance of the
-    columns, or that of the PCA that is kept. "pca_score" is that of PCA of 1, 2, ...
-    components. A table too small to hold rows out is scored as a whole. "share" is
-    the float that `n_components` was. Only set if `n_components` is a float.
+    Search for the size, only set if `n_components` is a float. "n_components" has the
+    sizes in the order of the search. "score" has their scores on held-out rows: R²
+    weighted by the variance of the columns, or the score of PCA where it is kept.
+    "pca_score" has the scores of PCA with 1, 2, ... components. A table too small to
+    hold rows out is scored as a whole. "share" is the float that `n_components` was.
 """
 
 _INITIALIZER = """
@@ -160,21 +160,21 @@ feature_names_in_ : ndarray of shape (n_features,)
 
 _WEIGHTS = """
 explained_variance_ratio_ : ndarray of shape (n_components,)
-    Share of the variance of `X` that each code explains by itself, by the best linear
-    decoder; equal to PCA's where PCA is kept. Codes are in the order of these shares,
-    and uncorrelated. The sum is less than `score`, as the decoder is not linear. No
-    more than 8,192 rows are looked at, or 65,536 if the start is kept. A code of fewer
-    entries has to be fitted anew: the first entries of a longer one are about as good
-    as PCA of that size. It is
-    missing, and an AttributeError says why, with tied weights, with a module of your
-    own, with more components than rows or columns, or 1,000, and after `partial_fit`.
+    Share of the variance of `X` that each component explains by itself with the best
+    linear decoder; equal to PCA's where PCA is kept. Components are uncorrelated and
+    sorted by this share. The sum is less than `score`, as the decoder is not linear. At
+    most 8,192 rows are used, or 65,536 if the start is kept. For a smaller code, fit
+    again: the first components of a larger code are about as good as PCA of that size.
+    Access raises an AttributeError with the reason if weights are tied, if the module
+    is your own, if there are more components than rows, columns or 1,000, and after
+    `partial_fit`.
 
 explained_variance_ : ndarray of shape (n_components,)
-    Variances of the codes, which are those that they explain, as in
+    Variance of each component, which is the variance that it explains, as in
     :class:`~sklearn.decomposition.PCA`. Missing where `explained_variance_ratio_` is.
 
 singular_values_ : ndarray of shape (n_components,)
-    Norms of the codes of all rows. Missing where `explained_variance_ratio_` is.
+    Norm of each component over all rows. Missing where `explained_variance_ratio_` is.
 
 encoder_weights_, decoder_weights_ : list of ndarray of shape (n_out, n_in)
     Weights of the layers of the built-in encoder, from input to code, and of the
@@ -187,7 +187,7 @@ encoder_weights_, decoder_weights_ : list of ndarray of shape (n_out, n_in)
 def filled_docs(texts: dict[str, str]) -> Callable[[_Estimator], _Estimator]:
     """Build a decorator that replaces names in braces in a class docstring by texts.
 
-    Entries that the docstring has itself are left out.
+    Skip entries that the docstring already has.
     """
 
     def fill(estimator: _Estimator) -> _Estimator:
@@ -220,7 +220,7 @@ shared_docs = filled_docs(
 
 
 def _without(text: str, *names: str) -> str:
-    """Return entries of a text but for those of some names."""
+    """Return the entries of a text without those of some names."""
     entries = re.split(r"\n\n(?=\w)", text.strip())
     return "\n\n".join(e for e in entries if e.partition(" :")[0] not in names)
 
