@@ -39,11 +39,11 @@ from skae.training import (
 _NO_LABELS = {"<NA>", "NaT", "None", "nan"}
 # Squares of larger numbers overflow float32.
 _MAX_MAGNITUDE = 1e18
-# Tables are compared so much at a time: they mostly differ at once.
+# Tables are compared in blocks of this size: most differ in the first one.
 _COMPARED_BYTES = 2**22
-# Squares of what varies less are lost in float32.
+# Squares of smaller deviations are lost in float32.
 _MIN_SCALE = 1e-18
-# Only tables without larger numbers may vary so little and be more than a constant.
+# A table with larger numbers that varies so little is constant in float32.
 _SMALL_MAGNITUDE = 1e-12
 
 
@@ -63,35 +63,35 @@ def check_table(
     Parameters
     ----------
     estimator : estimator
-        Has, or gets with `reset`, the number and the names of the columns.
+        Estimator with the number and the names of the columns; `reset` sets them.
 
     X : array-like or sparse matrix of shape (n_samples, n_features)
         The table.
 
     reset : bool
-        Whether the columns are to be remembered, rather than compared.
+        Whether to store the columns, rather than compare them.
 
     name : str, default="X"
         Name of the table in messages.
 
     loss : str or torch loss, default=None
-        Loss that the rows are targets of; it may ask for values in an interval.
+        Loss that the rows are targets of; it may need values in an interval.
 
     n_channels : int, default=None
-        Number of values in a step of a series. Rows may then end in steps that are NaN.
+        Number of values in a step of a series. If set, rows may end in steps of NaN.
 
     allow_nan : bool, default=False
-        Whether values of a dense table may be missing, which is NaN.
+        Whether a dense table may have missing values, which are NaN.
 
     unmark : callable, default=None
-        Replaces other marks of missing values by NaN, before values are checked.
+        Function that replaces other marks of missing values by NaN, before the checks.
 
     Returns
     -------
     X : ndarray or LargeTable of shape (n_samples, n_features)
-        Rows, of dtype float32 or float64. An array, unless no dense copy is to be made.
+        Rows, of dtype float32 or float64: an array, unless a dense copy is too large.
     """
-    # scikit-learn's checks take several times as long as the codes of one row.
+    # scikit-learn's checks take several times as long as encoding one row.
     if reset or not _is_ready(estimator, X):
         allow_nan = allow_nan and not issparse(X)
         check = partial(validate_data, estimator, reset=reset)
@@ -107,7 +107,7 @@ def check_table(
 def _as_numbers(
     X: Any, name: str, check: Callable[..., Any], allow_nan: bool = False
 ) -> Any:
-    """Return a table that a check of scikit-learn has passed, dense if it is small."""
+    """Return a table after a check of scikit-learn, dense if it is small."""
     check_is_table(X, name)
     X = plain(X, name, fill_masked=allow_nan)
     if allow_nan:
@@ -130,13 +130,13 @@ def _as_numbers(
         if column is None:
             raise
         raise ValueError(
-            f"Column {column!r} of {name} does not hold numbers alone: {error}. Encode "
+            f"Column {column!r} of {name} does not hold numbers only: {error}. Encode "
             "such columns first, for instance with TableEncoder, or use "
             "TableAutoencoder."
         ) from error
     if large:
         if issparse(X) and not X.has_canonical_format:
-            # A copy, since it is the caller's, of floats, since sums may be large.
+            # Copy it, since it is the caller's, and as floats, since sums may be large.
             single = X.dtype == np.float32
             X = X.astype(np.float32 if single else np.float64, copy=True)
             X.sum_duplicates()
@@ -160,12 +160,12 @@ def shape_of(rows: Any) -> tuple[int, ...]:
 def check_targets(
     estimator: Any, y: Any, X: Matrix, *, name: str = "y", loss: Any = None
 ) -> Any:
-    """Check the rows that a decoder is to give of rows `X`.
+    """Check the rows that a decoder should return for rows `X`.
 
     Parameters
     ----------
     estimator : estimator
-        Has the names of the columns of `X`.
+        Estimator with the names of the columns of `X`.
 
     y : array-like or sparse matrix of shape (n_samples, n_features)
         The targets.
@@ -177,7 +177,7 @@ def check_targets(
         Name of the targets in messages.
 
     loss : str or torch loss, default=None
-        Loss, which may ask for values in an interval.
+        Loss, which may need values in an interval.
 
     Returns
     -------
@@ -188,21 +188,20 @@ def check_targets(
     names = list(getattr(y, "columns", []))
     if names != expected and set(names) == set(expected):
         raise ValueError(
-            f"The columns of {name} are those of X in another order. Order them as "
-            f"those of X, for instance by {name}[X.columns]."
+            f"The columns of {name} are in another order than those of X. Reorder "
+            f"them, for instance with {name}[X.columns]."
         )
     y = _as_numbers(y, name, partial(check_array, input_name=name))
     if y.shape != X.shape:
         raise ValueError(
-            f"{name} must have a row for each row given, with as many columns: shape "
-            f"{X.shape}. Got {y.shape}."
+            f"{name} must have the shape of the noisy rows, {X.shape}. Got {y.shape}."
         )
     _check_scale(y, name, check_values(y, name, loss))
     return y
 
 
 def same_shape(X: Any, y: Any) -> bool:
-    """Whether `y` has the shape of `X`, a table at least."""
+    """Return whether `y` has the shape of `X`, of two dimensions or more."""
     if y is None:
         return False
     shape = shape_of(X)
@@ -210,7 +209,7 @@ def same_shape(X: Any, y: Any) -> bool:
 
 
 def same_rows(X: Any, y: Any) -> bool:
-    """Whether `y`, which has the shape of `X`, has its values in float32."""
+    """Return whether `y`, which has the shape of `X`, equals it in float32."""
     if y is X:
         return True
     n_rows, *shape = shape_of(X)
@@ -228,7 +227,7 @@ def _part(rows: Any, start: int, stop: int) -> Any:
 
 
 def _same(a: Any, b: Any) -> bool:
-    """Whether rows are the same in float32; lists of rows may differ in length."""
+    """Return whether rows are equal in float32; lists may differ in length."""
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):
         return len(a) == len(b) and all(map(_same, a, b))
     try:
@@ -240,7 +239,7 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def _is_ready(estimator: Any, X: Any) -> bool:
-    """Whether a table is such that scikit-learn would give it back as it is."""
+    """Return whether scikit-learn's checks would return a table unchanged."""
     return (
         _is_plain(X)
         and X.shape[1] == estimator.n_features_in_
@@ -250,7 +249,7 @@ def _is_ready(estimator: Any, X: Any) -> bool:
 
 
 def _is_plain(X: Any) -> bool:
-    """Whether scikit-learn would give an array back as it is, if its values are."""
+    """Return whether scikit-learn would return an array of valid values unchanged."""
     return (
         type(X) is np.ndarray
         and X.dtype in (np.float32, np.float64)
@@ -262,7 +261,7 @@ def _is_plain(X: Any) -> bool:
 
 @contextmanager
 def naming(name: str) -> Iterator[None]:
-    """Context in which errors about a table other than `X` name it."""
+    """Return a context in which errors about a table other than `X` name it."""
     try:
         yield
     except ValueError as error:
@@ -271,7 +270,7 @@ def naming(name: str) -> Iterator[None]:
 
 
 def check_codes(X: Any, name: str, *, may_end: bool = False) -> np.ndarray:
-    """Check codes, or the rows that `transform` gives in place of them.
+    """Check codes, or the rows that `transform` returns in place of them.
 
     Parameters
     ----------
@@ -279,7 +278,7 @@ def check_codes(X: Any, name: str, *, may_end: bool = False) -> np.ndarray:
         The codes.
 
     name : str
-        Name of them in messages.
+        Name of the codes in messages.
 
     may_end : bool, default=False
         Whether values may be missing.
@@ -303,13 +302,13 @@ def check_codes(X: Any, name: str, *, may_end: bool = False) -> np.ndarray:
 
 
 def check_magnitude(Z: np.ndarray) -> None:
-    """Refuse codes that are too large for float32."""
+    """Raise if codes are too large for float32."""
     magnitude = max(Z.max(), -Z.min())
     if magnitude > _MAX_MAGNITUDE:
         raise ValueError(
-            f"inverse_transform was given codes of magnitude up to {magnitude:.3g}; "
-            f"the net computes in float32, and takes codes up to {_MAX_MAGNITUDE:g}. "
-            "Give codes like those of transform."
+            f"inverse_transform got codes of magnitude up to {magnitude:.3g}; the net "
+            f"computes in float32 and accepts codes up to {_MAX_MAGNITUDE:g}. Pass "
+            "codes like those of transform."
         )
 
 
@@ -320,10 +319,10 @@ def check_values(
     n_channels: int | None = None,
     allow_nan: bool = False,
 ) -> float:
-    """Refuse numbers that are missing, infinite, or too large for float32.
+    """Raise if numbers are missing, infinite, or too large for float32.
 
-    With `n_channels`, those that come after the end of a series may be missing; with
-    `allow_nan`, any. The largest magnitude is returned.
+    With `n_channels`, values after the end of a series may be missing; with
+    `allow_nan`, any. Return the largest magnitude.
     """
     start, largest = 0, 0.0
     for values in blocks(X):
@@ -356,16 +355,16 @@ def blocks(X: Any) -> Iterable[np.ndarray]:
 
 
 def has_gaps(X: Matrix) -> bool:
-    """Return whether values of a table are missing, which is NaN."""
+    """Return whether a table has missing values, which are NaN."""
     if isinstance(X, LargeTable):
         return not X.sparse and any(np.isnan(values.min()) for values in X.values())
     return bool(np.isnan(X[:].min()))
 
 
 def check_gaps(estimator: Any, X: Matrix, name: str, *, columns: bool) -> bool:
-    """Return whether values are missing; refuse rows without any value.
+    """Return whether values are missing; raise if a row has no value.
 
-    With `columns`, refuse columns without any value, too.
+    With `columns`, also raise if a column has no value.
     """
     if not has_gaps(X):
         return False
@@ -376,8 +375,8 @@ def check_gaps(estimator: Any, X: Matrix, name: str, *, columns: bool) -> bool:
         if without.any():
             row = start + int(without.argmax())
             raise ValueError(
-                f"Input {name} contains NaN alone in row {row}, counted from 0: there "
-                "is nothing to learn from it. Leave out such rows."
+                f"Input {name} contains NaN in every column of row {row}, counted from "
+                "0: there is nothing to learn from it. Leave out such rows."
             )
         empty &= missing.all(axis=0)
         start += len(values)
@@ -394,7 +393,7 @@ def check_gaps(estimator: Any, X: Matrix, name: str, *, columns: bool) -> bool:
 
 
 def _check_scale(X: Matrix, name: str, magnitude: float) -> None:
-    """Refuse rows whose squared errors float32 would lose."""
+    """Raise if float32 would lose the squared errors of rows."""
     if not 0 < magnitude < _SMALL_MAGNITUDE:
         return
     rows: Any = Table(X).sample().inputs
@@ -412,7 +411,7 @@ def _check_scale(X: Matrix, name: str, magnitude: float) -> None:
 def _without_ends(
     values: np.ndarray, start: int, name: str, n_channels: int
 ) -> np.ndarray:
-    """Replace NaN after the ends of series by 0; refuse other NaN."""
+    """Replace NaN after the ends of series by 0; raise if there are others."""
     missing = np.isnan(values)
     if not missing.any():
         return values
@@ -425,15 +424,16 @@ def _without_ends(
     if len(wrong):
         row, step = wrong[0]
         raise ValueError(
-            f"Input {name} contains NaN within a series: row {start + row}, step {step}"
-            f", both counted from 0, of {n_steps[row]} steps. NaN marks what comes "
-            "after the end of a series, in all channels. Fill in missing values first."
+            f"Input {name} contains NaN within a series: row {start + row}, step "
+            f"{step}, both counted from 0, of {n_steps[row]} steps. NaN is allowed "
+            "only after the end of a series, in all channels. Fill in missing values "
+            "first."
         )
     if (n_steps == 0).any():
         row = start + int(np.argmin(n_steps))
         raise ValueError(
-            f"Input {name} contains NaN alone in row {row}, counted from 0: a series "
-            "of no steps. Leave out such rows."
+            f"Input {name} contains NaN in every step of row {row}, counted from 0: a "
+            "series without steps. Leave out such rows."
         )
     return np.where(missing, 0, values)
 
@@ -460,7 +460,7 @@ def _refuse_not_finite(
 
 
 def _check_domain(loss: Any, low: float, high: float, name: str) -> None:
-    """Refuse rows that a loss is not defined for."""
+    """Raise if a loss is not defined for rows."""
     known = as_loss(loss)
     if low < known.low or high > known.high:
         raise ValueError(
@@ -470,13 +470,13 @@ def _check_domain(loss: Any, low: float, high: float, name: str) -> None:
 
 
 def check_count(value: Any, name: str) -> None:
-    """Refuse what is no positive int."""
+    """Raise if a value is not a positive int."""
     if not isinstance(value, Integral) or value < 1:
         raise ValueError(f"{name} must be an int in the range [1, inf). Got {value!r}.")
 
 
 def check_groups(groups: Any, X: Matrix) -> np.ndarray:
-    """Turn labels of groups into numbers from 0, one for each row of a table."""
+    """Convert labels of groups to numbers from 0, one for each row of a table."""
     labels = np.asarray(groups)
     if labels.shape != (len(X),):
         raise ValueError(
@@ -492,8 +492,8 @@ def check_groups(groups: Any, X: Matrix) -> np.ndarray:
         missing = labels != labels  # NaN and NaT alone
     if missing.any():
         raise ValueError(
-            f"groups has no label in row {int(missing.argmax())}, counted from 0. Give "
-            "every row one; a row that belongs to no other needs one of its own."
+            f"groups has no label in row {int(missing.argmax())}, counted from 0. Each "
+            "row needs a label; a row without a group needs a label of its own."
         )
     try:
         _, number = np.unique(labels, return_inverse=True)
@@ -506,22 +506,23 @@ def check_groups(groups: Any, X: Matrix) -> np.ndarray:
 
 
 def check_offset(mean: Tensor, scale: Tensor, name: str = "X") -> None:
-    """Warn of columns so far from zero that float32 loses what varies in them.
+    """Warn if columns are so far from zero that float32 loses their variation.
 
-    `scale` is that of all columns, or of each.
+    `scale` is one number for all columns, or one for each.
     """
     worst = (mean.abs() / scale).argmax()
     offset, unit = float(mean.abs()[worst]), float(scale.expand_as(mean)[worst])
     if offset * np.finfo(np.float32).eps > 1e-3 * unit:
         warn(
-            f"{name} has a column with mean {offset:.3g} where columns vary by about "
-            f"{unit:.3g}: float32, in which the net computes, keeps few digits of the "
-            "difference. Centre the columns first, for instance with StandardScaler.",
+            f"{name} has a column with mean {offset:.3g}, and columns vary by "
+            f"about {unit:.3g}: the net computes in float32, which keeps few digits of "
+            "the difference. Centre the columns first, for instance with "
+            "StandardScaler.",
         )
 
 
 def layer_widths(sizes: Any, name: str, meaning: str) -> list[int]:
-    """Turn a parameter with one width or several into a list of them."""
+    """Convert a parameter with one width or several to a list."""
     widths = whole_numbers(sizes)
     if widths is None:
         raise ValueError(f"{name} must be positive integers, {meaning}. Got {sizes!r}.")
@@ -529,7 +530,7 @@ def layer_widths(sizes: Any, name: str, meaning: str) -> list[int]:
 
 
 def whole_numbers(sizes: Any) -> list[int] | None:
-    """Turn a positive integer or several into a list; None if they are none."""
+    """Convert one positive integer or several to a list; return None for others."""
     if hasattr(sizes, "tolist"):
         sizes = sizes.tolist()  # an array of no dimension is a number
     sizes = list(sizes) if isinstance(sizes, Iterable) else [sizes]
@@ -541,7 +542,7 @@ def whole_numbers(sizes: Any) -> list[int] | None:
 
 
 def check_weights(sample_weight: Any, X: Any) -> np.ndarray:
-    """Check the weights of rows: none is negative, and one at least is positive."""
+    """Check that no weight of a row is negative, and at least one is positive."""
     weight = check_sample_weight(
         plain(sample_weight, "sample_weight"),
         X,
@@ -557,9 +558,9 @@ def check_weights(sample_weight: Any, X: Any) -> np.ndarray:
 
 
 def check_out(out: Any, X: Matrix, *shapes: tuple[int, ...]) -> None:
-    """Refuse an array that results for rows `X` cannot be written into.
+    """Raise if results for rows `X` cannot be written to an array.
 
-    `shapes` are those that it may have; the first is that of the results.
+    `shapes` are the allowed shapes; the first one is that of the results.
     """
     shape = shapes[0]
     good = isinstance(out, np.ndarray) and out.shape in shapes
@@ -580,19 +581,19 @@ def check_out(out: Any, X: Matrix, *shapes: tuple[int, ...]) -> None:
         )
     if _overlaps_itself(out):
         raise ValueError(
-            f"out has several entries in one place in memory, by its strides "
-            f"{out.strides}, and results would overwrite one another. Pass an array "
-            f"such as numpy.empty({shape})."
+            f"Entries of out share memory, as its strides are {out.strides}, and "
+            "results would overwrite one another. Pass an array such as "
+            f"numpy.empty({shape})."
         )
     if share_memory(X, out):
         raise ValueError(
             "out overlaps X, and results would overwrite rows before they are read. "
-            f"Pass an array apart, such as numpy.empty({shape}), or X itself."
+            f"Pass a separate array, such as numpy.empty({shape}), or X itself."
         )
 
 
 def _overlaps_itself(array: np.ndarray) -> bool:
-    """Whether entries may share memory: never, where each axis steps over the last."""
+    """Return whether entries may share memory: not if each axis steps over the last."""
     extent = array.itemsize
     for stride, size in sorted(
         (abs(stride), size)
@@ -606,7 +607,7 @@ def _overlaps_itself(array: np.ndarray) -> bool:
 
 
 def check_device(device: str | torch.device) -> torch.device:
-    """Turn a device parameter into a device that is there."""
+    """Convert a device parameter to an available device."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     available = [
@@ -643,7 +644,7 @@ _CLASS_LOSSES = (
 
 
 def check_loss(loss: Any, net_params: dict[str, Any] | None) -> None:
-    """Refuse a callable that is not a loss module, and losses of other things."""
+    """Raise if a loss is no loss module, or does not compare rows."""
     is_class = inspect.isclass(loss) and issubclass(loss, nn.Module)
     if not (isinstance(loss, str | nn.Module) or is_class):
         raise ValueError(
@@ -674,7 +675,7 @@ def check_loss(loss: Any, net_params: dict[str, Any] | None) -> None:
     options = [name for name in net_params or {} if str(name).startswith("criterion__")]
     if options:
         raise ValueError(
-            f"net_params may not contain {options[0]!r} where loss is an instance: "
+            f"net_params may not contain {options[0]!r} if loss is an instance: "
             f"skorch would make another one. Pass loss={kind.__name__}(...) with this "
             "argument."
         )
@@ -683,12 +684,12 @@ def check_loss(loss: Any, net_params: dict[str, Any] | None) -> None:
 def _check_arguments(
     parameter: str, kind: Any, prefix: str, net_params: dict[str, Any] | None
 ) -> None:
-    """Refuse a class that has to be given more arguments than `net_params` has."""
+    """Raise if a class needs more arguments than `net_params` has."""
     given = {name.removeprefix(f"{prefix}__") for name in net_params or {}}
     missing = [name for name in required_arguments(kind) if name not in given]
     if missing:
         raise ValueError(
-            f"{parameter}={kind.__name__} needs {', '.join(map(repr, missing))}: give "
+            f"{parameter}={kind.__name__} needs {', '.join(map(repr, missing))}: pass "
             f"an instance, {kind.__name__}({missing[0]}=...), in place of the class."
         )
 
@@ -731,15 +732,15 @@ def check_net(
     return n_components
 
 
-# Fewer rows say little of centre and scale.
+# Fewer rows determine centre and scale poorly.
 _MIN_FIRST_ROWS = 30
 
 
 def check_first_rows(estimator: Any, table: Table) -> None:
-    """Warn if the rows of the first `partial_fit` cannot stand for all others."""
+    """Warn if the rows of the first `partial_fit` cannot represent all others."""
     if as_loss(estimator.loss).has_link:
-        return  # nothing is found from them
-    # Without a number, codes are as long as rows, or longer.
+        return  # nothing is computed from them
+    # Without `n_components`, codes are as long as rows, or longer.
     needed = max(_MIN_FIRST_ROWS, estimator.n_components or 0)
     rows: Any = table.sample().inputs
     same = (rows == rows[0]) | (np.isnan(rows) & np.isnan(rows[0]))
@@ -749,21 +750,19 @@ def check_first_rows(estimator: Any, table: Table) -> None:
             f"{type(estimator).__name__}: the first call of partial_fit was given "
             f"{len(table)} row{'s' if len(table) > 1 else ''}"
             + (", all of them the same" if alike else "")
-            + ". "
-            "What it finds from them stays for all calls: centre, scale, start and "
-            f"unit of the loss. Begin with {needed} rows or more that are typical "
-            "of all."
+            + ". It computes the centre, the scale, the start and the unit of the loss "
+            f"for all calls. Begin with at least {needed} representative rows."
         )
 
 
 def check_criterion(net: AutoencoderNet, x: Tensor) -> None:
-    """Refuse a loss of the user's that gives no loss of rows `x`."""
+    """Raise if a loss of the user's does not return a loss for rows `x`."""
     criterion: Any = net.criterion_
     name = type(criterion).__name__
     module = net.plain_module_
     with torch.enable_grad():
         x_hat = module.decode(module.encode(x.clone()))
-        # Nothing is missing from a loss.
+        # A loss need not support missing values.
         x = torch.where(x.isnan(), x_hat.detach(), x)
         loss = losses = None
         try:
@@ -773,19 +772,19 @@ def check_criterion(net: AutoencoderNet, x: Tensor) -> None:
         except Exception as error:
             raise ValueError(
                 f"loss={name} failed on reconstructions and rows of shape "
-                f"{tuple(x.shape)}: {error_in_words(error)}. A loss takes the two, and "
-                "gives their mean loss; with an attribute `reduction` set to 'none', "
-                "the loss of each entry."
+                f"{tuple(x.shape)}: {error_in_words(error)}. A loss takes both and "
+                "returns their mean loss, or the loss of each entry if its attribute "
+                "`reduction` is 'none'."
             ) from error
     if losses is None:
         raise ValueError(
-            f"loss={name} must give the mean loss of reconstructions and rows, a "
-            f"tensor of shape () with a gradient. It gave {_kind(loss)}."
+            f"loss={name} must return the mean loss of reconstructions and rows, a "
+            f"tensor of shape () with a gradient. It returned {_kind(loss)}."
         )
     if not loss.requires_grad:
         raise ValueError(
-            f"loss={name} has no gradient. Take detach(), torch.no_grad() and NumPy "
-            "out of it."
+            f"loss={name} has no gradient. Remove detach(), torch.no_grad() and NumPy "
+            "from it."
         )
     if loss.isnan() or losses.isnan().any():
         raise ValueError(
@@ -795,7 +794,7 @@ def check_criterion(net: AutoencoderNet, x: Tensor) -> None:
 
 
 def check_callbacks(callbacks: list | None, net_params: dict[str, Any] | None) -> None:
-    """Refuse what skorch cannot use as callbacks."""
+    """Raise if skorch cannot use the callbacks."""
     for each in callbacks or []:
         callback = each
         if isinstance(each, tuple | list) and len(each) == 2:
@@ -816,7 +815,7 @@ def check_callbacks(callbacks: list | None, net_params: dict[str, Any] | None) -
 
 
 def check_emphasis(emphasis: tuple, loss: nn.Module, noise: Noise | None) -> None:
-    """Refuse weights that are none, and losses and noise that they are not for."""
+    """Raise if weights are invalid, or the loss or the noise does not support them."""
     good = (
         len(emphasis) == 2
         and all(isinstance(weight, Real) for weight in emphasis)
@@ -825,9 +824,9 @@ def check_emphasis(emphasis: tuple, loss: nn.Module, noise: Noise | None) -> Non
     )
     if not good:
         raise ValueError(
-            "emphasis must be a pair of finite weights that are not negative, of "
-            "corrupted and of untouched entries, one of them positive. "
-            f"Got {emphasis!r}."
+            "emphasis must be a pair of finite weights, of corrupted and of untouched "
+            "entries. Neither may be negative, and one must be positive. Got "
+            f"{emphasis!r}."
         )
     if noise is not None and not noise.leaves_entries:
         raise ValueError(
@@ -837,12 +836,12 @@ def check_emphasis(emphasis: tuple, loss: nn.Module, noise: Noise | None) -> Non
     if not hasattr(loss, "reduction"):
         raise ValueError(
             "emphasis weights the losses of entries: the loss needs a `reduction` "
-            f"attribute, as those of torch have it. Got loss={loss!r}."
+            f"attribute, like the losses of torch. Got loss={loss!r}."
         )
 
 
 def check_schedule(schedule: Any) -> None:
-    """Refuse callbacks that schedule nothing, and classes that need arguments."""
+    """Raise if a callback schedules nothing, or a class needs arguments."""
     if schedule is None or isinstance(schedule, str):
         return
     if isinstance(schedule, LRScheduler):
@@ -861,12 +860,12 @@ def check_schedule(schedule: Any) -> None:
 
 
 def _check_policy(schedule: LRScheduler, parameter: str) -> None:
-    """Refuse a scheduler of skorch that cannot make one of torch."""
+    """Raise if a scheduler of skorch cannot make one of torch."""
     try:
         policy = schedule._get_policy_cls()
     except AttributeError:
         raise ValueError(
-            f"{parameter}: LRScheduler knows no policy {schedule.policy!r}. Give a "
+            f"{parameter}: LRScheduler has no policy {schedule.policy!r}. Pass a "
             "name or a class of torch.optim.lr_scheduler."
         ) from None
     # The first argument is the optimizer.
@@ -876,13 +875,13 @@ def _check_policy(schedule: LRScheduler, parameter: str) -> None:
     if needed:
         raise ValueError(
             f"{parameter}: LRScheduler({policy.__name__!r}) needs "
-            f"{', '.join(map(repr, needed))}: give LRScheduler({policy.__name__!r}, "
+            f"{', '.join(map(repr, needed))}: pass LRScheduler({policy.__name__!r}, "
             f"{needed[0]}=...)."
         )
 
 
 def check_optimizer(optimizer: Any) -> None:
-    """Refuse a callable that is not an optimizer class."""
+    """Raise if a callable is not an optimizer class."""
     if not isinstance(optimizer, str) and not (
         inspect.isclass(optimizer) and issubclass(optimizer, torch.optim.Optimizer)
     ):
@@ -894,7 +893,7 @@ def check_optimizer(optimizer: Any) -> None:
 
 
 def check_weight_decay(optimizer: Any, weight_decay: float) -> None:
-    """Refuse weight decay for an optimizer that has none."""
+    """Raise if an optimizer does not support weight decay."""
     kind = recipe.OPTIMIZERS.get(optimizer, optimizer)
     if weight_decay > 0 and "weight_decay" not in inspect.signature(kind).parameters:
         raise ValueError(
@@ -905,19 +904,20 @@ def check_weight_decay(optimizer: Any, weight_decay: float) -> None:
 
 @contextmanager
 def building_net(estimator: Any) -> Iterator[None]:
-    """Context in which a net is made; errors about its arguments name them."""
+    """Return a context in which errors about arguments of a net name them."""
     name = type(estimator).__name__
     try:
         yield
     except ValueError as error:
-        # The message of skorch about unknown names speaks of subclasses.
+        # skorch's message about unknown names is about subclasses.
         _, found, rest = str(error).partition("got unexpected argument(s) ")
         if not found:
             raise  # it says what is wrong
         raise ValueError(
             f"net_params of {name} has names that its net does not know: "
-            f"{rest.partition('. ')[0]}. Correct or remove them; known are the "
-            "arguments of skorch.NeuralNet, and prefixes as in optimizer__betas."
+            f"{rest.partition('. ')[0]}. Correct or remove them. Allowed are the "
+            "arguments of skorch.NeuralNet, and names with prefixes such as "
+            "optimizer__betas."
         ) from error
     except Exception as error:
         optimizer = getattr(estimator, "optimizer", None)
@@ -931,15 +931,15 @@ def building_net(estimator: Any) -> Iterator[None]:
 def check_net_params(
     estimator: Any, *, reserved: set[str], replaced_by: dict[str, str]
 ) -> None:
-    """Refuse arguments of the net that the estimator sets.
+    """Raise if `net_params` has arguments of the net that the estimator sets.
 
     Parameters
     ----------
     estimator : estimator
-        It has `net_params`; what has the name of a parameter of its own is refused.
+        Estimator with `net_params`, which may not have names of its own parameters.
 
     reserved : set of str
-        Arguments that no parameter is for.
+        Arguments that no parameter sets.
 
     replaced_by : dict of str
         Parameters to use in place of arguments with other names.
@@ -974,7 +974,7 @@ def check_net_params(
 
 
 def required_arguments(factory: Any) -> list[str]:
-    """Name the arguments that a class or another callable cannot do without."""
+    """Return the names of the required arguments of a class or another callable."""
     try:
         parameters = inspect.signature(factory).parameters.values()
     except (TypeError, ValueError):  # a builtin has no signature
@@ -990,7 +990,7 @@ def required_arguments(factory: Any) -> list[str]:
 def module_arguments(
     factory: Any, n_features: int, n_components: int
 ) -> dict[str, int]:
-    """Arguments for a user's module class or factory: those that it names."""
+    """Return the arguments that a user's module class or factory accepts."""
     if isinstance(factory, nn.Module):
         return {}
     sizes = {"n_features": n_features, "n_components": n_components}
@@ -1002,15 +1002,15 @@ def module_arguments(
 
 
 def check_module_arguments(factory: Any, arguments: dict[str, Any]) -> None:
-    """Refuse a user's module class or factory that asks for more arguments."""
+    """Raise if a user's module class or factory needs more arguments."""
     if isinstance(factory, nn.Module):
         return
     missing = [name for name in required_arguments(factory) if name not in arguments]
     if missing:
         name = getattr(factory, "__name__", repr(factory))
         raise ValueError(
-            f"module={name} needs {', '.join(map(repr, missing))}, and is given "
-            "n_features and n_components alone. Set the others in net_params, as "
+            f"module={name} needs {', '.join(map(repr, missing))}, and gets only "
+            "n_features and n_components. Set the others in net_params, as "
             f"{{'module__{missing[0]}': ...}}, or pass an instance."
         )
 
@@ -1031,7 +1031,7 @@ def check_module(module: Any, x: Tensor, loss: Any = "squared_error") -> int:
         A few rows.
 
     loss : str or torch loss, default="squared_error"
-        Loss, which may ask for reconstructions in an interval.
+        Loss, which may need reconstructions in an interval.
 
     Returns
     -------
@@ -1053,8 +1053,8 @@ def check_module(module: Any, x: Tensor, loss: Any = "squared_error") -> int:
         good = isinstance(z, Tensor) and z.ndim == 2 and len(z) == n_rows
         if not (good and z.shape[1] > 0 and z.dtype in _FLOATS):
             raise ValueError(
-                f"{name}.encode must give a tensor of codes of shape ({n_rows}, "
-                f"n_components), of dtype float32, for {n_rows} rows of X. It gave "
+                f"{name}.encode must return a tensor of codes of shape ({n_rows}, "
+                f"n_components), of dtype float32, for {n_rows} rows of X. It returned "
                 f"{_kind(z)}."
             )
         _refuse_not_finite_output(z, f"{name}.encode")
@@ -1064,14 +1064,14 @@ def check_module(module: Any, x: Tensor, loss: Any = "squared_error") -> int:
     if not (good and x_hat.dtype in _FLOATS and x_hat.layout is torch.strided):
         raise ValueError(
             f"{name}.decode must map codes of shape {tuple(z.shape)} back to rows of "
-            f"shape {shape}, of dtype float32. It gave {_kind(x_hat)}."
+            f"shape {shape}, of dtype float32. It returned {_kind(x_hat)}."
         )
     _refuse_not_finite_output(x_hat, f"{name}.decode")
     known = as_loss(loss)
     if not (x_hat.min() >= known.low and x_hat.max() <= known.high):
         raise ValueError(
-            f"loss={loss!r} needs reconstructions {known.domain}: let {name}.decode "
-            f"end in torch.{known.link}. It gave values from {x_hat.min():.4g} to "
+            f"loss={loss!r} needs reconstructions {known.domain}: end {name}.decode "
+            f"with torch.{known.link}. It returned values from {x_hat.min():.4g} to "
             f"{x_hat.max():.4g}."
         )
     _check_gradient(module, z, x_hat)
@@ -1079,7 +1079,7 @@ def check_module(module: Any, x: Tensor, loss: Any = "squared_error") -> int:
 
 
 def _called(module: Any, method: str, x: Tensor, n_features: int) -> Any:
-    """Call a method of a user's module; say what it was given if it fails."""
+    """Call a method of a user's module; describe its input if it fails."""
     try:
         return getattr(module, method)(x)
     except Exception as error:
@@ -1091,12 +1091,12 @@ def _called(module: Any, method: str, x: Tensor, n_features: int) -> Any:
 
 
 def error_in_words(error: Exception) -> str:
-    """Name the kind of an error beside its message, which may be empty."""
+    """Return the type of an error and its message, which may be empty."""
     return f"{type(error).__name__}: {error}".rstrip(" :.")
 
 
 def _kind(value: Any) -> str:
-    """Describe what came in place of a tensor, or what tensor it was."""
+    """Describe a tensor, or the type of another value."""
     if not isinstance(value, Tensor):
         return str(type(value))
     layout = "" if value.layout is torch.strided else f", {value.layout}"
@@ -1107,13 +1107,13 @@ def _refuse_not_finite_output(value: Tensor, method: str) -> None:
     n_wrong = int((~value.isfinite()).sum())
     if n_wrong:
         raise ValueError(
-            f"{method} must give finite values. Of rows of X, it gave {value.numel()} "
-            f"values, of which {n_wrong} are NaN or infinite."
+            f"{method} must return finite values. For rows of X, {n_wrong} of "
+            f"{value.numel()} values are NaN or infinite."
         )
 
 
 def _check_gradient(module: nn.Module, z: Tensor, x_hat: Tensor) -> None:
-    """Refuse a module that cannot be trained; warn if its encoder cannot."""
+    """Raise if a module cannot be trained; warn if its encoder cannot."""
     trainable = {
         name: each for name, each in module.named_parameters() if each.requires_grad
     }
@@ -1122,11 +1122,11 @@ def _check_gradient(module: nn.Module, z: Tensor, x_hat: Tensor) -> None:
     name = type(module).__name__
     if not x_hat.requires_grad:
         raise ValueError(
-            f"{name} cannot be trained: what decode(encode(x)) gives has no gradient. "
-            "Take detach(), torch.no_grad(), rounding and NumPy out of encode and "
-            "decode."
+            f"{name} cannot be trained: the result of decode(encode(x)) has no "
+            "gradient. Remove detach(), torch.no_grad(), rounding and NumPy from "
+            "encode and decode."
         )
-    # The operations that gave the reconstruction.
+    # The operations that computed the reconstruction.
     nodes: list[Any] = [x_hat.grad_fn]
     found: set[Any] = set()
     while nodes:
@@ -1141,21 +1141,21 @@ def _check_gradient(module: nn.Module, z: Tensor, x_hat: Tensor) -> None:
     if left:
         warn(
             f"{name}: no gradient goes from decode back through encode, so training "
-            f"does not change {', '.join(left)}. Take detach() and torch.no_grad() out "
-            "of the module, or set requires_grad=False for these parameters."
+            f"does not change {', '.join(left)}. Remove detach() and torch.no_grad() "
+            "from the module, or set requires_grad=False for these parameters."
         )
 
 
 def check_hidden(module: Any, x: Tensor, parameter: str = "output") -> list[int]:
     """Check that a module has hidden activations of rows, and return their widths.
 
-    `parameter` is the one that asks for them with "hidden".
+    `parameter` is the parameter whose value "hidden" needs them.
     """
     name = type(module).__name__
     if not callable(getattr(module, "hidden", None)):
         raise ValueError(
-            f"{parameter}='hidden' needs a module with a method hidden(x) that gives a "
-            f"list of activations, and {name} has none. Set {parameter}='code'."
+            f"{parameter}='hidden' needs a module with a method hidden(x) that returns "
+            f"a list of activations, and {name} has none. Set {parameter}='code'."
         )
     widths = hidden_widths(module, x)
     if not widths:
@@ -1180,15 +1180,15 @@ def hidden_widths(module: Any, x: Tensor) -> list[int]:
     if not good:
         several = isinstance(parts, list | tuple)
         raise ValueError(
-            f"{type(module).__name__}.hidden must give a list of activations, float32 "
-            f"tensors of shape ({len(x)}, width) for {len(x)} rows of X. It gave "
-            f"{[_kind(part) for part in parts] if several else _kind(parts)}."
+            f"{type(module).__name__}.hidden must return a list of activations, "
+            f"float32 tensors of shape ({len(x)}, width) for {len(x)} rows of X. It "
+            f"returned {[_kind(part) for part in parts] if several else _kind(parts)}."
         )
     return [part.shape[1] for part in parts]
 
 
 def check_noise(net: AutoencoderNet, x: Tensor) -> None:
-    """Refuse noise that fails on rows `x`, or gives them another shape."""
+    """Raise if noise fails on rows `x`, or changes their shape."""
     generator = torch.Generator(net.device).manual_seed(0)
     try:
         noisy = net.corrupt(x, generator)
@@ -1199,15 +1199,15 @@ def check_noise(net: AutoencoderNet, x: Tensor) -> None:
     shape = tuple(noisy.shape) if isinstance(noisy, Tensor) else type(noisy)
     if shape != tuple(x.shape):
         raise ValueError(
-            f"noise must give rows of the shape it is given, {tuple(x.shape)}. "
-            f"It gave {shape}."
+            f"noise must return rows of the shape of its input, {tuple(x.shape)}. "
+            f"It returned {shape}."
         )
     if net.makes_gaps:
         noisy = torch.where(noisy.isnan(), x, noisy)
     wrong = ~(noisy.isfinite() | x.isnan())  # gaps stay gaps
     if noisy.dtype != x.dtype or wrong.any():
         raise ValueError(
-            "noise must give finite float32 rows, as it is given. "
-            f"It gave {noisy.dtype} rows, of which {int(wrong.sum())} entries are not "
-            "finite."
+            "noise must return finite float32 rows, like its input. "
+            f"It returned {noisy.dtype} rows with {int(wrong.sum())} entries that are "
+            "not finite."
         )

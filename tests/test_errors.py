@@ -107,7 +107,7 @@ class ErrorOnFirstBatch(Callback):
         ({"lr_schedule": EarlyStopping()}, r"skorch.callbacks.LRScheduler instance"),
         ({"lr_schedule": EarlyStopping}, r"skorch.callbacks.LRScheduler instance"),
         ({"net_params": {"seed": 1}}, r"'seed': AutoencoderTransformer sets it itself"),
-        ({"module": TwoCodes}, r"must give a tensor of codes.*gave <class 'tuple'>"),
+        ({"module": TwoCodes}, r"must return a tensor of codes.*returned <class 'tuple'>"),
         (
             {"net_params": {"iterator_train__drop_last": True}, "batch_size": 500},
             r"train rows fill no batch.*batch_size=500",
@@ -127,7 +127,7 @@ class ErrorOnFirstBatch(Callback):
         ({"module": dict}, r"a torch.nn.Module.*Got dict"),
         ({"module": Own(4, 2)}, r"Own.encode failed on a.* of shape \(2, 6\)"),
         ({"module": WrongRows}, r"\(2, 2\) back to rows of shape \(2, 6\).*\(2, 12\)"),
-        ({"module": WrongCodes}, r"codes of shape \(2, n_comp.*gave \(2, 2, 1\)"),
+        ({"module": WrongCodes}, r"codes of shape \(2, n_comp.*returned \(2, 2, 1\)"),
         (
             {"module": Own, "init": "pca"},
             r"init='pca' is not possible.*module is given",
@@ -229,7 +229,7 @@ def test_weights_of_rows_in_scores(curved):
 def test_codes(estimator, curved):
     model = quick(estimator, n_components=2).fit(curved)
     for value, message in [
-        (1e39, r"codes of magnitude up to 1e\+39.*takes codes up to 1e\+18"),
+        (1e39, r"codes of magnitude up to 1e\+39.*accepts codes up to 1e\+18"),
         (np.nan, "Input codes contains NaN"),
         (np.inf, "Input codes contains infinity"),
     ]:
@@ -243,7 +243,7 @@ def test_cross_entropy_on_new_rows_and_on_ones_own_module(curved):
     with pytest.raises(ValueError, match=r"values in \[0, 1\]; X has values"):
         model.score_samples(curved)
     model.set_params(module=Own)
-    with pytest.raises(ValueError, match=r"let Own.decode end in torch.sigmoid"):
+    with pytest.raises(ValueError, match=r"end Own.decode with torch.sigmoid"):
         model.fit(X)
 
 
@@ -482,28 +482,28 @@ BAD_MODULES = {
     "no method": (a_module(encode=3), r"Bad lacks encode"),
     "1d codes": (
         a_module(encode=lambda self, x: self.to_code(x)[:, 0]),
-        r"codes of shape \(2, n_components\).*gave \(2,\), torch.float32",
+        r"codes of shape \(2, n_components\).*returned \(2,\), torch.float32",
     ),
     "integer codes": (
         a_module(encode=lambda self, x: self.to_code(x).long()),
-        r"of dtype float32.*gave \(2, 2\), torch.int64",
+        r"of dtype float32.*returned \(2, 2\), torch.int64",
     ),
     "NaN": (
         a_module(decode=lambda self, z: self.to_row(z) * float("nan")),
-        r"Bad.decode must give finite values.*gave 12 values, of which 12 are NaN",
+        r"Bad.decode must return finite values.*12 of 12 values are NaN",
     ),
     "tuple": (
         a_module(decode=lambda self, z: (self.to_row(z), z)),
-        r"back to rows of shape \(2, 6\).*gave <class 'tuple'>",
+        r"back to rows of shape \(2, 6\).*returned <class 'tuple'>",
     ),
-    "None": (a_module(decode=lambda self, z: None), r"gave <class 'NoneType'>"),
+    "None": (a_module(decode=lambda self, z: None), r"returned <class 'NoneType'>"),
     "NumPy": (
         a_module(decode=lambda self, z: self.to_row(z).detach().numpy()),
-        r"gave <class 'numpy.ndarray'>",
+        r"returned <class 'numpy.ndarray'>",
     ),
     "detached": (
         a_module(decode=lambda self, z: self.to_row(z).detach()),
-        r"Bad cannot be trained.*Take detach\(\)",
+        r"Bad cannot be trained.*Remove detach\(\)",
     ),
 }
 
@@ -544,7 +544,7 @@ def test_modules_that_differ_in_training(curved):
 )
 def test_an_encoder_that_is_not_trained(methods, curved):
     model = AutoencoderTransformer(module=a_module(**methods), max_epochs=1)
-    message = r"does not change to_code.weight, to_code.bias. Take detach\(\)"
+    message = r"does not change to_code.weight, to_code.bias. Remove detach\(\)"
     with pytest.warns(UserWarning, match=message):
         model.fit(curved)
 
@@ -573,11 +573,11 @@ def test_batches_of_one_row(curved):
 
 
 BAD_HIDDEN = {
-    "nothing": (lambda self, x: None, "gave <class 'NoneType'>"),
-    "tensor": (lambda self, x: self.to_code(x), r"gave \(2, 2\), torch.float32"),
+    "nothing": (lambda self, x: None, "returned <class 'NoneType'>"),
+    "tensor": (lambda self, x: self.to_code(x), r"returned \(2, 2\), torch.float32"),
     "1d": (
         lambda self, x: [self.to_code(x)[:, 0]],
-        r"gave \['\(2,\), torch.float32'\]",
+        r"returned \['\(2,\), torch.float32'\]",
     ),
     "error": (raising(KeyError("a")), "Bad.hidden failed on .*KeyError: 'a'"),
 }
@@ -638,8 +638,8 @@ class UndefinedLoss(nn.Module):
 
 
 BAD_LOSSES = [
-    (PerEntry, r"PerEntry must give the mean loss.*gave \(2, 6\), torch.float32"),
-    (Nothing(), r"Nothing must give the mean loss.*gave <class 'NoneType'>"),
+    (PerEntry, r"PerEntry must return the mean loss.*returned \(2, 6\), torch.float32"),
+    (Nothing(), r"Nothing must return the mean loss.*returned <class 'NoneType'>"),
     (DetachedLoss, r"DetachedLoss has no gradient"),
     (WeightedLoss, r"loss=WeightedLoss needs 'factor'.*WeightedLoss\(factor=...\)"),
     (nn.GaussianNLLLoss(), r"GaussianNLLLoss failed on .* \(2, 6\): TypeError.*'var'"),
@@ -679,7 +679,7 @@ BAD_CALLBACKS = {
     "number as name": ((1, EarlyStopping()), r"Got \(1, <skorch"),
     "function": (print, "Got <built-in function print> in it"),
     "argument": (NeedsArgument, r"needs 'limit'.*NeedsArgument\(limit=...\)"),
-    "policy": (LRScheduler("Nope"), "knows no policy 'Nope'"),
+    "policy": (LRScheduler("Nope"), "has no policy 'Nope'"),
     "step_size": (LRScheduler("StepLR"), r"'StepLR'\) needs 'step_size'"),
 }
 
@@ -735,7 +735,7 @@ def test_optimizers_without_weight_decay(optimizer, curved):
     [
         (lambda: None, r"failed to build a torch scheduler.*TypeError"),
         (lambda optimizer: None, r"must return a torch scheduler.*returned None"),
-        (LRScheduler("Nope"), r"lr_schedule: LRScheduler knows no policy 'Nope'"),
+        (LRScheduler("Nope"), r"lr_schedule: LRScheduler has no policy 'Nope'"),
         (LRScheduler("StepLR"), r"lr_schedule: LRScheduler\('StepLR'\) needs 'step_"),
     ],
 )

@@ -244,9 +244,9 @@ def test_bad_rows(estimator, X_gaps):
         quick(estimator).fit(frame)
     nothing = X_gaps.copy()
     nothing[5] = np.nan
-    with pytest.raises(ValueError, match="NaN alone in row 5"):
+    with pytest.raises(ValueError, match="NaN in every column of row 5"):
         quick(estimator).fit(nothing)
-    with pytest.raises(ValueError, match="NaN alone in row 5"):
+    with pytest.raises(ValueError, match="NaN in every column of row 5"):
         quick(estimator).fit(X_gaps[:100], X_val=nothing)
     infinite = X_gaps.copy()
     infinite[4, 2] = np.inf

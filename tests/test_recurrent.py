@@ -145,7 +145,7 @@ def test_shorter_series_after_fit(images):
         ({}, [np.ones((5, 2)), np.ones((5, 3))], r"2 channels.*Series 1 has.*\(5, 3\)"),
         ({}, [np.ones((5, 2)), np.ones(5)], r"Series 1 has shape \(5,\)"),
         ({}, [np.ones(5), np.ones(4)], r"shape \(steps,\), of unequal length: give .*"),
-        ({}, [np.ones((5, 2)), np.ones((0, 2))], r"row 1, .*a series of no steps"),
+        ({}, [np.ones((5, 2)), np.ones((0, 2))], r"row 1, .*a series without steps"),
         ({}, np.ones((0, 5, 2)), "0 sample"),
         ({"cell": "rnn"}, np.ones((9, 5)), r"'cell'.*'gru'.*Got 'rnn'"),
         ({"decoder": "both"}, np.ones((9, 5)), r"'decoder'.*'dense'.*Got 'both'"),
@@ -230,7 +230,7 @@ def test_a_recurrent_decoder_is_trained_for_half_the_steps(decoder, n_steps, ima
         ((7, 0), r"row 7, step 0.*of 12 steps"),
         ((7, 5, 1), r"row 7, step 5"),
         ((7, -1, 0), r"row 7, step 11"),
-        ((7,), r"NaN alone in row 7"),
+        ((7,), r"NaN in every step of row 7"),
     ],
 )
 def test_nan_is_refused_but_after_the_end(where, message):
