@@ -1,4 +1,4 @@
-"""The size of a code for a share of the variance: the search of `n_components=0.95`."""
+"""Search for the size of a code by its share of the variance: `n_components=0.95`."""
 
 import math
 from collections.abc import Callable
@@ -24,20 +24,20 @@ _MAX_AXES = 1000
 
 
 def is_share(n_components: Any) -> bool:
-    """Return whether a size is to be found for a share of the variance."""
+    """Return whether `n_components` is a share of the variance, not a size."""
     return n_components is not None and not isinstance(n_components, Integral)
 
 
 def code_size(estimator: Any) -> int:
-    """Return the number of components that an estimator asks for, or has found."""
+    """Return the number of components of an estimator, set or found by `fit`."""
     if not is_share(estimator.n_components):
         return int(estimator.n_components)
     if hasattr(estimator, "n_components_"):
         return estimator.n_components_
     raise ValueError(
         f"n_components={estimator.n_components} is a share of the variance, and only "
-        "fit can find the number of components for it, with all rows at hand. Call "
-        "fit, or set n_components to an integer."
+        "fit can find the number of components for it. Call fit, or set n_components "
+        "to an integer."
     )
 
 
@@ -46,8 +46,8 @@ def fit_for_share(
 ) -> Any:
     """Fit the smallest code that explains a share of the variance of held-out rows.
 
-    Several sizes are tried, each with a fit as that of this size alone, and the
-    attributes of the one that is chosen become those of the estimator.
+    Fit an estimator of each size that is tried, and copy the attributes of the chosen
+    one.
 
     Parameters
     ----------
@@ -91,9 +91,8 @@ def fit_for_share(
         size = min(passed, default=most)
         if not passed:
             warn(
-                f"{name}: the {most} components that were tried explain "
-                f"{scores[most]:.3f} of held-out rows, less than "
-                f"n_components={share} asks for. They are kept.",
+                f"{name}: {most} components explain {scores[most]:.3f} of held-out "
+                f"rows, less than n_components={share}. They are kept.",
                 ConvergenceWarning,
             )
         params = estimator.get_params(deep=False)
@@ -116,15 +115,15 @@ def fit_for_share(
 def search_size(
     score: Callable[[int], float], most: int, share: float
 ) -> dict[int, float]:
-    """Search for the smallest size whose score is a share at least.
+    """Search for the smallest size whose score is at least a share.
 
-    Between a size that is too small and one that is not, the logarithm of one minus the
-    score is about linear.
+    The logarithm of one minus the score is about linear between a size that is too
+    small and one that is not.
 
     Parameters
     ----------
     score : callable
-        Function of a size, of which it takes few calls.
+        Function of a size. It is called at most five times.
 
     most : int
         Largest size.
@@ -135,7 +134,7 @@ def search_size(
     Returns
     -------
     scores : dict
-        Scores of the sizes tried, in that order, at most five.
+        Scores by size, in the order of the search.
     """
     scores = {most: score(most)}
     low, high = 0, most
@@ -153,7 +152,7 @@ def search_size(
         steps = (rest[0] - math.log(1 - share)) / max(rest[0] - rest[1], 1e-9)
         size = low + math.ceil((high - low) * steps)
         if high == most and len(scores) == _MAX_FITS - 1:
-            # Sizes near to the one that was too small may be so again.
+            # Sizes near the one that was too small may be too small as well.
             size = (low + high) // 2
     return scores
 
@@ -163,8 +162,7 @@ def _check(estimator: Any, X_val: Any) -> None:
     if estimator._has_user_module:
         raise ValueError(
             f"n_components={share} is for the built-in module, which fit builds in "
-            "several sizes. With module=, set an integer, or search with "
-            "GridSearchCV."
+            "several sizes. With module=, set an integer, or search with GridSearchCV."
         )
     if estimator.validation_fraction is None and X_val is None:
         raise ValueError(
@@ -175,7 +173,7 @@ def _check(estimator: Any, X_val: Any) -> None:
 
 
 def _of_size(estimator: Any, size: int, seed: int) -> Any:
-    """Return an estimator that is not fitted, with as many components."""
+    """Return an unfitted estimator with a number of components."""
     params = estimator.get_params(deep=False)
     return type(estimator)(**{**params, "n_components": size, "random_state": seed})
 
@@ -183,7 +181,7 @@ def _of_size(estimator: Any, size: int, seed: int) -> Any:
 def _split(
     candidate: Any, X: Any, y: Any, sample_weight: Any, X_val: Any, groups: Any
 ) -> Split:
-    """Return the rows that all candidates train on, and that they are compared by."""
+    """Return the rows that all candidates train on, and those to compare them on."""
     table = candidate._table(X, y, sample_weight, groups, reset=True)
     table = candidate._in_weight_units(table, new=True)
     table_val = candidate._validation_table(X_val, None)
@@ -192,13 +190,13 @@ def _split(
 
 
 class _HeldOut:
-    """The rows that candidates are compared by: those held out, if there are any.
+    """Rows to compare candidates on: validation rows, if there are any.
 
     Parameters
     ----------
     split : Split
-        Training rows and validation rows. Without the latter, PCA and the candidates
-        are scored on the former.
+        Training rows and validation rows. Without validation rows, PCA and the
+        candidates are scored on the training rows.
 
     seed : int
         For PCA's randomised solver.
@@ -216,7 +214,7 @@ class _HeldOut:
         self._total = self._sum(np.square(centred))
         along = np.square(centred @ linear.encoder_weight.T)
         explained = np.cumsum(np.average(along, axis=0, weights=self._weight))
-        # Rows that are all the same are explained by any code.
+        # Any code explains rows that are all the same.
         self.pca = explained / self._total if self._total > 0 else np.ones(n_axes)
 
     def _sum(self, squares: np.ndarray) -> float:
@@ -225,7 +223,7 @@ class _HeldOut:
     def score(self, candidate: Any) -> float:
         """Return the share of the variance that the codes of a candidate explain."""
         if candidate.best_epoch_ == 0 and candidate._start_name == "PCA":
-            # The PCA that is kept, of all rows, has seen those held out.
+            # The kept PCA is fitted to all rows, including the validation rows.
             return float(self.pca[candidate.n_components_ - 1])
         squares = candidate.reconstruction_error(self._rows, per_feature=True)
         return 1 - self._sum(np.nan_to_num(squares)) / (self._total or 1)

@@ -1,4 +1,4 @@
-"""Codes that one can read: ordered, uncorrelated, with what each of them explains."""
+"""Sorted and uncorrelated codes, with the variance that each component explains."""
 
 import math
 from typing import Any
@@ -9,23 +9,23 @@ import torch
 from skae.modules import DenseAutoencoder, VariationalDenseAutoencoder
 from skae.training import AutoencoderNet, Table, forget_optimizer_state, turn_of
 
-# Codes of more components take longer to order than they take to train.
+# Sorting more components takes longer than training.
 _MAX_COMPONENTS = 1000
 
 
 class OrderedCodesMixin:
-    """Mixin that orders the codes of a fitted estimator, and says what they explain."""
+    """Mixin that sorts the components of a fitted estimator by explained variance."""
 
     _has_user_module: bool
     _split_seed: int
-    # Variances that the codes explain, that of the rows, and the number of rows; or why
-    # the codes are not ordered.
+    # Variances that components explain, the variance of the rows, and the number of
+    # rows; or the reason why codes are not ordered.
     _explained: tuple[np.ndarray, float, int] | str
 
     def _order_codes(
         self, net: AutoencoderNet, table: Table, *, many_rows: bool
     ) -> None:
-        """Turn the codes of a trained net, if its module allows it."""
+        """Sort the components of a trained net, if its module allows it."""
         reason = self._obstacle(net.plain_module_, table)
         if reason is not None:
             self._explained = reason
@@ -42,7 +42,7 @@ class OrderedCodesMixin:
             return
         if not turn.is_nothing:
             net.plain_module_.turn(*map(torch.from_numpy, turn[:3]))
-            # Averages of gradients are those of other weights.
+            # The averages of gradients belong to the earlier weights.
             forget_optimizer_state(net)
         self._explained = turn.explained, turn.total, len(table)
 
@@ -52,9 +52,9 @@ class OrderedCodesMixin:
         if self._has_user_module:
             return f"{name} is a network of your own"
         if isinstance(module, VariationalDenseAutoencoder):
-            return "those of a row are drawn independently, and could not be after it"
+            return "its components are drawn independently, and a map would mix them"
         if not isinstance(module, DenseAutoencoder):
-            return f"{name} does not decode them by a dense layer"
+            return f"{name} does not decode codes by a dense layer"
         if not module.can_turn:
             return "with tied_weights=True, the decoder has no weights of its own"
         first: Any = module.decoder[0]
@@ -62,13 +62,13 @@ class OrderedCodesMixin:
         most = min(len(table), table.n_features, _MAX_COMPONENTS)
         if n_components > most:
             return (
-                f"there are {n_components} of them, and at most {most} can be, the "
-                f"fewest of rows, columns and {_MAX_COMPONENTS}"
+                f"there are {n_components} components, more than {most}, the minimum "
+                f"of rows, columns and {_MAX_COMPONENTS}"
             )
         return None
 
     def _column_scale(self, net: AutoencoderNet) -> Any:
-        """Return the function of variances by which columns are made comparable."""
+        """Return a function of variances that makes columns comparable, or None."""
         return None
 
     def _known(self, name: str) -> tuple[np.ndarray, float, int]:
@@ -79,24 +79,25 @@ class OrderedCodesMixin:
         if isinstance(explained, str):
             raise AttributeError(
                 f"{type(self).__name__} has no {name}: its codes are not ordered, "
-                f"because {explained}. score(X) is what all of them explain together."
+                f"because {explained}. score(X) is the share that all of them explain "
+                "together."
             )
         return explained
 
     @property
     def explained_variance_ratio_(self) -> np.ndarray:
-        """Share of the variance of the rows that each code explains linearly."""
+        """Share of the variance of the rows that each component explains linearly."""
         explained, total, _ = self._known("explained_variance_ratio_")
         return explained / total if total > 0 else np.zeros(len(explained))
 
     @property
     def explained_variance_(self) -> np.ndarray:
-        """Variance that each code explains linearly, with n_samples - 1 in it."""
+        """Variance that each component explains linearly, divided by n_samples - 1."""
         explained, _, n_rows = self._known("explained_variance_")
         return explained * (n_rows / max(1, n_rows - 1))
 
     @property
     def singular_values_(self) -> np.ndarray:
-        """Norms of the codes that explain the variances."""
+        """Norm of each component over all rows."""
         explained, _, n_rows = self._known("singular_values_")
         return np.sqrt(explained) * math.sqrt(n_rows)

@@ -1,4 +1,4 @@
-"""Conformal p-values, and what they reject."""
+"""Conformal p-values and thresholds for them."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ _ROUNDING = 1e-9
 def p_values(
     scores: np.ndarray, calibration: np.ndarray, weight: np.ndarray
 ) -> np.ndarray:
-    """Compute conformal p-values: how many rows are at least as unusual as each.
+    """Compute conformal p-values: the share of rows that are at least as unusual.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def p_values(
         Scores: the lower, the more unusual.
 
     calibration : ndarray of shape (n_calibration,)
-        Scores of rows held out, in ascending order.
+        Scores of calibration rows, in ascending order.
 
     weight : ndarray of shape (n_calibration,)
         Weights of these rows, of mean one.
@@ -27,7 +27,7 @@ def p_values(
     Returns
     -------
     p : ndarray of shape (n_samples,)
-        ``(1 + number of rows held out whose score is not higher) / (1 + n)``.
+        ``(1 + number of calibration rows whose score is not higher) / (1 + n)``.
     """
     counts = np.concatenate([[0.0], np.cumsum(weight)])
     return (1 + counts[np.searchsorted(calibration, scores, side="right")]) / (
@@ -38,7 +38,7 @@ def p_values(
 def threshold(calibration: np.ndarray, weight: np.ndarray, alpha: float) -> float:
     """Return the score below which a p-value is at most `alpha`.
 
-    It is minus infinity if no p-value is: there are too few rows.
+    It is minus infinity if there are too few rows for such a p-value.
     """
     n_rows = len(calibration)
     # The p-value of a score that is just below each of the rows.
@@ -50,7 +50,7 @@ def threshold(calibration: np.ndarray, weight: np.ndarray, alpha: float) -> floa
 def margins(scores: Any, threshold: float) -> Any:
     """Compute how far scores, an array or a tensor, are above a threshold.
 
-    No score is below minus infinity. They are positive then, in the order of the
+    If the threshold is minus infinity, they are positive numbers in the order of the
     scores, as infinite ones could not be ranked.
     """
     if threshold > -np.inf:
@@ -77,7 +77,7 @@ def benjamini_hochberg(p: np.ndarray, alpha: float) -> np.ndarray:
 
 
 def quantile(scores: np.ndarray, weight: np.ndarray | None, share: float) -> float:
-    """Return the score that so large a share of the rows is below."""
+    """Return the score that a share of the rows is below."""
     order = np.argsort(scores)
     weight = np.ones(len(scores)) if weight is None else weight[order]
     up_to = np.cumsum(weight)

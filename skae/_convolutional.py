@@ -19,8 +19,8 @@ from skae.losses import as_loss
 from skae.modules import ConvolutionalAutoencoder
 from skae.training import AsBuilt, PCAStart, Start, Table, recipe
 
-# Chosen on held-out images by error and time: convolutions take a higher rate than
-# dense layers, and larger batches gain less than more steps do.
+# Chosen on held-out images by error and time: convolutions need a higher rate than
+# dense layers, and more steps help more than larger batches.
 _RECIPE = recipe.Recipe(adam_lr=1e-2, batch_size=32)
 
 
@@ -28,14 +28,14 @@ _RECIPE = recipe.Recipe(adam_lr=1e-2, batch_size=32)
 class ConvAutoencoder(BaseAutoencoder):
     """Convolutional autoencoder of images, with a dense code.
 
-    The encoder makes smaller and smaller feature maps of an image by strided
-    convolutions, and a code of `n_components` numbers of these by dense layers; the
-    decoder is its mirror image. Where neighbouring pixels belong together, it
-    reconstructs with as many components better than a dense autoencoder.
+    Strided convolutions of the encoder make smaller and smaller feature maps of an
+    image, and dense layers map them to a code of `n_components` numbers. The decoder is
+    the mirror image of the encoder. If neighbouring pixels are related, the autoencoder
+    reconstructs better than a dense one with the same `n_components`.
 
-    It starts at random. What is trained is kept if it reconstructs rows held out from
-    training better than PCA with as many components; otherwise the estimator becomes
-    PCA, and a warning says so.
+    The start is random. The trained network is kept if it reconstructs held-out rows
+    better than PCA with as many components; otherwise the estimator becomes PCA, with a
+    warning.
 
     Parameters
     ----------
@@ -43,30 +43,31 @@ class ConvAutoencoder(BaseAutoencoder):
         Size of the code. It may exceed the number of pixels.
 
     image_shape : tuple of int, default=None
-        (height, width) or (height, width, n_channels) of the images whose flattened
-        pixels are the rows of `X`: line by line, the channels of a pixel side by side,
-        as ``image.reshape(-1)`` gives them. None: the shape of the images, if `X` has
-        more than two dimensions; else a square, if the number of columns is that of
-        one; else a line of pixels, for rows that are signals.
+        (height, width) or (height, width, n_channels) of the images. Rows of a table
+        `X` are flattened images, as ``image.reshape(-1)`` returns them: line by line,
+        with the channels of a pixel side by side. None is the shape of the images if
+        `X` has more than two dimensions, else a square if the number of columns is a
+        square number, else one line of pixels, for signals.
 
     n_filters : int or sequence of int, default=(16, 32)
-        Feature maps of each of the encoder's convolutions; the decoder has them in
-        reverse.
+        Number of feature maps of each convolution of the encoder; the decoder has them
+        in reverse.
 
     kernel_size : int, default=3
         Height and width of the filters in pixels, an odd number.
 
     stride : int, default=2
-        Step of the filters: each convolution makes of `n` pixels along an axis
-        ``ceil(n / stride)``. Images of any size are reconstructed in their size.
+        Step of the filters: each convolution maps `n` pixels along an axis to
+        ``ceil(n / stride)``. Reconstructions have the size of the images, whatever it
+        is.
 
     pooling : bool, default=False
-        Whether the encoder's convolutions have no stride, and max-pooling of
-        ``stride x stride`` pixels follows each. It takes longer.
+        Whether to use max-pooling of ``stride x stride`` pixels after each convolution
+        of the encoder, in place of the stride. It takes longer.
 
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Widths of the dense layers between feature maps and code; the decoder has them
-        in reverse. A linear layer lies beside them. ``()`` is this layer alone.
+        in reverse. A linear layer runs in parallel; ``()`` keeps only this layer.
 
     activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "silu", \
             "tanh"}, default="gelu"
@@ -74,31 +75,32 @@ class ConvAutoencoder(BaseAutoencoder):
 
     loss : {"squared_error", "absolute_error", "huber", "binary_cross_entropy"}, \
             torch loss instance or class, default="squared_error"
-        What training minimises. "binary_cross_entropy" is for values in [0, 1]; the
-        decoder then ends in a sigmoid, there is no centring, and what is trained is
+        Loss to minimise. "binary_cross_entropy" is for values in [0, 1]; the decoder
+        then ends in a sigmoid, columns are not centred, and the trained network is
         kept, better than PCA or not.
 
     init : {"auto", "random"}, default="auto"
-        Weights are random at the start. "auto": where training does not beat PCA on
-        held-out rows, the estimator becomes PCA. "random": what is trained is kept.
+        Both start with random weights. With "auto", the estimator becomes PCA if
+        training does not beat PCA on held-out rows. "random" keeps the trained network.
 
     output : {"code", "reconstruction", "hidden"}, default="code"
-        What `transform` gives: the codes; the reconstructions; or all feature maps and
-        hidden activations of the encoder, layer beside layer and map beside map. It may
-        be changed after fitting.
+        What `transform` returns: the codes, the reconstructions, or all feature maps
+        and hidden activations of the encoder, concatenated. It may be changed after
+        fitting.
 
     lr : float or "auto", default="auto"
-        Learning rate, the highest one of the schedule. The loss is measured in units of
-        the loss of the mean row, so no rate depends on the units of `X`. "auto" is 1e-2
-        (0.1 for "sgd", 1 for "lbfgs", 3e-3 for a class).
+        Learning rate; the highest one if there is a schedule. The loss is measured in
+        units of the loss of the mean row, so the best rate does not depend on the units
+        of `X`. "auto" is 1e-2 (0.1 for "sgd", 1 for "lbfgs", 3e-3 for a class).
 
     batch_size : int or "auto", default="auto"
-        Rows in a step. "auto" is 32 (all rows for "lbfgs").
+        Number of rows in each step. "auto" is 32 (all rows for "lbfgs").
 
     validation_fraction : float or None, default=0.1
-        Share of the rows, drawn at random, that the state to keep is chosen by. To
-        compare with PCA, at least 10 rows are needed: a table of fewer than 100 rows is
-        given PCA. None: all rows train, and the last state is kept.
+        Share of the rows, drawn at random, to hold out for validation. Their loss
+        decides which state is kept. At least 10 of them are needed for the comparison
+        with PCA: the estimator becomes PCA with fewer than 100 rows. None trains on all
+        rows and keeps the last state.
 
     {parameters}
 
@@ -108,29 +110,27 @@ class ConvAutoencoder(BaseAutoencoder):
         (height, width) or (height, width, n_channels) of the images.
 
     best_epoch_ : int
-        Epochs trained at the state that was kept; 0 is PCA, or the start with
-        ``init="random"``.
+        Epoch whose state was kept; 0 is PCA, or the start with ``init="random"``.
 
     {attributes}
 
     See Also
     --------
-    AutoencoderTransformer : Dense layers, for tables; never worse than PCA.
+    AutoencoderTransformer : Dense layers, for tables; starts as PCA.
 
     Notes
     -----
     `X` may be an array of shape (n_samples, height, width) or (n_samples, height,
     width, n_channels), or a list of images. `inverse_transform` and `reconstruct` then
-    give such arrays.
+    return such arrays.
 
-    Inputs are centred by pixel and divided by one scale. They are cast to float32, in
-    which the net computes; the output has the dtype of the input. Codes have the units
-    of `X`.
+    Inputs are centred by pixel and divided by one scale. The net computes in float32,
+    and the output has the dtype of the input. Codes have the units of `X`.
 
-    There is no linear path beside the convolutions while they are trained: on images it
-    was in the way. Where the estimator becomes PCA, the convolutions stay in place,
-    silent, so that `partial_fit` and ``warm_start`` can go on from PCA. The state
-    trained is kept by the same tests as in :class:`AutoencoderTransformer`.
+    Training uses no linear path beside the convolutions: on images it was a hindrance.
+    If the estimator becomes PCA, the convolutions remain and output zero, so that
+    `partial_fit` and ``warm_start`` can continue from PCA. The trained network is kept
+    by the same tests as in :class:`AutoencoderTransformer`.
 
     References
     ----------
@@ -273,7 +273,7 @@ class ConvAutoencoder(BaseAutoencoder):
         if not n_filters:
             raise ValueError(
                 "n_filters must have a number for one convolution or more. Got "
-                f"{self.n_filters!r}. AutoencoderTransformer has dense layers alone."
+                f"{self.n_filters!r}. AutoencoderTransformer has only dense layers."
             )
         if self.kernel_size % 2 == 0:
             raise ValueError(
