@@ -1,4 +1,4 @@
-"""Columns of tables, as floats or levels, and back."""
+"""Conversion of columns of tables to floats or levels, and back."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ _MAX_DECIMALS = 10
 
 
 def narwhals() -> ModuleType:
-    """Import narwhals, which scikit-learn before 1.9 does not bring."""
+    """Import narwhals, which scikit-learn before 1.9 does not install."""
     try:
         import narwhals.stable.v2 as nw
     except ImportError as error:
@@ -49,21 +49,21 @@ def column_at(X: Any, i: int) -> Any:
     """Return a column: an ndarray, or a series of narwhals."""
     if isinstance(X, np.ndarray):
         return X[:, i]
-    # By position, since pandas lets names be anything.
+    # By position, since names in pandas may be anything.
     return as_column(X.iloc[:, i] if hasattr(X, "iloc") else X.to_series(i))
 
 
 def as_column(series: Any) -> Any:
-    """Return a series of narwhals for one of a frame, and an ndarray as it is."""
+    """Convert a series of a frame to one of narwhals; return an ndarray unchanged."""
     if isinstance(series, np.ndarray):
         return series
     return narwhals().from_native(series, series_only=True)
 
 
 def kind_of(column: Any, name: str) -> str:
-    """Return what a column is by its dtype: a number, a date or a category.
+    """Return the kind of a column by its dtype: a number, a date or a category.
 
-    Raise TypeError if it is none of them; `name` is the column in the message.
+    Raise TypeError for others; `name` is the name of the column in the message.
     """
     dtype = column.dtype
     if isinstance(column, np.ndarray):
@@ -135,7 +135,7 @@ def _cells(column: Any, name: str) -> list[Any]:
 
 
 def _object_numbers(cells: list[Any]) -> tuple[np.ndarray, int | None]:
-    """Return objects as floats, and the first row that has no number."""
+    """Convert objects to floats; also return the first row without a number."""
     numbers = np.full(len(cells), np.nan)
     for row, cell in enumerate(cells):
         if cell is None:
@@ -160,8 +160,8 @@ def _no_numbers(cells: list[Any], name: str, dtype: Any) -> ValueError:
     first = (bad or observed)[:1]
     found = "".join(f", for instance {cell!r} in row {row}" for row, cell in first)
     return ValueError(
-        f"{name} is to hold numbers, but its dtype is {dtype}{found} (rows are counted "
-        "from 0). Name it in categorical_features, or convert it to numbers, for "
+        f"{name} must hold numbers, but its dtype is {dtype}{found} (rows are counted "
+        "from 0). Add it to categorical_features, or convert it to numbers, for "
         "instance with pandas.to_numeric."
     )
 
@@ -214,7 +214,7 @@ def _is_empty(column: Any, name: str) -> bool:
 
 @dataclass
 class Times:
-    """Dates, times or durations as whole numbers of a unit, and where they miss."""
+    """Dates, times or durations as whole numbers of a unit, and which are missing."""
 
     what: str
     unit: str
@@ -227,8 +227,8 @@ def read_times(column: Any, name: str) -> Times:
     dtype = column.dtype
     if not is_temporal(column):
         raise ValueError(
-            f"{name} held dates, times or durations in fit. Its dtype is {dtype} here. "
-            "Convert it, for instance with pandas.to_datetime."
+            f"{name} held dates, times or durations in fit, and has the dtype {dtype} "
+            "here. Convert it, for instance with pandas.to_datetime."
         )
     if isinstance(column, np.ndarray):
         if np.datetime_data(dtype) not in [(unit, 1) for unit in _NANOSECONDS]:
@@ -258,7 +258,7 @@ def read_times(column: Any, name: str) -> Times:
     return Times(what, unit, np.where(missing, 0, values), missing)
 
 
-# What is remembered of each column of the table in fit
+# What `fit` stores about each column of the table
 
 
 @dataclass
@@ -280,10 +280,10 @@ class NumberColumn:
         Range of the values.
 
     decimals : int or None
-        To how many decimals values are rounded; None for no rounding.
+        Number of decimals that values are rounded to; None for no rounding.
 
     form : str
-        What the values of cells are: int, float, bool, Decimal.
+        Type of the values of cells: int, float, bool, Decimal.
     """
 
     name: Any
@@ -298,7 +298,7 @@ class NumberColumn:
 
     @classmethod
     def fit(cls, column: Any, name: Any, label: str) -> "NumberColumn | None":
-        """Return what is to be remembered, or None if all values are missing."""
+        """Return the column to store, or None if all values are missing."""
         numbers = read_numbers(column, label)
         missing = np.isnan(numbers)
         if missing.all():
@@ -321,7 +321,7 @@ class NumberColumn:
         return read_numbers(column, label)
 
     def observed(self, column: Any, label: str) -> list[Any]:
-        """Return the values of a column as they are; None where one is missing."""
+        """Return the unchanged values of a column; None where one is missing."""
         return _cells(column, label)
 
     def cells(self, numbers: np.ndarray) -> list[Any]:
@@ -354,7 +354,7 @@ class NumberColumn:
 class DateColumn:
     """A column of dates, times or durations.
 
-    The numbers are steps from an origin: days if all values in fit were whole days.
+    Its numbers are steps from an origin: days if all values in fit were whole days.
 
     Attributes
     ----------
@@ -362,16 +362,16 @@ class DateColumn:
         As those of :class:`NumberColumn`.
 
     what : str
-        What the values are: "datetime", "duration" or "time".
+        Kind of the values: "datetime", "duration" or "time".
 
     unit : str
         Unit of the column.
 
     step : int
-        How many units one step is.
+        Number of units in one step.
 
     origin : int
-        Units at the origin.
+        Origin in units.
     """
 
     name: Any
@@ -388,7 +388,7 @@ class DateColumn:
 
     @classmethod
     def fit(cls, column: Any, name: Any, label: str) -> "DateColumn | None":
-        """Return what is to be remembered, or None if all values are missing."""
+        """Return the column to store, or None if all values are missing."""
         times = read_times(column, label)
         if times.missing.all():
             return None
@@ -420,8 +420,8 @@ class DateColumn:
         times = read_times(column, label)
         if times.what != self.what:
             raise ValueError(
-                f"{label} held values of the kind {self.what} in fit. They are of the "
-                f"kind {times.what} here. Convert the column."
+                f"{label} held values of the kind {self.what} in fit, and holds values "
+                f"of the kind {times.what} here. Convert the column."
             )
         here, own = _NANOSECONDS[times.unit], _NANOSECONDS[self.unit]
         values, rest = times.values, np.zeros(len(times.values), dtype=np.int64)
@@ -429,8 +429,8 @@ class DateColumn:
             values = values * (here // own)
         elif here < own:
             values, rest = np.divmod(values, own // here)
-        # Whole and fractional steps are apart as long as they are integers, which hold
-        # more digits than floats.
+        # Keep whole and fractional steps apart while they are integers, which hold more
+        # digits than floats.
         steps, units = np.divmod(values, self.step)
         numbers = (steps - self.origin // self.step) + (
             units + rest / max(own // here, 1)
@@ -465,7 +465,7 @@ class DateColumn:
 
 @dataclass
 class CategoryColumn:
-    """A column of levels, each of which has a column of the matrix.
+    """A column of levels. Each level has a column of the matrix.
 
     Attributes
     ----------
@@ -479,7 +479,7 @@ class CategoryColumn:
         Levels that share the last column, the most frequent one first.
 
     rare_counts : list of int
-        How many rows have each of the rare levels.
+        Number of rows with each of the rare levels.
     """
 
     name: Any
@@ -497,7 +497,7 @@ class CategoryColumn:
         return len(self.levels) + bool(self.rare)
 
     def read(self, column: Any, label: str) -> np.ndarray:
-        """Return a row of zeros and a one for each value, of NaN for missing ones."""
+        """Return zeros and a one for each value, or NaN if it is missing."""
         place = dict.fromkeys(self.rare, len(self.levels))
         place.update((level, i) for i, level in enumerate(self.levels))
         codes = np.array([place.get(cell, -1) for cell in _cells(column, label)])
@@ -510,7 +510,7 @@ class CategoryColumn:
     def observed(self, column: Any, label: str) -> list[Any]:
         """Return the levels of a column; None where one is missing.
 
-        Raise ValueError if the dtype has no place for a level.
+        Raise ValueError if the dtype does not allow a level.
         """
         cells = _cells(column, label)
         declared = declared_levels(self.dtype)
@@ -519,7 +519,7 @@ class CategoryColumn:
             if new:
                 raise ValueError(
                     f"{label} has the level {min(new, key=str)!r}, which the dtype of "
-                    "the column in fit does not have. Declare it in the categories of "
+                    "the column in fit does not have. Add it to the categories before "
                     "fit, or replace it."
                 )
         return cells
@@ -545,7 +545,7 @@ class CategoryColumn:
         ]
 
     def _drawn(self, block: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
-        """Draw the positions of levels, that of rare ones by their counts."""
+        """Draw the positions of levels; rare levels are drawn by their counts."""
         total = block.cumsum(axis=1)
         below = total <= total[:, -1:] * rng.random_sample((len(block), 1))
         codes = below.sum(axis=1).clip(max=block.shape[1] - 1)
@@ -564,9 +564,9 @@ Column = NumberColumn | DateColumn | CategoryColumn
 
 
 def count_levels(column: Any, label: str) -> tuple[dict[Any, int], int]:
-    """Return the levels of a column in order with their counts, and how many miss.
+    """Return the sorted levels of a column with counts, and the number of missing ones.
 
-    The order is that of the dtype if it has one, else that of the values.
+    The order is that of the dtype if it has one, else that of the values themselves.
     """
     cells = _cells(column, label)
     counts = Counter(cell for cell in cells if cell is not None)
@@ -612,7 +612,7 @@ def _decimals(numbers: np.ndarray, precision: float) -> int | None:
     with np.errstate(over="ignore", invalid="ignore"):
         for decimals in range(_MAX_DECIMALS + 1):
             if allowed.max() > 0.1**decimals / 10:
-                return None  # of such large numbers, floats do not hold more digits
+                return None  # floats hold no more digits of such large numbers
             if (np.abs(np.round(numbers, decimals) - numbers) <= allowed).all():
                 return decimals
     return None

@@ -1,4 +1,4 @@
-"""What the estimators with dense layers share: their module, and its linear start."""
+"""Shared parts of estimators with dense layers: their module and its linear start."""
 
 from numbers import Integral
 from typing import Any, ClassVar
@@ -30,7 +30,7 @@ PCA_NOISE = 0.5
 
 
 class DenseWeightsMixin:
-    """The weights of the layers of a dense autoencoder, as attributes."""
+    """Mixin with the weights of the layers of a dense autoencoder as attributes."""
 
     module_: nn.Module
     _parameter_constraints: ClassVar[dict[str, Any]]
@@ -49,8 +49,8 @@ class DenseWeightsMixin:
         module = self.module_
         if not isinstance(module, DenseAutoencoder):
             raise AttributeError(
-                f"{half}_weights_ lists the layers of the built-in module; "
-                f"{type(module).__name__} is another one. Look at module_."
+                f"{half}_weights_ lists the layers of the built-in module, and this is "
+                f"a {type(module).__name__}. Use module_."
             )
         weights = linear_weights(getattr(module, half))
         return [weight.detach().cpu().numpy().copy() for weight in weights]
@@ -68,7 +68,7 @@ def hidden_widths(estimator: Any) -> list[int]:
 def dense_decisions(
     estimator: Any, table: Table, n_components: int, closed_form: str
 ) -> tuple[dict[str, Any], bool]:
-    """Decide on the module, the loss and the start of a dense autoencoder.
+    """Choose the module, the loss and the start of a dense autoencoder.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def dense_decisions(
         Size of the code.
 
     closed_form : str
-        Value of `init` that asks for a linear start in closed form.
+        Value of `init` for a linear start in closed form.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def dense_decisions(
         Fields of a plan.
 
     is_linear : bool
-        Whether the start is a linear one in closed form, which the caller sets.
+        Whether the start is linear, in closed form; the caller sets it.
     """
     module, loss = getattr(estimator, "module", None), as_loss(estimator.loss)
     obstacle = None
@@ -99,7 +99,7 @@ def dense_decisions(
     elif loss.has_link:
         obstacle = f"loss={estimator.loss!r} ends the decoder in a {loss.link}"
     elif estimator.tied_weights and estimator.activation == "logistic":
-        obstacle = "tied layers with activation='logistic' are never silent"
+        obstacle = "tied layers with activation='logistic' never output zero"
     if estimator.init == closed_form and obstacle is not None:
         raise ValueError(
             f"init={estimator.init!r} is not possible here: {obstacle}. Use "
@@ -132,7 +132,7 @@ def dense_decisions(
 
 
 def loss_decisions(loss: Any) -> dict[str, Any]:
-    """Decide on the criterion and the objective of a built-in module."""
+    """Choose the criterion and the objective of a built-in module."""
     loss = as_loss(loss)
     if loss.logits_criterion is None:
         return {"criterion": loss.criterion, "objective": Reconstruction()}
@@ -143,28 +143,29 @@ def loss_decisions(loss: Any) -> dict[str, Any]:
 
 
 def noise_asked_for(estimator: Any, noise: Any) -> Noise:
-    """Return the noise that the parameters of an estimator ask for."""
+    """Return the noise that the parameters of an estimator set."""
     refuse_lbfgs(estimator)
     made = make_noise(noise, estimator.noise_level)
     if made.makes_gaps and not estimator._takes_gaps:
         raise ValueError(
-            f"noise={noise!r} makes values NaN, and {estimator.module!r} does not say "
-            "that it takes them: give it an attribute allow_nan=True if it does."
+            f"noise={noise!r} makes values NaN, and {estimator.module!r} does not "
+            "declare that it accepts them. If it does, set its attribute "
+            "allow_nan=True."
         )
     return made
 
 
 def refuse_lbfgs(estimator: Any) -> None:
-    """Raise a ValueError if noise is to be drawn for L-BFGS."""
+    """Raise a ValueError if the optimizer is L-BFGS, which cannot use noise."""
     if recipe.is_lbfgs(estimator.optimizer):
         raise ValueError(
-            "optimizer='lbfgs' needs the same loss each time it asks for it, and "
-            "noise is drawn anew each time. Use another optimizer."
+            "optimizer='lbfgs' needs the same loss in each evaluation, and noise is "
+            "drawn anew each time. Use another optimizer."
         )
 
 
 def pca_noise(estimator: Any) -> Noise | None:
-    """Return the noise of a training that starts as PCA."""
+    """Return the noise in training from a PCA start."""
     noisy = not recipe.is_lbfgs(estimator.optimizer)
     return GaussianNoise(PCA_NOISE) if noisy else None
 
@@ -183,7 +184,7 @@ def plan_from_pca(
         Training rows.
 
     noise : str, torch.nn.Module, list or None, default=None
-        Noise that the user asks for. None: that of a training that starts as PCA.
+        Noise that the user sets. None is the noise in training from a PCA start.
 
     **others : dict
         Further fields of the plan.

@@ -6,13 +6,13 @@ from importlib import metadata
 
 @cache
 def documentation() -> str:
-    """Return the address of the documentation, or "" where it has none."""
+    """Return the address of the documentation, or "" if it has none."""
     try:
         urls = metadata.metadata("skae").get_all("Project-URL") or []
     except metadata.PackageNotFoundError:  # a checkout on the path
         return ""
     address = dict(url.split(", ", 1) for url in urls).get("Documentation", "")
-    # The address before there is one.
+    # A placeholder until the documentation has an address.
     return "" if "//example.org" in address else address.rstrip("/")
 
 

@@ -17,9 +17,9 @@ _OF_POLARS = {
 def describe(column: Any) -> tuple[str, Any]:
     """Describe the dtype of a column.
 
-    Return the name of its library, and a description of strings, numbers and
-    collections of them, which can be stored in a file. If there is none, it is the
-    dtype.
+    Return the name of its library and a description that can be stored in a file:
+    strings, numbers and collections of them. If there is none, return the dtype in its
+    place.
     """
     if isinstance(column, np.ndarray):
         text = column.dtype.str
@@ -48,7 +48,7 @@ def _describe_pandas(dtype: Any) -> Any:
     if isinstance(dtype, pd.StringDtype):
         return {"storage": dtype.storage, "na": dtype.na_value is pd.NA}
     if isinstance(dtype, pd.ArrowDtype) and str(dtype) == "string[pyarrow]":
-        return {"arrow": "string"}  # pandas takes that text for another dtype
+        return {"arrow": "string"}  # to pandas, that text is another dtype
     return str(dtype)
 
 
@@ -97,7 +97,7 @@ def _dtype_of(library: str, description: Any) -> Any:
 
 
 def declared_levels(description: tuple[str, Any]) -> list[Any] | None:
-    """Return the only levels that a dtype has a place for; None if there are others."""
+    """Return the levels that a dtype allows; None if it allows any."""
     library, what = description
     if library == "pandas" and isinstance(what, dict) and "categories" in what:
         return what["categories"]
@@ -114,9 +114,9 @@ def as_float(description: tuple[str, Any]) -> tuple[str, Any]:
 
 
 def as_series(cells: list[Any], description: tuple[str, Any]) -> Any:
-    """Return cells as a column of a dtype; those that are None are missing.
+    """Return cells as a column of a dtype; None is a missing value.
 
-    Where the dtype has no missing values, it is the one that NumPy or pandas would use.
+    If the dtype has no missing values, use the one that NumPy or pandas would use.
     """
     library, _ = description
     dtype = _dtype_of(*description)
@@ -159,7 +159,7 @@ def as_times(
 ) -> Any:
     """Return whole numbers of a unit as a column of dates, times or durations.
 
-    `what` is "datetime", "duration" or "time". Those that are None are missing.
+    `what` is "datetime", "duration" or "time". None is a missing value.
     """
     library, _ = description
     dtype = _dtype_of(*description)
@@ -207,7 +207,7 @@ def as_table(columns: list[Any], names: list[Any], index: Any = None) -> Any:
 
 
 def _common(dtypes: set[np.dtype]) -> np.dtype:
-    """Return the dtype of an array, some columns of which lost theirs to gaps."""
+    """Return the common dtype of columns; missing values may have changed some."""
     if len(dtypes) > 1 and any(dtype.kind not in "fiu" for dtype in dtypes):
         return np.dtype(object)
     return np.result_type(*dtypes)

@@ -134,7 +134,7 @@ class ErrorOnFirstBatch(Callback):
         ),
         (
             {"tied_weights": True, "activation": "logistic", "init": "pca"},
-            r"never silent",
+            r"never output zero",
         ),
         (
             {"loss": "binary_cross_entropy"},

@@ -394,13 +394,13 @@ def test_lists_and_structs_are_refused(table):
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
 def test_text_among_numbers_is_refused(frame):
     table = frame({"age": ["31", None, "?", "x"], "city": list("abca")})
-    match = r"'age' of X is to hold numbers.* '\?' in row 2 .*categorical_features"
+    match = r"'age' of X must hold numbers.* '\?' in row 2 .*categorical_features"
     with pytest.raises(ValueError, match=match):
         TableEncoder(["city"]).fit(table)
     numbers = frame({"age": [31, 32, 40, 41], "city": list("abca")})
     with pytest.raises(ValueError, match=match):
         TableEncoder().fit(numbers).transform(table)
-    with pytest.raises(ValueError, match=r"is to hold numbers.* '31' in row 0"):
+    with pytest.raises(ValueError, match=r"must hold numbers.* '31' in row 0"):
         TableEncoder(["city"]).fit(table[:2])
 
 
