@@ -36,64 +36,61 @@ from skae.training import (
 
 @shared_docs
 class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
-    """Dense autoencoder that is trained to take noise out of rows.
+    """Dense autoencoder that is trained to remove noise from rows.
 
-    In training the encoder is given noisy rows, and the loss compares what the decoder
-    gives with the clean ones. So the codes survive bad measurements, and the
-    reconstruction of a noisy row is nearer to the clean row. Rows are never made noisy
-    by `transform`, `reconstruct` or the scores.
+    In training, the encoder receives noisy rows, and the loss compares the
+    reconstructions with the clean rows. So codes depend less on bad measurements, and
+    the reconstruction of a noisy row is nearer to the clean row. `transform`,
+    `reconstruct` and the scores add no noise.
 
-    The noisy rows are made of clean ones by `noise`, in ``fit(X_clean)``; or they are
-    given with the clean ones, row by row, in ``fit(X_noisy, X_clean)``.
+    ``fit(X_clean)`` makes noisy rows by `noise`. ``fit(X_noisy, X_clean)`` uses given
+    pairs of noisy and clean rows.
 
     By default it starts as the best linear denoiser (for Gaussian noise the Wiener
-    filter), in closed form, with nonlinear layers beside it that are silent before the
-    first step. What training adds is kept if held-out rows that were made noisy are
-    denoised better, and the best linear denoiser of all rows is kept otherwise.
+    filter), in closed form, and the nonlinear layers beside it output zero before the
+    first step. The trained network is kept if it denoises held-out rows better;
+    otherwise the best linear denoiser of all rows is kept.
 
-    The code has as many components as there are columns: a narrow one is a handicap for
-    a denoiser, as what it cannot hold of a row is lost. Set `n_components` for codes to
-    be used as features.
+    By default the code has as many components as there are columns, because a narrow
+    code loses a part of each row. Set `n_components` to use codes as features.
 
     Parameters
     ----------
     n_components : int or None, default=None
-        Size of the code. None is the number of columns; of more than 1,000 columns, it
-        is the number of distinct rows if these are fewer. The linear path then stays
-        at its start, and only the nonlinear layers are trained.
+        Size of the code. None is the number of columns, or the number of distinct rows
+        if there are more than 1,000 columns and fewer such rows. The linear path is
+        then fixed at its start, and only the nonlinear layers are trained.
 
     noise : {"auto", "dropout", "gaussian", "masking", "missing", "salt_and_pepper", \
             "swap"}, torch.nn.Module, or list of these, default="auto"
-        What makes rows noisy: the name of a noise, an instance from :mod:`skae.noise`
-        or any module that takes rows and gives noisy ones in training mode. A list
-        applies several in turn. An instance is copied. "auto" is "gaussian" if `fit`
-        is given clean rows alone, and no noise if it is given pairs of noisy and clean
-        rows. Any other value makes the noisy rows of pairs noisier in training, which
-        keeps few pairs from being learned by heart; start and validation are of the
-        pairs as they are. With noise, `optimizer` may not be "lbfgs", which needs the
-        same loss each time it asks for it.
+        Noise to add: a name, an instance from :mod:`skae.noise`, or any module that
+        maps rows to noisy rows in training mode. A list applies several in turn. An
+        instance is copied. "auto" is "gaussian" if `fit` receives only clean rows, and
+        no noise if it receives pairs of noisy and clean rows. Any other value adds
+        noise to the noisy rows of pairs in training, which reduces overfitting on few
+        pairs; the start and the validation use the pairs without it. With noise,
+        `optimizer` may not be "lbfgs", which needs the same loss in each evaluation.
 
     noise_level : float, (float, float) or "auto", default="auto"
-        Level of the noise given by name. "gaussian": standard deviation in units of
-        the scale of `X`, the root of the mean variance over the columns, so 0.5 on
+        Level of a noise set by name. "gaussian": standard deviation in units of the
+        scale of `X`, the root of the mean variance over the columns, so 0.5 on
         standardised columns is 0.5. All others: probability of an entry to be
-        corrupted, in [0, 1). Of a pair ``(low, high)``, each row draws its own level
-        in between: for noise of unknown strength. "auto" is 0.5 for "gaussian", 0.3 for
+        corrupted, in [0, 1). With a pair ``(low, high)``, each row draws its own level
+        in between, for noise of unknown strength. "auto" is 0.5 for "gaussian", 0.3 for
         "masking" and "dropout", 0.15 for "swap", 0.1 for "salt_and_pepper". For
-        "missing", each row also misses what another row of `X` misses; it is 0.3 if no
-        value of `X` is missing. Not used where ``noise="auto"`` makes none.
+        "missing", each row also misses the values that another row of `X` misses; it is
+        0.3 if no value of `X` is missing. Not used if ``noise="auto"`` adds none.
 
     emphasis : (float, float) or None, default=None
-        Weights in the loss of entries that are corrupted and of entries that are not
-        [1]_, for noise that leaves entries as they are. An entry whose value did not
-        change, as a zero that was masked, counts as not corrupted. None weights all
-        the same. In pairs of rows, an entry is corrupted if the noisy row differs from
-        the clean one there.
+        Weights in the loss of corrupted and of other entries [1]_, for noise that does
+        not corrupt all entries. An entry whose value did not change, such as a zero
+        that was masked, is not corrupted. None weights all entries equally. In pairs of
+        rows, an entry is corrupted if the noisy and the clean row differ there.
 
     hidden_layer_sizes : int or sequence of int, default=(256, 256)
-        Widths of the encoder's hidden layers, from input to code; the decoder has
-        them in reverse. ``()`` gives the best linear denoiser: with the
-        squared error, the linear start and no `emphasis`, `fit` does not train.
+        Widths of the encoder's hidden layers, from input to code; the decoder has them
+        in reverse. ``()`` is the best linear denoiser: with the squared error, the
+        linear start and no `emphasis`, `fit` does not train.
 
     activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "silu", \
             "tanh"}, default="gelu"
@@ -106,38 +103,37 @@ class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
 
     loss : {"squared_error", "absolute_error", "huber", "binary_cross_entropy"}, \
             torch loss instance or class, default="squared_error"
-        What training minimises. "binary_cross_entropy" is for values in [0, 1]; the
-        decoder then ends in a sigmoid, there is no centring, and the start is random.
+        Loss to minimise. "binary_cross_entropy" is for values in [0, 1]; the decoder
+        then ends in a sigmoid, columns are not centred, and the start is random.
 
     init : {"auto", "linear", "random"}, default="auto"
         State before the first step: "linear", the best linear denoiser, or "random"
-        with no linear path. "auto" is "linear" where that is possible: with the
-        built-in module, any loss but "binary_cross_entropy", and not with tied weights
-        and "logistic" together.
+        without a linear path. "auto" is "linear" where it is possible: not with a
+        `module`, with "binary_cross_entropy", or with tied weights and "logistic"
+        together.
 
     module : torch.nn.Module, class or callable, default=None
-        A network to train in place of the built-in one, as in
+        Network to train in place of the built-in one, as in
         :class:`AutoencoderTransformer`.
 
     optimizer : {"adam", "adamw", "muon", "sgd"} or torch.optim.Optimizer class, \
             default="adamw"
-        What minimises the loss, as in :class:`AutoencoderTransformer`.
+        Optimizer that minimises the loss, as in :class:`AutoencoderTransformer`.
 
     weight_decay : float or "auto", default="auto"
-        Weight decay of the optimizer: an L2 penalty for "adam" and "sgd", decoupled
-        for "adamw" and "muon". "auto" draws the hidden layers towards zero, so the
-        denoiser towards the linear one: ``(25 * n_features / n_samples) ** 2``, where
-        copies of a row are one sample, and not more than 2; for pairs of rows, whose
-        noise is drawn once, four times as much, and not more than 6. It is 0 with
-        another optimizer, without a linear path that stays at its start, and in
-        `partial_fit`.
+        Weight decay of the optimizer: an L2 penalty for "adam" and "sgd", decoupled for
+        "adamw" and "muon". "auto" is ``(25 * n_features / n_samples) ** 2``, where
+        copies of a row are one sample, and at most 2; it draws the denoiser towards the
+        linear one. For pairs of rows, whose noise is drawn once, it is four times as
+        much, and at most 6. It is 0 with another optimizer, without a fixed linear
+        path, and in `partial_fit`.
 
     {parameters}
 
     Attributes
     ----------
     clean_validation_loss_curve_ : list of float
-        As `validation_loss_curve_`, of the validation rows without noise.
+        Like `validation_loss_curve_`, for the validation rows without noise.
 
     {weights}
 
@@ -145,34 +141,33 @@ class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
 
     See Also
     --------
-    AutoencoderTransformer : Narrow codes of clean rows.
+    AutoencoderTransformer : Small codes of clean rows.
     skae.noise : The noises.
 
     Notes
     -----
-    `loss_curve_` is the loss with noise drawn anew for each batch.
-    `validation_loss_curve_` and `best_loss_` are with noise drawn once, of copies of
-    the validation rows so that there are at least 512 noisy ones; or of pairs as they
-    are.
+    `loss_curve_` has noise that is drawn anew for each batch. `validation_loss_curve_`
+    and `best_loss_` have noise that is drawn once, for as many copies of the validation
+    rows as make at least 512 noisy rows; for pairs, they have no further noise.
 
     The start is ``x_hat = mean + M (x_noisy - mean_noisy)`` with the matrix that
     minimises the expected squared error, given the covariance of the rows and the
-    moments of the noise [2]_; with fewer components than columns, it is the best of
-    that rank. Of tables with few rows for their columns, the covariance is shrunk.
-    Noise given as a module of your own is sampled to find it.
+    moments of the noise [2]_; with fewer components than columns, it is the best one of
+    that rank. If there are few rows for the columns, the covariance is shrunk. The
+    moments of a noise module of your own are estimated from samples.
 
-    Of pairs of rows, the start is the least squares of clean rows from noisy ones, with
-    an intercept; with fewer components than columns, it is the best map of that rank.
-    Where pairs are few for their columns, it is shrunk, by cross-validation. It is what
-    training has to beat on pairs held out, and what is kept otherwise, of all pairs.
-    Noisy copies of one clean row are held out together. The clean rows may have other
-    units than the noisy ones: a pipeline's scaler changes `X` alone, and the decoder
-    then gives rows in the units of `y`. Scores without `y` compare with `X`, and mean
-    little where units differ.
+    For pairs of rows, the start is a least-squares regression of clean rows on noisy
+    ones, with an intercept; with fewer components than columns, it is the best map of
+    that rank. If there are few pairs for the columns, it is shrunk, by
+    cross-validation. Training has to beat it on held-out pairs; otherwise the
+    regression on all pairs is kept. Noisy copies of one clean row are held out
+    together. The clean rows may have other units than the noisy ones: a scaler in a
+    pipeline changes `X` only, and reconstructions are in the units of `y`. Scores
+    without `y` compare with `X`, and mean little if the units differ.
 
-    `score` without `y` is about clean rows, and no noise is best for it. To choose a
-    noise level by cross-validation, score what comes after the denoiser, or the error
-    from noisy rows: ``score(X_noisy, X_clean)``.
+    `score` without `y` is for clean rows, and is highest without noise. To choose a
+    noise level by cross-validation, score the step after the denoiser, or the
+    reconstructions of noisy rows: ``score(X_noisy, X_clean)``.
 
     References
     ----------
@@ -306,41 +301,41 @@ class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         y_val: ArrayLike | None = None,
         groups: ArrayLike | None = None,
     ) -> Self:
-        """Train the denoiser on rows that it makes noisy itself, or on pairs of rows.
+        """Train the denoiser on clean rows, or on pairs of noisy and clean rows.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows: clean ones, or the noisy ones of pairs. Of a table that would
-            take more than 512 MiB as float32 (of a sparse matrix, 64 MiB), no dense
-            copy is made: it is read block by block, and may be a memory-mapped file
-            larger than memory.
+            Training rows: clean ones, or the noisy ones of pairs. A table that would
+            take more than 512 MiB as float32 (64 MiB if it is sparse) is read block by
+            block, without a dense copy; it may be a memory-mapped file larger than
+            memory.
 
         y : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            The clean rows, in the same order, that the decoder is to give of the rows
-            of `X`; or other rows with a column for each of `X`. Values equal to those
-            of `X` are as None: then `X` is clean. A `y` of another shape is ignored, as
-            pipelines pass class labels and targets to all their steps; a warning says
-            so if it has two columns or more.
+            Clean rows, in the order of `X`, that the decoder should return for the rows
+            of `X`; or other rows of the same shape. Values equal to those of `X` are
+            the same as None: then `X` is clean. A `y` of another shape is ignored, as
+            pipelines pass class labels and targets to all their steps; a warning is
+            issued if it has two columns or more.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows: in the loss, in the centring and in the start. Weight
-            2 counts as the row twice, weight 0 as the row left out.
+            Weights of the rows in the loss, the centring and the start. A row of weight
+            2 counts as two rows, and a row of weight 0 is left out.
 
         X_val : array-like of shape (n_val, n_features), default=None
-            Validation rows. All rows of `X` then train, whatever
-            `validation_fraction` says. Of a large table, a sample is taken. For `X_val`
-            to pass through the steps of a pipeline, name it in the pipeline's
-            `transform_input`.
+            Validation rows, in place of `validation_fraction`: training then uses all
+            rows of `X`. A large table is sampled. In a pipeline, name `X_val` in
+            `transform_input`, so that the steps before transform it.
 
         y_val : array-like of shape (n_val, n_features), default=None
-            The clean rows of `X_val`. Needed with `X_val` if `y` has those of `X`.
+            Clean rows of `X_val`. Required with `X_val` if `y` has the clean rows of
+            `X`.
 
         groups : array-like of shape (n_samples,), default=None
-            Labels of groups, such as patients, or recordings that windows are cut
-            from. No group is on both sides when rows are held out. None keeps copies
-            of a row together, and pairs with the same clean row. Not used with `X_val`,
-            or without a `validation_fraction`.
+            Group labels, such as patients, or recordings that windows are cut from. All
+            rows of a group are held out, or none. None keeps copies of a row together,
+            and pairs with the same clean row. Not used with `X_val`, or without a
+            `validation_fraction`.
 
         Returns
         -------
@@ -350,8 +345,8 @@ class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         Raises
         ------
         ValueError
-            If a parameter is not valid, or does not fit `X`. An estimator that was
-            fitted before stays as it was.
+            If a parameter is invalid or does not match `X`. An estimator that was
+            fitted before remains unchanged.
         """
         return self._fit(X, y, sample_weight, X_val, groups, y_val)
 
@@ -362,12 +357,12 @@ class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Train for one pass over the given rows, going on from the present state.
+        """Train for one pass over the given rows, starting from the current state.
 
-        The first call starts as `fit` does, from the rows of that call. All calls
-        share one optimizer, at a constant learning rate; of the parameters, only a
-        number set for `lr` is looked at again. There are no validation rows: the last
-        state is the one kept.
+        The first call starts like `fit`, from the rows of that call. All calls share
+        one optimizer, at a constant learning rate. Later calls use a changed `lr`, if
+        it is a number, but no other changed parameter. There are no validation rows,
+        and the last state is kept.
 
         Parameters
         ----------
@@ -375,8 +370,8 @@ class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
             Rows.
 
         y : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            The clean rows, as in `fit`. With ``noise="auto"``, either all calls have
-            them or none.
+            Clean rows, as in `fit`. With ``noise="auto"``, either all calls have them
+            or none.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows in the loss, and in the start of the first call.
@@ -393,8 +388,8 @@ class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
     ) -> float:
         """Return the R² of the reconstruction, weighted by the variance of the columns.
 
-        One minus the squared error over the total variance, of `X` or of `y`. It is
-        what :class:`~sklearn.model_selection.GridSearchCV` maximises.
+        It is one minus the squared error over the total variance of `X`, or of `y`.
+        :class:`~sklearn.model_selection.GridSearchCV` maximises it.
 
         Parameters
         ----------
@@ -402,8 +397,8 @@ class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
             Rows, clean or noisy.
 
         y : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            The clean rows, which the reconstructions are compared with. Without it, or
-            with a `y` of another shape, they are compared with `X`.
+            Clean rows to compare the reconstructions with. Without `y`, or with a `y`
+            of another shape, they are compared with `X`.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
@@ -429,8 +424,8 @@ class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
             noise = "gaussian" if self.noise == "auto" else self.noise
             decisions.update(noise=noise_asked_for(self, noise), fits_noise=True)
         if not decisions.get("is_user_module", False):
-            # At full width there is nothing to gain but the noise of small tables;
-            # unless that of the start is to be mended by the rows of a stream.
+            # At full width, training the linear path would only fit the noise of small
+            # tables, unless more rows of a stream can improve the start.
             mends = stream and len(table) < table.n_features
             decisions["arguments"].update(
                 train_linear_path=n_components < width or mends,
@@ -445,7 +440,8 @@ class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
                 "objective": replace(objective, emphasis=self.emphasis),
                 "floor": decisions["start"] if is_linear else None,
                 "is_solved": self._is_solved(is_linear),
-                # Pairs are validated on as they are, whatever noise they train with.
+                # Pairs have no further noise in validation, whatever noise they train
+                # with.
                 "validates_noisy": not in_pairs,
                 "weight_decay": self._weight_decay(table, decisions, is_linear, stream),
             },
@@ -468,7 +464,7 @@ class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         return TargetUnits() if not as_loss(self.loss).has_link else Start()
 
     def _is_solved(self, is_linear: bool) -> bool:
-        """Whether the start is the optimum: without hidden layers, it is."""
+        """Return whether the start is the optimum, as it is without hidden layers."""
         exact = is_linear and self.loss == "squared_error" and self.emphasis is None
         return exact and len(hidden_widths(self)) == 0
 
@@ -477,8 +473,8 @@ class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
     ) -> float:
         if self.weight_decay != "auto":
             return float(self.weight_decay)
-        # A linear path that is trained would decay, too; and the rows of a stream
-        # cannot be counted.
+        # A linear path that is trained would decay, too. The rows of a stream cannot be
+        # counted.
         if (
             not is_linear
             or not hidden_widths(self)
@@ -486,7 +482,7 @@ class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
             or stream
         ):
             return 0.0
-        # A large table has enough rows whatever their copies.
+        # A large table has enough rows, even with copies.
         return recipe.weight_decay(
             self.optimizer,
             len(table) if table.large else table.n_distinct(),
