@@ -1,4 +1,4 @@
-"""What a fitted autoencoder makes of rows."""
+"""Methods of a fitted autoencoder: codes, reconstructions and scores of rows."""
 
 import copy
 import math
@@ -24,7 +24,7 @@ from skae.training import Columns, Matrix, Table, column_statistics, own_modes
 
 
 class FittedAutoencoderMixin(TransformerMixin):
-    """The methods of a fitted autoencoder: codes, reconstructions and scores."""
+    """Mixin with the methods of a fitted autoencoder."""
 
     net_: Any
     loss: Any
@@ -32,8 +32,8 @@ class FittedAutoencoderMixin(TransformerMixin):
     n_components_: int
     n_features_in_: int
 
-    # Whether the module takes the rows that the estimator takes, and not others that
-    # are made of them.
+    # Whether the input of the module is the input of the estimator, and not an encoding
+    # of it.
     _module_takes_rows: ClassVar[bool] = True
 
     def _apply(
@@ -57,7 +57,7 @@ class FittedAutoencoderMixin(TransformerMixin):
         )
 
     def _check_new_rows(self, X: Any, *, is_target: bool = False) -> Matrix:
-        """Check rows that the fitted estimator is given."""
+        """Check rows for the fitted estimator."""
         check_is_fitted(self)
         return self._check_X(
             X, reset=False, is_target=is_target, allow_nan=self._takes_new_gaps
@@ -65,18 +65,18 @@ class FittedAutoencoderMixin(TransformerMixin):
 
     @property
     def _takes_new_gaps(self) -> bool:
-        """Whether values of rows that the fitted estimator is given may be missing."""
+        """Whether rows for the fitted estimator may have missing values."""
         if self._has_user_module:
             return self._takes_gaps
         return self._takes_gaps and self.net_.plain_module_.fill.is_set
 
     def _may_miss(self, X: Matrix) -> bool:
-        """Return whether values of checked rows may be missing."""
+        """Return whether checked rows may have missing values."""
         if self._takes_gaps:
             return checks.has_gaps(X)
         return self._form.n_channels is not None
 
-    # `out` is no metadata that scikit-learn routes.
+    # scikit-learn does not route `out` as metadata.
     __metadata_request__transform: ClassVar = {"out": UNUSED}
 
     def transform(self, X: ArrayLike, *, out: np.ndarray | None = None) -> np.ndarray:
@@ -85,13 +85,13 @@ class FittedAutoencoderMixin(TransformerMixin):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows. Values may be missing, NaN, in estimators that `fit` accepts them in,
-            even if none was missing in `fit`, unless it had more than 1,000 columns. A
-            row without any value counts as the mean row.
+            Rows. Missing values are NaN. They are accepted if `fit` accepts them, even
+            if none was missing in `fit`, unless it had more than 1,000 columns. A row
+            without any value counts as the mean row.
 
         out : ndarray of shape (n_samples, n_features_out), default=None
-            Where to write the result, for instance a :class:`numpy.memmap` for more
-            rows than memory holds. It may be `X` itself, but not overlap it otherwise.
+            Array to write the result to, such as a :class:`numpy.memmap` for results
+            larger than memory. It may be `X` itself, but may not overlap it otherwise.
             Reconstructions of images or series may have their shape. None makes a new
             array.
 
@@ -113,7 +113,7 @@ class FittedAutoencoderMixin(TransformerMixin):
         )
 
     def _gives_rows(self) -> bool:
-        """Whether `transform` gives rows in the shape of those of `fit`."""
+        """Return whether `transform` returns rows in the shape of those of `fit`."""
         frames = get_output_config("transform", self)["dense"] != "default"
         return self.output == "reconstruction" and not frames  # frames are tables
 
@@ -126,8 +126,8 @@ class FittedAutoencoderMixin(TransformerMixin):
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Decode codes to rows.
 
-        With ``output="reconstruction"``, the rows given are such rows already, and are
-        given back.
+        With ``output="reconstruction"``, `X` already holds reconstructions, which are
+        returned unchanged.
 
         Parameters
         ----------
@@ -143,7 +143,8 @@ class FittedAutoencoderMixin(TransformerMixin):
         if self.output == "hidden":
             raise ValueError(
                 "inverse_transform needs codes, and with output='hidden' transform "
-                "gives hidden activations, which cannot be decoded. Set output='code'."
+                "returns hidden activations, which cannot be decoded. Set "
+                "output='code'."
             )
         may_end = False
         if self.output == "reconstruction":
@@ -155,7 +156,7 @@ class FittedAutoencoderMixin(TransformerMixin):
             what = "codes" if self.output == "code" else "rows"
             raise ValueError(
                 f"inverse_transform needs {what} with {self._n_features_out} columns, "
-                f"as transform gives them. Got an array with {Z.shape[1]} columns."
+                f"like those of transform. Got an array with {Z.shape[1]} columns."
             )
         if self.output == "reconstruction":
             return self._form.restore(Z)
@@ -167,7 +168,7 @@ class FittedAutoencoderMixin(TransformerMixin):
         return self._apply(lambda module, z: module.decode(z), Z)
 
     def reconstruct(self, X: ArrayLike) -> np.ndarray:
-        """Encode rows and decode them again.
+        """Encode rows and decode their codes.
 
         Parameters
         ----------
@@ -177,8 +178,8 @@ class FittedAutoencoderMixin(TransformerMixin):
         Returns
         -------
         X_hat : ndarray of shape (n_samples, n_features)
-            Reconstructions, ``inverse_transform(transform(X))``: whole rows, whether
-            values of `X` are missing or not.
+            Reconstructions, ``inverse_transform(transform(X))``. They have no missing
+            values, even if `X` has some.
         """
         X_hat = self._apply(reconstruct_rows, self._check_new_rows(X))
         return self._form.restore(X_hat)
@@ -194,13 +195,13 @@ class FittedAutoencoderMixin(TransformerMixin):
             Rows.
 
         per_feature : bool, default=False
-            Whether to give the squared error of each entry, not the mean of each row.
+            Whether to return the squared error of each entry, not the mean of each row.
 
         Returns
         -------
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
-            Squared errors, in the squared units of `X`. Where values are missing, the
-            mean of a row is over the others, and the error of an entry is NaN.
+            Squared errors, in the squared units of `X`. The error of a missing value is
+            NaN, and the mean of a row is over the other values.
         """
         rows = self._check_new_rows(X)
         if per_feature:
@@ -208,7 +209,7 @@ class FittedAutoencoderMixin(TransformerMixin):
         return self._row_errors(rows)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
-        """Return minus the loss of each row: the higher, the more normal a row is.
+        """Return the negative loss of each row; low scores indicate outliers.
 
         Parameters
         ----------
@@ -218,8 +219,8 @@ class FittedAutoencoderMixin(TransformerMixin):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Minus the loss, averaged over the columns, or over those with a value in
-            the row. NaN for a row without any.
+            Negative loss, averaged over the columns with a value in the row. NaN for a
+            row without any value.
         """
         rows = self._check_new_rows(X, is_target=True)
         losses = partial(self.net_.row_losses_with, missing=self._may_miss(rows))
@@ -230,9 +231,9 @@ class FittedAutoencoderMixin(TransformerMixin):
     ) -> float:
         """Return the R² of the reconstruction, weighted by the variance of the columns.
 
-        One minus the squared error over the total variance of `X`: comparable with
-        ``PCA(...).explained_variance_ratio_.sum()``, and what
-        :class:`~sklearn.model_selection.GridSearchCV` maximises.
+        It is one minus the squared error over the total variance of `X`, and comparable
+        with ``PCA(...).explained_variance_ratio_.sum()``.
+        :class:`~sklearn.model_selection.GridSearchCV` maximises it.
 
         Parameters
         ----------
@@ -248,9 +249,9 @@ class FittedAutoencoderMixin(TransformerMixin):
         Returns
         -------
         score : float
-            At most 1; 0 for the reconstruction of every row by the mean row. NaN of
-            fewer than two rows, with a warning. Of rows that are all the same, 1 if
-            they are reconstructed exactly, else 0. Missing values are left out.
+            At most 1; 0 for the reconstruction of every row by the mean row. NaN for
+            fewer than two rows, with a warning. If all rows are the same, 1 if they are
+            reconstructed exactly, else 0. Missing values are left out.
         """
         pairs.warn_of_targets(self, X, y)
         return self._r2(self._check_new_rows(X), sample_weight)
@@ -258,14 +259,15 @@ class FittedAutoencoderMixin(TransformerMixin):
     def _r2(
         self, rows: Matrix, sample_weight: Any, targets: Matrix | None = None
     ) -> float:
-        """R² of the reconstructions, against targets or the rows themselves."""
+        """Return the R² of reconstructions, against targets or the rows themselves."""
         weight = None
         if sample_weight is not None:
             weight = checks.check_weights(sample_weight, rows)
         if (len(rows) if weight is None else np.count_nonzero(weight)) < 2:
             warn(
-                "R² is not defined for fewer than two rows, and is NaN. To "
-                "cross-validate, leave out more rows at a time than LeaveOneOut does.",
+                "R² is not defined for fewer than two rows, and is NaN. In "
+                "cross-validation, leave out more rows at a time than LeaveOneOut "
+                "does.",
                 UndefinedMetricWarning,
             )
             return math.nan
@@ -273,17 +275,17 @@ class FittedAutoencoderMixin(TransformerMixin):
         error, columns = self._error_and_statistics(
             Table(rows, targets, weight, missing=missing)
         )
-        # Means are rounded, so that columns that do not vary seem to.
+        # Means are rounded, so constant columns may seem to vary.
         rounding = np.finfo(rows.dtype).eps * columns.mean
         if not (columns.variance > np.square(rounding)).any():
-            # r2_score does so for constant targets; the net computes in float32.
+            # As r2_score does for constant targets; the net computes in float32.
             single = np.finfo(np.float32)
             exact = np.square(single.eps * np.abs(columns.mean) + single.tiny).mean()
             return float(error <= exact)
         return 1 - float(error / columns.variance.mean())
 
     def _error_and_statistics(self, table: Table) -> tuple[float, Columns]:
-        """Mean squared error of rows, and mean and variance of the target columns."""
+        """Return the mean squared error, and statistics of the target columns."""
         if not table.has_missing():
             error = np.average(
                 self._row_errors(table.inputs, table.targets), weights=table.weight
@@ -292,7 +294,7 @@ class FittedAutoencoderMixin(TransformerMixin):
         table = table.sample()
         share = (~np.isnan(table.inputs)).mean(axis=1)  # type: ignore[arg-type]
         errors = np.where(share > 0, self._row_errors(table.inputs) * share, 0)
-        # Values that are filled in do not vary.
+        # Filled values do not vary.
         return float(np.average(errors, weights=table.weight)), table.statistics()
 
     def _row_errors(self, X: Matrix, targets: Matrix | None = None) -> np.ndarray:
@@ -301,13 +303,13 @@ class FittedAutoencoderMixin(TransformerMixin):
     # Interface of scikit-learn
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the names of the columns that `transform` gives.
+        """Return the names of the columns that `transform` returns.
 
         Parameters
         ----------
         input_features : array-like of str or None, default=None
-            Names of the columns of `X`; those seen in `fit` by default. They matter
-            for reconstructions only.
+            Names of the columns of `X`; those seen in `fit` by default. They are only
+            used for reconstructions.
 
         Returns
         -------
@@ -329,7 +331,7 @@ class FittedAutoencoderMixin(TransformerMixin):
         return np.asarray(names, dtype=object)
 
     def _hidden_sizes(self) -> list[int]:
-        """Widths of the hidden layers whose activations the module gives."""
+        """Return the widths of the hidden layers of the module."""
         with own_modes(gradients=False):
             n_inputs = self._n_inputs
             x = torch.zeros(2, n_inputs, device=self.net_.device)
@@ -358,8 +360,8 @@ def with_output(estimator: Any, output: str) -> Any:
 def dense_rows(estimator: Any, X: Any) -> np.ndarray:
     """Return rows, in any form that an estimator takes, as a dense table of floats.
 
-    Series of unequal length end in NaN. Transformers that are no autoencoders take
-    tables alone, and images flattened.
+    Series of unequal length end in NaN. Transformers that are no autoencoders accept
+    only tables and flattened images.
     """
     if isinstance(estimator, FittedAutoencoderMixin):
         return np.asarray(estimator._check_new_rows(X)[:])
@@ -378,7 +380,7 @@ def _encode(module: Any, x: Tensor) -> Tensor:
 
 def reconstruct_rows(module: Any, x: Tensor) -> Tensor:
     x_hat = module.decode(module.encode(x))
-    # Where a series has ended, there is nothing to reconstruct.
+    # There is nothing to reconstruct after the end of a series.
     return module.end_as(x, x_hat) if hasattr(module, "end_as") else x_hat
 
 
@@ -402,7 +404,7 @@ def _row_error(X: np.ndarray, X_hat: np.ndarray) -> np.ndarray:
     error = _squared_error(X, X_hat)
     mean = error.mean(axis=1)
     gaps = np.isnan(mean)
-    if gaps.any():  # over the values that there are
+    if gaps.any():  # average over the values that are not missing
         there = ~np.isnan(error[gaps])
         counts = there.sum(axis=1)
         total = error[gaps].sum(axis=1, where=there)

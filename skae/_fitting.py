@@ -1,4 +1,4 @@
-"""From a plan to a trained net: how all estimators are fitted."""
+"""Fitting of all estimators: from a plan to a trained net."""
 
 import copy
 import math
@@ -78,7 +78,7 @@ class TrainedEstimator(
     n_features_in_: int
 
     def _reset_random_state(self) -> None:
-        """Begin a fit that does not depend on an earlier one."""
+        """Reset the generator, so that a fit does not depend on an earlier one."""
         self._rng = private_generator(self.random_state)
         self._split_seed = self._seed()
 
@@ -92,7 +92,7 @@ class TrainedEstimator(
         checks.check_net_params(self, reserved=reserved, replaced_by=replaced_by)
 
     def _net_params(self, *, of_module: bool) -> dict[str, Any]:
-        """Return those of `net_params` that are for the module, or all others."""
+        """Return the entries of `net_params` for the module, or all others."""
         return {
             name: value
             for name, value in (self.net_params or {}).items()
@@ -144,7 +144,7 @@ class TrainedEstimator(
         part: str = "",
         watcher: Any = None,
     ) -> Run:
-        """Train a net for some epochs, and leave it in the state that is kept."""
+        """Train a net for some epochs, and set the state that is kept."""
         patience = None
         if self.early_stopping and valid is not None:
             patience = self.n_iter_no_change
@@ -242,19 +242,19 @@ class RecipeEstimator(TrainedEstimator):
 
     # Values of "auto".
     _recipe: ClassVar[recipe.Recipe] = recipe.Recipe()
-    # Parameters that the whole module is trained by.
+    # Parameters for the training of the whole module.
     _lr_parameter: ClassVar[str] = "lr"
     _epochs_parameter: ClassVar[str] = "max_epochs"
-    # Whether the built-in module fills values that are missing.
+    # Whether the built-in module fills missing values.
     _fills_gaps: ClassVar[bool] = False
 
     @property
     def _has_user_module(self) -> bool:
-        """Whether the module is the user's, of which nothing is known."""
+        """Whether the module is the user's, so that nothing is known about it."""
         return getattr(self, "module", None) is not None
 
     def _planned(self, n_rows: int, **decisions: Any) -> Plan:
-        """Return a plan of decisions, beside those that the parameters make."""
+        """Return a plan with decisions that are added to those of the parameters."""
         decisions["arguments"] = {
             **decisions.get("arguments", {}),
             **{
@@ -291,7 +291,7 @@ class RecipeEstimator(TrainedEstimator):
     def _check_training(
         self, replaced_by: dict[str, str], reserved: Iterable[str] = ()
     ) -> None:
-        """Check parameters of the training, before anything is planned.
+        """Check parameters of the training, before the plan is made.
 
         The arguments are those of `checks.check_net_params`.
         """

@@ -15,7 +15,7 @@ _MAX_COMPONENTS = 32
 
 
 class Mixture(NamedTuple):
-    """A Gaussian mixture, and the probabilities of its components for training codes.
+    """Gaussian mixture with the probabilities of its components for training codes.
 
     Attributes
     ----------
@@ -23,10 +23,10 @@ class Mixture(NamedTuple):
         Weights of the components.
 
     means : ndarray of shape (n_mixture, n_components)
-        Their means.
+        Means of the components.
 
     covariances : ndarray of shape (n_mixture, n_components, n_components)
-        Their covariances.
+        Covariances of the components.
 
     responsibilities : ndarray of shape (n_samples, n_mixture)
         Probability of each component for each code.
@@ -41,7 +41,7 @@ class Mixture(NamedTuple):
 def fit_mixture(
     codes: np.ndarray, reg_covar: float, rng: np.random.RandomState
 ) -> Mixture:
-    """Fit a mixture with full covariances, of a size that the BIC chooses.
+    """Fit a mixture with full covariances; the BIC chooses its size.
 
     The number of components is doubled for as long as the BIC falls.
     """
@@ -81,12 +81,12 @@ def fit_mixture(
 def whitening(
     weights: np.ndarray, means: np.ndarray, covariances: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return what `log_density` needs of a mixture besides its means.
+    """Return the arguments of `log_density` for a mixture, except its means.
 
     Returns
     -------
     constant : ndarray of shape (n_mixture,)
-        Logarithm of the weight and of the density at the mean, of each component.
+        Logarithm of the weight times the density at the mean, for each component.
 
     factors : ndarray of shape (n_mixture, n_components, n_components)
         Matrices that turn distances from the mean into standard normal ones.

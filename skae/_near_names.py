@@ -38,8 +38,8 @@ _SYNONYMS = {
     "isotropic": "scalar",
 }
 _OF_N_COMPONENTS = (
-    "The number is chosen by a share of the variance in AutoencoderTransformer and "
-    "StackedAEPretrainer alone: AutoencoderTransformer(0.95)."
+    "Only AutoencoderTransformer and StackedAEPretrainer can choose the number by a "
+    "share of the variance: AutoencoderTransformer(0.95)."
 )
 
 

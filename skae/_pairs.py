@@ -1,4 +1,4 @@
-"""Pairs of rows: which `y` are rows that the decoder has to return."""
+"""Checks of pairs of rows: whether `y` holds rows that the decoder should return."""
 
 from typing import Any
 
@@ -7,15 +7,15 @@ from skae._report import warn
 
 
 def has_targets(estimator: Any, X: Any, y: Any, *, reset: bool) -> bool:
-    """Return whether `y` holds targets, and warn if it only looks as if.
+    """Return whether `y` holds targets; warn if it only looks like targets.
 
     Parameters
     ----------
     estimator : estimator
-        One with `_takes_pairs` if it has a use for targets.
+        Estimator, with `_takes_pairs` if it uses targets.
 
     X, y : array-like
-        Training rows, not checked, and what `fit` was given with them.
+        Training rows and the `y` of `fit`, before any check.
 
     reset : bool
         Whether a new fit begins.
@@ -23,36 +23,36 @@ def has_targets(estimator: Any, X: Any, y: Any, *, reset: bool) -> bool:
     if not estimator._takes_pairs:
         warn_of_targets(estimator, X, y)
         return False
-    # A training that goes on from pairs may have some without noise.
+    # Training that continues from pairs may have some without noise.
     goes_on = not reset and is_fitted_to_pairs(estimator)
     return checks.same_shape(X, y) and (goes_on or not checks.same_rows(X, y))
 
 
 def is_fitted_to_pairs(estimator: Any) -> bool:
     """Return whether an estimator was fitted to pairs of rows."""
-    # A file may be from before there were pairs.
+    # Older files lack this attribute.
     return getattr(estimator, "_fitted_to_pairs", False)
 
 
 def makes_noise(estimator: Any) -> bool:
-    """Return whether an estimator takes noise out of rows that it made itself."""
+    """Return whether an estimator removes noise that it added itself."""
     return estimator._takes_pairs and not is_fitted_to_pairs(estimator)
 
 
 def warn_of_targets(estimator: Any, X: Any, y: Any) -> None:
-    """Warn if `y` is ignored though it looks like rows to reconstruct."""
+    """Warn if `y` is ignored, but looks like rows to reconstruct."""
     if not checks.same_shape(X, y) or checks.shape_of(y)[1:] == (1,):
         return
     if not checks.same_rows(X, y):
         warn(
             f"{type(estimator).__name__} ignores y, which has the shape of X and other "
-            "values: it reconstructs the rows of X. DenoisingAutoencoder takes "
-            "pairs of rows, noisy ones as X and clean ones as y."
+            "values: it reconstructs the rows of X. For pairs of noisy rows X and "
+            "clean rows y, use DenoisingAutoencoder."
         )
 
 
 def check_ignored(estimator: Any, inputs: Any, y: Any) -> None:
-    """Refuse or warn of a `y` that an estimator of pairs does not use."""
+    """Raise or warn if an estimator of pairs does not use `y`."""
     shape = checks.shape_of(y)
     if len(shape) < 2 or shape == inputs.shape or shape[1:] == (1,):
         return
@@ -63,39 +63,38 @@ def check_ignored(estimator: Any, inputs: Any, y: Any) -> None:
         )
     warn(
         f"{type(estimator).__name__} ignores y, of shape {shape}: only a y of the "
-        f"shape of X, {inputs.shape}, is taken for the clean rows that the "
-        "decoder is to give."
+        f"shape of X, {inputs.shape}, is used as clean rows."
     )
 
 
 def check_goes_on(estimator: Any, net: Any, has_targets: bool) -> None:
-    """Refuse rows that earlier calls of `partial_fit` do not go on with."""
+    """Raise if rows do not match those of earlier calls of `partial_fit`."""
     if not estimator._takes_pairs or estimator.noise != "auto":
         return
     if (net.noise_ is None) == has_targets:
         return
     if net.noise_ is None:
         raise ValueError(
-            "The earlier calls had y, the clean rows, and no noise was made: give "
+            "The earlier calls had y, the clean rows, and added no noise. Pass "
             "a y of the shape of X in each call of partial_fit."
         )
     raise ValueError(
-        "The earlier calls had no y of the shape of X, and noise was made in its "
-        "place. Leave y out; or train on pairs of rows by fit, with "
-        "warm_start=True if it is to go on from the present state."
+        "The earlier calls had no y of the shape of X, and added noise to X. Leave y "
+        "out, or train on pairs of rows with fit; with warm_start=True, it continues "
+        "from the current state."
     )
 
 
 def check_validation_targets(estimator: Any, X_val: Any, y_val: Any) -> None:
-    """Refuse validation rows without the targets they need, and the reverse."""
+    """Raise if validation rows lack targets, or targets lack validation rows."""
     pairs = is_fitted_to_pairs(estimator)
     if (X_val is None or not pairs) and y_val is not None:
         raise ValueError(
-            "y_val is for the clean rows of X_val, where y has those of X: give "
-            "all of X_val, y_val and y, or leave y_val out."
+            "y_val holds the clean rows of X_val, and needs X_val and the clean rows y "
+            "of X. Pass all three, or leave y_val out."
         )
     if pairs and X_val is not None and y_val is None:
         raise ValueError(
-            "y has the clean rows of X, and those of X_val are needed, too: give "
+            "y has the clean rows of X, and those of X_val are needed, too: pass "
             "them as y_val."
         )

@@ -21,56 +21,56 @@ from skae.training import (
 
 @dataclass(frozen=True)
 class Plan:
-    """What an estimator decides from its parameters and its training rows.
+    """Decisions of an estimator, from its parameters and its training rows.
 
-    Everything that builds, trains and compares reads the plan, and nothing is asked
-    twice.
+    Building, training and comparison use the plan, so that each decision is made once.
 
     Parameters
     ----------
     module : torch.nn.Module, class or callable
-        The module, or what makes it.
+        The module, or a class or function that makes it.
 
     arguments : dict, default={}
-        Arguments that it is made with.
+        Arguments to make it with.
 
     is_user_module : bool, default=False
-        Whether the module is one of the user's, of which nothing is known.
+        Whether the module is the user's, so that nothing is known about it.
 
     criterion : torch.nn.Module class or instance, default=torch.nn.MSELoss
         Loss of reconstructions and rows.
 
     objective : Objective, default=Reconstruction()
-        How the loss of rows comes from the module and the criterion.
+        How to compute the loss of rows from the module and the criterion.
 
     noise : Noise, default=None
-        Noise on the encoder's input in training.
+        Noise on the input of the encoder in training.
 
     fits_noise : bool, default=False
         Whether the noise is fitted to the training rows.
 
     validates_noisy : bool, default=False
-        Whether validation rows have the noise, too.
+        Whether validation rows also have the noise.
 
     n_noisy_rows : int, default=512
-        Fewest of them: with fewer rows, there are several copies of each.
+        Least number of noisy validation rows; fewer rows are copied.
 
     start : Start, default=AsBuilt()
         State before the first step.
 
     floor : Start, default=None
-        State that is kept unless training beats it; it may be `start` itself. None:
-        what is trained is kept, better or not.
+        State that is kept unless training beats it; it may be `start` itself. None
+        keeps the trained network, better or not.
 
     hold_out : callable, default=hold_out
-        How rows to validate on are chosen; called as `skae.training.hold_out`.
+        Function that chooses the validation rows, like `skae.training.hold_out`.
 
     pretrain : callable, default=None
-        Takes the net, training and validation rows and the tasks of the fit, trains
-        parts of the module, and returns whether to go on with the whole.
+        Function of the net, the training and validation rows and the tasks of the fit.
+        It trains parts of the module and returns whether to continue with the whole
+        module.
 
     is_solved : bool, default=False
-        Whether the start is the optimum, so that nothing is left to train.
+        Whether the start is the optimum, so that training is not needed.
 
     optimizer : str or torch.optim.Optimizer class, default="adam"
         Optimizer.
@@ -79,28 +79,28 @@ class Plan:
         Learning rate.
 
     lr_schedule : object, default="auto"
-        How the rate changes, as the parameter of that name has it.
+        Schedule of the rate, like the parameter of that name.
 
     weight_decay : float, default=0.0
         Weight decay.
 
     batch_size : int, default=256
-        Rows in a step.
+        Number of rows in each step.
 
     max_epochs : int, default=None
-        Passes over the training rows. None: as many as make `n_steps` steps.
+        Number of passes over the training rows. None makes `n_steps` steps.
 
     n_steps : int, default=2000
-        Steps, where `max_epochs` is None.
+        Number of steps if `max_epochs` is None.
 
     clip_norm : float, default=None
-        Bound of the norm of gradients.
+        Largest norm of gradients.
 
     net_class : type, default=AutoencoderNet
-        Kind of the net.
+        Class of the net.
 
     net_options : dict, default=None
-        Further arguments of the net, instead of those that an autoencoder's has.
+        Further arguments of the net, in place of those of an autoencoder.
     """
 
     module: Any
@@ -130,7 +130,7 @@ class Plan:
 
     @property
     def options(self) -> dict[str, Any]:
-        """Arguments that are particular to the kind of net."""
+        """Arguments that depend on the class of the net."""
         if self.net_options is not None:
             return self.net_options
         return {
@@ -141,7 +141,7 @@ class Plan:
 
     @property
     def starts_at_floor(self) -> bool:
-        """Whether the start itself is what training has to beat."""
+        """Whether the start is the state that training has to beat."""
         return self.floor is not None and self.floor is self.start
 
     @property
@@ -153,13 +153,13 @@ class Plan:
         return self.start.name if self.pretrain is None else None
 
     def n_epochs(self, n_rows: int, batch_size: int) -> int:
-        """Return the number of passes over so many training rows."""
+        """Return the number of passes over a number of training rows."""
         if self.max_epochs is not None:
             return self.max_epochs
         return recipe.n_epochs(self.optimizer, n_rows, batch_size, self.n_steps)
 
     def going_on_from(self, net: AutoencoderNet) -> "Plan":
-        """Return the plan of a training that goes on from a fitted net."""
+        """Return the plan of a training that continues from a fitted net."""
         start = EarlierFit(net, with_noise=not self.fits_noise)
         return replace(
             self,

@@ -140,7 +140,7 @@ def test_training_goes_on_from_ordered_codes():
     [
         (AutoencoderTransformer(2, tied_weights=True), "tied_weights=True"),
         (AutoencoderTransformer(2, module=DenseAutoencoder), "network of your own"),
-        (AutoencoderTransformer(9), "9 of them, and at most 8"),
+        (AutoencoderTransformer(9), "9 components, more than 8"),
         (VariationalAutoencoder(2), "drawn independently"),
         (skae.SparseAutoencoder(4, penalty="kl"), "SparseLinearAutoencoder"),
         (skae.ConvAutoencoder(2, init="random"), "ConvolutionalAutoencoder"),

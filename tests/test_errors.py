@@ -107,7 +107,10 @@ class ErrorOnFirstBatch(Callback):
         ({"lr_schedule": EarlyStopping()}, r"skorch.callbacks.LRScheduler instance"),
         ({"lr_schedule": EarlyStopping}, r"skorch.callbacks.LRScheduler instance"),
         ({"net_params": {"seed": 1}}, r"'seed': AutoencoderTransformer sets it itself"),
-        ({"module": TwoCodes}, r"must return a tensor of codes.*returned <class 'tuple'>"),
+        (
+            {"module": TwoCodes},
+            r"must return a tensor of codes.*returned <class 'tuple'>",
+        ),
         (
             {"net_params": {"iterator_train__drop_last": True}, "batch_size": 500},
             r"train rows fill no batch.*batch_size=500",

@@ -392,11 +392,11 @@ def test_streams_of_pairs(pairs):
         model.partial_fit(noisy[rows], clean[rows])
     assert model.score(noisy, clean) > 0.4
     model.partial_fit(clean[:50], clean[:50])  # pairs that happen to have no noise
-    with pytest.raises(ValueError, match="give a y of the shape of X in each call"):
+    with pytest.raises(ValueError, match="Pass a y of the shape of X in each call"):
         model.partial_fit(clean)
     model = DenoisingAutoencoder(random_state=0).partial_fit(clean)
     model.partial_fit(clean, np.zeros(400))
-    with pytest.raises(ValueError, match="noise was made in its place"):
+    with pytest.raises(ValueError, match="and added noise to X"):
         model.partial_fit(noisy, clean)
     model = DenoisingAutoencoder(noise="swap", random_state=0).partial_fit(clean)
     assert model.partial_fit(noisy, clean).n_iter_ == 2
@@ -444,8 +444,8 @@ def test_targets_of_another_shape_are_ignored_with_a_warning(shape, pairs):
         ({"y": "nan"}, "Input y contains NaN.* row 3, column 2"),
         ({"y": "text"}, "could not convert string to float"),
         ({"y": "clean", "X_val": "clean"}, "those of X_val are needed.*as y_val"),
-        ({"y": "clean", "y_val": "clean"}, "y_val is for the clean rows of X_val"),
-        ({"X_val": "noisy", "y_val": "clean"}, "give all of X_val, y_val and y"),
+        ({"y": "clean", "y_val": "clean"}, "y_val holds the clean rows of X_val"),
+        ({"X_val": "noisy", "y_val": "clean"}, "Pass all three, or leave y_val out"),
         (
             {"y": "clean", "X_val": "clean", "y_val": "short"},
             r"y_val must have the shape.*\(400, 10\)\. Got \(399, 10\)",
@@ -482,7 +482,7 @@ def test_other_autoencoders_say_that_they_ignore_targets(estimator, form, pairs)
     noisy, clean = pairs
     rows = form(noisy)
     model = quick(estimator, max_epochs=1)
-    message = f"{estimator.__name__} ignores y.*DenoisingAutoencoder takes pairs"
+    message = f"{estimator.__name__} ignores y.*use DenoisingAutoencoder"
     with pytest.warns(UserWarning, match=message) as caught:
         model.fit(rows, form(clean))
     assert caught[0].filename == __file__
