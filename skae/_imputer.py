@@ -1,4 +1,4 @@
-"""The imputer: a Gaussian, and a network that corrects it."""
+"""Imputer with a Gaussian and a network that corrects it."""
 
 import math
 from collections.abc import Iterator
@@ -56,13 +56,13 @@ from skae.training import (
     threads_for,
 )
 
-# With fewer rows with hidden cells, the draw of these would decide.
+# With fewer rows, the result would depend on which cells are hidden.
 _N_NOISY_ROWS = 1024
 # Estimates of probabilities may be 0 or less.
 _LEAST_PROBABILITY = 1e-3
-# Small tables have little that the Gaussian does not find.
+# In small tables, there is little that the Gaussian does not find.
 _STEPS_PER_ROW = 2
-# Larger batches take longer, and learn narrow tables by heart.
+# Larger batches take longer, and overfit on tables with few columns.
 _BATCH_ROWS_PER_COLUMN = 4
 
 
@@ -70,47 +70,48 @@ _BATCH_ROWS_PER_COLUMN = 4
 class AutoencoderImputer(RecipeEstimator):
     """Imputer that fills missing values by a Gaussian and a network that corrects it.
 
-    A multivariate Gaussian is fitted to the rows with their gaps, by expectation
+    A multivariate Gaussian is fitted to the rows with missing values, by expectation
     maximisation. Its conditional mean, given the observed values of a row, is the first
-    guess of the missing ones. A network learns from the rows so filled what relations
-    are not linear: in each training step, further values are hidden as they are missing
-    in other rows, and the loss is their error. What it adds is multiplied by a factor
-    for each column that held-out rows confirm, and is kept only if it makes held-out
-    values better; otherwise the imputer is the Gaussian, of all rows.
+    guess of the missing values. A network learns nonlinear relations from the filled
+    rows: each training step hides further values, in patterns that other rows have, and
+    the loss is the error of these values. The correction by the network is multiplied
+    by a factor for each column, chosen on held-out rows. It is kept only if it improves
+    held-out values; otherwise the imputer is the Gaussian of all rows.
 
     Parameters
     ----------
     missing_values : float, int, None or pandas.NA, default=np.nan
-        What marks a missing value. NaN, None and pandas.NA all stand for each other. A
-        number marks them instead, in tables of integers for instance; NaN is then an
-        error, and every entry with that number counts as missing.
+        Mark of missing values. NaN, None and pandas.NA are the same mark. With a
+        number, for instance in tables of integers, every entry with that number is
+        missing, and NaN is an error.
 
     add_indicator : bool, default=False
-        Whether to append a column that says where values were missing, for each column
-        with missing values in `fit`, as :class:`~sklearn.impute.MissingIndicator` does.
+        Whether to append an indicator of missing values for each column with missing
+        values in `fit`, like :class:`~sklearn.impute.MissingIndicator`.
 
     keep_empty_features : bool, default=False
-        Whether to keep columns without any value in `fit`, whose gaps are filled by 0;
-        with an `encoder_`, they stay empty. By default they are dropped.
+        Whether to keep columns without any value in `fit` and fill them with 0; with an
+        `encoder_`, they remain empty. By default they are dropped.
 
     min_value, max_value : float or array-like of shape (n_features,), \
             default=-np.inf and np.inf
-        Bounds of the values that are filled in, for all columns or for each.
+        Bounds of imputed values, for all columns or for each.
 
     encoder : TableEncoder or None, default=None
         Encoder of tables with categories, dates or booleans. None is
         :class:`TableEncoder` with its defaults for frames and arrays with such columns,
-        and no encoder for tables of numbers. Its `add_indicator` is not used.
+        and no encoder for tables of numbers. The parameter `add_indicator` of the
+        encoder is not used.
 
     hidden_layer_sizes : int or sequence of int, default=(256, 256)
         Widths of the hidden layers of the network. ``()`` is the Gaussian alone,
-        without a training. `random_state` then draws the values that choose its number
+        without training. `random_state` then draws the values that determine its number
         of steps.
 
     n_passes : int, default=1
-        How often the network corrects the values. Each time after the first, it is
-        given the row with the values that the last one filled in. More than one often
-        helps where most values of a row are missing, and takes more time.
+        Number of times that the network corrects the values. Each time after the first,
+        its input is the row with the values of the time before. More than one often
+        helps if most values of a row are missing, and takes more time.
 
     activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "silu", \
             "tanh"}, default="gelu"
@@ -118,69 +119,69 @@ class AutoencoderImputer(RecipeEstimator):
 
     optimizer : {"adam", "adamw", "muon", "sgd"} or torch.optim.Optimizer class, \
             default="adamw"
-        What minimises the loss, as in :class:`AutoencoderTransformer`.
+        Optimizer that minimises the loss, as in :class:`AutoencoderTransformer`.
 
     weight_decay : float or "auto", default="auto"
-        Weight decay of the optimizer: an L2 penalty for "adam" and "sgd", decoupled
-        for "adamw" and "muon". "auto" draws the imputer towards the Gaussian:
-        ``(25 * n_features / n_samples) ** 2``, where copies of a row are one sample,
-        and not more than 2. It is 0 with another optimizer.
+        Weight decay of the optimizer: an L2 penalty for "adam" and "sgd", decoupled for
+        "adamw" and "muon". "auto" is ``(25 * n_features / n_samples) ** 2``, where
+        copies of a row are one sample, and at most 2; it draws the imputer towards the
+        Gaussian. It is 0 with another optimizer.
 
     batch_size : int or "auto", default="auto"
-        Number of rows in each step. "auto" is a fifth of the rows, but not more than
-        256 or four for each column, and at least 16.
+        Number of rows in each step. "auto" is a fifth of the rows, but at most 256, at
+        most four for each column, and at least 16.
 
     max_epochs : int or "auto", default="auto"
-        Number of passes over the training rows. "auto" makes 2 steps for each row, and
-        about 2000 at most.
+        Maximum number of passes over the training rows. "auto" makes 2 steps for each
+        row, and at most about 2,000.
 
     early_stopping : bool or "auto", default="auto"
-        Whether to stop when the validation loss has not improved for
-        `n_iter_no_change` epochs. "auto" stops where rows are held out: many small
-        tables have nothing that the Gaussian does not find, too.
+        Whether to stop when the validation loss has not improved for `n_iter_no_change`
+        epochs. "auto" stops if rows are held out: in many small tables, there is
+        nothing that the Gaussian does not find.
 
     {parameters}
 
     Attributes
     ----------
     mean_ : ndarray of shape (n_columns,)
-        Mean of the Gaussian, of the columns that have a value in `fit`.
+        Mean of the Gaussian, for the columns with a value in `fit`.
 
     covariance_ : ndarray of shape (n_columns, n_columns)
         Covariance of the Gaussian.
 
     trust_ : ndarray of shape (n_columns,)
-        Factors between 0 and 1 of what the network adds to the Gaussian. All are 0
-        where the Gaussian was kept.
+        Factors between 0 and 1 of the correction by the network. All are 0 if the
+        Gaussian was kept.
 
     encoder_ : TableEncoder or None
         The fitted encoder of a table with categories, dates or booleans. The Gaussian
-        and the network are then of the columns of its matrix.
+        and the network then model the columns of its matrix.
 
     indicator_ : :class:`~sklearn.impute.MissingIndicator` or None
-        What makes the columns of `add_indicator`.
+        Fitted indicator for `add_indicator`.
 
     {attributes}
 
     See Also
     --------
-    DenoisingAutoencoder : Takes noise out of rows whose values are wrong, not missing.
+    DenoisingAutoencoder : Remove noise from rows whose values are wrong, not missing.
     sklearn.impute.IterativeImputer : Regressions of each column on all others.
 
     Notes
     -----
-    As for all imputers that predict missing values from observed ones, these have to
-    say why values are missing (missing at random, [1]_). If high values are missing
-    because they are high, all of them fill in values that are too low.
+    Like all imputers that predict missing values from observed ones, this one assumes
+    that the observed values explain why others are missing (missing at random, [1]_).
+    If high values are missing because they are high, imputed values are too low.
 
     The loss of each column is in units of its variance, so columns need not be
-    standardised first. A value that is filled in is an expected value: filled columns
-    vary less than complete ones.
+    standardised first. Imputed values are expected values: imputed columns vary less
+    than complete ones.
 
-    A category that is missing becomes its most probable level, and a number or date is
-    rounded as those of `fit` are.
+    A missing category becomes the most probable level, and a number or date is rounded
+    like those of `fit`.
 
-    All autoencoders of skae with dense layers take missing values themselves, filled by
+    All autoencoders of skae with dense layers accept missing values and fill them by
     the same Gaussian.
 
     References
@@ -291,8 +292,8 @@ class AutoencoderImputer(RecipeEstimator):
             return self.encoder_.transform(X)
         if issparse(X):
             raise TypeError(
-                f"{type(self).__name__} does not take sparse matrices: what they do "
-                "not store is 0, and not missing. Pass X.toarray()."
+                f"{type(self).__name__} does not accept sparse matrices: entries that "
+                "they do not store are 0, and not missing. Pass X.toarray()."
             )
         unmark = None if marks_nan(self.missing_values) else self._unmarked
         return checks.check_table(self, X, reset=reset, allow_nan=True, unmark=unmark)
@@ -313,25 +314,22 @@ class AutoencoderImputer(RecipeEstimator):
         for name in is_default:
             if not is_default[name]:
                 raise ValueError(
-                    f"{name}={getattr(self, name)!r} is for tables of numbers alone, "
-                    "and X has other columns, or an encoder is given. Leave it at its "
+                    f"{name}={getattr(self, name)!r} is only for tables of numbers, "
+                    "and X has other columns, or an encoder is set. Leave it at its "
                     "default."
                 )
         encoder = TableEncoder() if self.encoder is None else clone(self.encoder)
-        # The indicator would fill gaps by gaps.
+        # With an indicator, imputed values could be missing again.
         encoder.set_params(add_indicator=False).set_output(transform="default")
         encoder._validate_params()
         take_encoder(self, encoder.fit(X))
 
     def _blocks(self) -> np.ndarray | None:
-        """Return the number of what each column of the rows belongs to.
-
-        None: each column is by itself.
-        """
+        """Return the block number of each column, or None for separate columns."""
         return None if self.encoder_ is None else self.encoder_._block_of_each()
 
     def _cells_missing(self, rows: Matrix) -> np.ndarray:
-        """Return where cells of the table are missing in its rows."""
+        """Return which cells of the table are missing."""
         missing = np.isnan(rows[:])
         if self.encoder_ is None:
             return missing
@@ -341,7 +339,7 @@ class AutoencoderImputer(RecipeEstimator):
         return of_table
 
     def _with_values(self, rows: Matrix) -> Matrix:
-        """Leave out columns without any value in `fit`, which no encoder keeps."""
+        """Leave out columns without any value in `fit`, as an encoder already does."""
         if self.encoder_ is not None or not self._empty.any():
             return rows
         return rows[:][:, ~self._empty]
@@ -351,19 +349,18 @@ class AutoencoderImputer(RecipeEstimator):
         if checks.has_gaps(X):
             raise ValueError(
                 "Input X contains NaN, and missing values are marked by "
-                f"missing_values={self.missing_values!r}. Let one mark stand for all "
-                "of them."
+                f"missing_values={self.missing_values!r}. Use one mark for all of them."
             )
         X = X[:]
         with np.errstate(over="ignore"):
-            # In the precision of the table, in which 0.1 may be another number.
+            # Compare in the precision of the table, in which 0.1 may be another number.
             marked = np.asarray(self.missing_values).astype(X.dtype) == X
         return np.where(marked, np.nan, X).astype(X.dtype, copy=False)
 
     def _table(self, X: Any, sample_weight: Any) -> Table:
         """Check training rows; leave out columns and rows without any value."""
         if sample_weight is not None and self._needs_encoder(X):
-            # The encoder is not to see rows that do not count.
+            # Rows of weight zero must not affect the encoder.
             X = plain(X, fill_masked=True)
             sample_weight = checks.check_weights(sample_weight, X)
             counts = np.flatnonzero(sample_weight)
@@ -380,8 +377,8 @@ class AutoencoderImputer(RecipeEstimator):
         rows = ~np.concatenate([each.all(axis=1) for each in missing])
         if empty.all():
             raise ValueError(
-                f"X has no value at all in its {len(X)} rows and {len(empty)} columns: "
-                "there is nothing to learn from it."
+                f"X has no value in its {len(X)} rows and {len(empty)} columns: there "
+                "is nothing to learn from it."
             )
         any_missing = any(each[:, ~empty].any() for each in missing)
         del missing
@@ -400,7 +397,7 @@ class AutoencoderImputer(RecipeEstimator):
         return replace(table, weight=mean_one(table.weight), missing=any_missing)
 
     def _limits(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the bounds of values that are filled in, for each column."""
+        """Return the bounds of imputed values, for each column."""
         if self.encoder_ is not None:
             return np.array(-np.inf), np.array(np.inf)
         shape = (self.n_features_in_,)
@@ -432,15 +429,16 @@ class AutoencoderImputer(RecipeEstimator):
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
-            Rows. Those without any value are left out. A frame of pandas or polars may
+            Rows. Rows without any value are left out. A frame of pandas or polars may
             have columns of strings, categories, booleans and dates.
 
         y : None
             Ignored.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows. Weight 2 counts as the row twice, weight 0 as the row
-            left out. The network makes as many steps as for rows without weights.
+            Weights of the rows. A row of weight 2 counts as two rows, and a row of
+            weight 0 is left out. The number of training steps does not depend on the
+            weights.
 
         Returns
         -------
@@ -450,7 +448,7 @@ class AutoencoderImputer(RecipeEstimator):
         Raises
         ------
         ValueError
-            If a parameter is not valid, or if `X` has infinite values or none at all.
+            If a parameter is invalid, or if `X` has infinite values or no value.
         """
         tasks = FitTasks(self, X, y, sample_weight)
         with own_modes(), unchanged_on_error(self):
@@ -510,26 +508,26 @@ class AutoencoderImputer(RecipeEstimator):
     # Using what was fitted
 
     def transform(self, X: ArrayLike) -> np.ndarray:
-        """Fill the missing values of rows.
+        """Impute the missing values of rows.
 
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
-            Rows. One without any value becomes the mean row.
+            Rows. A row without any value becomes the mean row.
 
         Returns
         -------
         X_imputed : ndarray or frame of shape (n_samples, n_features_out)
-            Rows without missing values. Values that were not missing are unchanged. If
-            there is an `encoder_`, it is a table like that of `fit`, of the same
-            library, with the same columns and dtypes; otherwise an array, unless
-            `set_output` asks for a frame.
+            Rows without missing values. Values that were not missing are unchanged.
+            With an `encoder_`, a table like that of `fit`: of the same library, with
+            the same columns and dtypes. Otherwise an array, unless `set_output` sets a
+            frame.
 
         Raises
         ------
         ValueError
-            If columns are not those of `fit`, or if a level has no place in the dtype
-            that its column had in `fit`.
+            If columns are not those of `fit`, or if the dtype that a column had in
+            `fit` does not allow a level.
         """
         check_is_fitted(self)
         rows = self._check_X(X, reset=False)
@@ -554,7 +552,7 @@ class AutoencoderImputer(RecipeEstimator):
         return np.hstack([filled, self.indicator_.transform(rows[:])])
 
     def _filled_table(self, X: Any, rows: Matrix) -> Any:
-        """Return a table like that of `fit`, with the values of `X` that there are."""
+        """Return a table like that of `fit`, with the observed values of `X`."""
         encoder: Any = self.encoder_
         columns = encoder._filled(X, self._filled(rows))
         names = encoder._names
@@ -594,7 +592,7 @@ class AutoencoderImputer(RecipeEstimator):
         )
 
     def _transform_as_tensor(self, module: Any, x: Tensor) -> Tensor:
-        """Do what `transform` does in torch, for an export."""
+        """Do in torch what `transform` does, for an export."""
         if not marks_nan(self.missing_values):
             x = torch.where(x == float(self.missing_values), torch.nan, x)
         missing = x.isnan()
@@ -613,11 +611,11 @@ class AutoencoderImputer(RecipeEstimator):
     def surprise(self, X: ArrayLike) -> np.ndarray:
         """Return how far each value is from what the rest of its row suggests.
 
-        Each column is hidden in turn and filled in by the others. A number is compared
-        by the squared error over the variance of its column in `fit`; a category by
-        minus the logarithm of the probability of its level, over the entropy of the
-        column. So 1 is the mean of a column about which the others say nothing, and
-        values far above it are likely to be wrong.
+        Each column is hidden in turn and imputed from the others. The result is the
+        squared error of a number over the variance of its column in `fit`, or minus the
+        logarithm of the probability of the level of a category over the entropy of its
+        column. So the mean is 1 for a column that is independent of the others, and
+        values far above 1 are likely to be wrong.
 
         Parameters
         ----------
@@ -627,8 +625,8 @@ class AutoencoderImputer(RecipeEstimator):
         Returns
         -------
         surprise : ndarray of shape (n_samples, n_features)
-            How surprising each value is. NaN where it is missing or has a level that
-            `fit` has not seen, and in columns without any value in `fit`.
+            Surprise of each value. NaN if the value is missing, is a level that `fit`
+            has not seen, or is in a column without any value in `fit`.
         """
         check_is_fitted(self)
         rows = self._with_values(self._check_X(X, reset=False))[:]
@@ -649,7 +647,7 @@ class AutoencoderImputer(RecipeEstimator):
         return surprise
 
     def _columns_of_cells(self) -> Iterator[tuple[int, slice, bool]]:
-        """Yield each column of the table, those of the rows, and if it is a category.
+        """Yield columns of the table, those of the rows, and whether it is a category.
 
         Columns without any value in `fit` are left out.
         """
@@ -659,24 +657,24 @@ class AutoencoderImputer(RecipeEstimator):
             return
         kinds = {block.columns.start: block.kind for block in self.encoder_.blocks_}
         for i, parts in self.encoder_._columns_of().items():
-            # A mark of missing values, if there is one, comes after the value.
+            # An indicator of missing values, if any, comes after the value.
             whole = slice(parts[0].start, parts[-1].stop)
             yield i, whole, kinds[whole.start] == "category"
 
     def score(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Return the R² of values that are hidden, and then filled in.
+        """Return the R² of values that are hidden and imputed.
 
-        They are hidden as values are missing in other rows of `X`, always the same
-        ones; if none is missing, three in ten are hidden. The score is one minus their
-        squared error over that of the means of the columns. It is what
-        :class:`~sklearn.model_selection.GridSearchCV` maximises.
+        Values are hidden in the patterns of missing values of other rows of `X`, and
+        are the same in each call; if none is missing, three in ten are hidden. The
+        score is one minus their squared error over that of the means of the columns.
+        :class:`~sklearn.model_selection.GridSearchCV` maximises it.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows. Of a table with an `encoder_`, the score is that of the encoded rows.
+            Rows. With an `encoder_`, the score is that of the encoded rows.
 
         y : None
             Ignored.
@@ -738,7 +736,7 @@ class AutoencoderImputer(RecipeEstimator):
 
     @property
     def trust_(self) -> np.ndarray:
-        """Factors of what the network adds to the Gaussian."""
+        """Factors of the correction by the network."""
         trust = self.net_.plain_module_.trust.cpu().double().numpy()
         return trust if self.best_epoch_ > 0 else np.zeros_like(trust)
 

@@ -384,7 +384,7 @@ def test_indicator(gaps):
     [
         (lambda X: np.where(np.isnan(X), np.inf, X), "contains infinity"),
         (lambda X: np.vstack([X, np.full(6, np.inf)]), "contains infinity"),
-        (lambda X: np.full((5, 3), np.nan), "no value at all"),
+        (lambda X: np.full((5, 3), np.nan), "X has no value in its"),
     ],
 )
 def test_rows_that_are_refused(change, match, gaps):

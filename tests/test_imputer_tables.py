@@ -194,7 +194,7 @@ def test_rows_of_weight_zero_do_not_count():
 
 @pytest.mark.parametrize("name", ["min_value", "max_value", "missing_values"])
 def test_parameters_for_numbers_alone(name):
-    with pytest.raises(ValueError, match=f"{name}=0 is for tables of numbers alone"):
+    with pytest.raises(ValueError, match=f"{name}=0 is only for tables of numbers"):
         quick(**{name: 0}).fit(whole())
 
 

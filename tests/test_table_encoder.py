@@ -407,7 +407,9 @@ def test_text_among_numbers_is_refused(frame):
 def test_numbers_among_dates_are_refused():
     dates = pd.DataFrame({"d": pd.to_datetime(["2020-01-01", "2020-01-03"])})
     encoder = TableEncoder().fit(dates)
-    with pytest.raises(ValueError, match=r"'d' of X held dates.* has the dtype Int64 here"):
+    with pytest.raises(
+        ValueError, match=r"'d' of X held dates.* has the dtype Int64 here"
+    ):
         encoder.transform(pd.DataFrame({"d": [1, 2]}))
     with pytest.raises(ValueError, match=r"of the kind datetime in fit.*duration"):
         encoder.transform(dates - dates.iloc[0])
