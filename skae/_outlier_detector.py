@@ -1,4 +1,4 @@
-"""Outlier detector whose false alarms are calibrated on rows held out."""
+"""Outlier detector with a false alarm rate that is calibrated on held-out rows."""
 
 import math
 from numbers import Integral, Real
@@ -54,10 +54,10 @@ from skae.training import (
 # False alarm rate of contamination="auto".
 _ALPHA = 0.05
 _MAX_CALIBRATION_ROWS = 10_000
-# Share of the variance that the code of the default autoencoder holds as PCA.
+# Share of the variance that PCA explains with the code size of the default autoencoder.
 _VARIANCE = 0.7
 _MAX_ROWS_FOR_SIZE = 1_000
-# The mean error of a column, over that of all columns, is at least this.
+# Lower bound of the mean error of a column, over that of all columns.
 _LEAST_COLUMN = 1e-6
 
 
@@ -66,10 +66,10 @@ class AutoencoderOutlierDetector(
 ):
     """Detect outliers with an autoencoder, at a false alarm rate that you choose.
 
-    An autoencoder is trained on the rows, but for some that are held out. A row is an
-    outlier if it is unlike the training rows, more so than the rows held out are. As
-    nothing was learned from these, the share of normal new rows that are taken for
-    outliers is what was asked for: 5 % by default. A threshold from the scores of
+    An autoencoder is trained on a part of the rows, and the others are held out. A row
+    is an outlier if it differs more from the training rows than most held-out rows. As
+    nothing was learned from held-out rows, the share of normal new rows that are called
+    outliers is the one that you set: 5 % by default. A threshold from the scores of
     training rows would raise more false alarms.
 
     Parameters
@@ -78,29 +78,30 @@ class AutoencoderOutlierDetector(
         Any autoencoder of skae, or a pipeline that ends in one, for instance of
         :class:`~sklearn.preprocessing.StandardScaler` and an autoencoder. It is cloned
         and fitted. If its `random_state` is None, it is set to a seed. To use a fitted
-        one as it is, pass it inside a :class:`sklearn.frozen.FrozenEstimator`: the
-        rows given to `fit` then calibrate it, and must be new to it. None is an
-        :class:`AutoencoderTransformer` with as many components as PCA needs for 70 %
+        one without a new fit, pass it inside a :class:`sklearn.frozen.FrozenEstimator`:
+        the rows of `fit` then calibrate it, and must not be its training rows. None is
+        an :class:`AutoencoderTransformer` with as many components as PCA needs for 70 %
         of the variance.
 
     outlier_score : {"neighbors", "error", "density"}, default="neighbors"
-        What makes a row an outlier:
+        Criterion for outliers:
 
-        - "neighbors": its distance to training rows, by codes and residuals. The
-          detector keeps training rows.
-        - "error": its reconstruction error.
-        - "density": a low density of its code, or a large error. Keeps no rows.
+        - "neighbors": a large distance to training rows, by codes and residuals. The
+          detector stores training rows.
+        - "error": a large reconstruction error.
+        - "density": a low density of the code, or a large error. No rows are stored.
 
     n_neighbors : int, default=5
-        Which of the nearest training rows the distance is to, for "neighbors".
+        For "neighbors": the distance is that to the `n_neighbors`-th nearest training
+        row.
 
     contamination : "auto" or float, default="auto"
-        Which rows `predict` takes for outliers. "auto": those with a p-value of at most
-        0.05, so 5 % of normal rows. A float between 0 and 0.5: the share of the rows of
-        `fit` that are outliers.
+        Threshold of `predict`. With "auto", outliers are rows with a p-value of at most
+        0.05, so 5 % of normal rows. A float between 0 and 0.5 is the share of outliers
+        among the rows of `fit`.
 
     random_state : int, RandomState instance or None, default=None
-        Determines which rows are held out, and the fit of the autoencoder if its
+        Determines the held-out rows, and the fit of the autoencoder if its
         `random_state` is None. None takes a new seed from the operating system.
 
     Attributes
@@ -109,11 +110,11 @@ class AutoencoderOutlierDetector(
         The fitted autoencoder.
 
     offset_ : float
-        Rows with a lower score are outliers: `predict` is -1 for them. It is minus
+        Threshold of the scores: `predict` is -1 for rows with a lower one. It is minus
         infinity if too few rows were held out for an alarm.
 
     calibration_scores_ : ndarray of shape (n_calibration,)
-        Scores of the distinct rows held out, in ascending order.
+        Scores of the distinct held-out rows, in ascending order.
 
     calibration_weights_ : ndarray of shape (n_calibration,)
         Weights of these rows, with a mean of 1.
@@ -128,36 +129,37 @@ class AutoencoderOutlierDetector(
     --------
     sklearn.ensemble.IsolationForest : A detector that needs no scaling of columns.
     sklearn.neighbors.LocalOutlierFactor : Rows far from others, by their neighbours.
-    skae.plotting.OutlierDisplay : Plots of scores, of p-values and of what makes a row
-        an outlier.
+    skae.plotting.OutlierDisplay : Plots of scores, of p-values and of the columns that
+        make a row an outlier.
 
     Notes
     -----
     A tenth of the distinct rows is held out, or 100 rows if that is more, but at most a
-    quarter of them, and at most 10,000. Copies of a row, and rows of a group, are on
-    one side. The rows held out also choose the epoch of the autoencoder, unless it has
-    ``validation_fraction=None``; this hardly changes their errors. Steps before the
-    autoencoder are fitted to the training rows alone.
+    quarter of them, and at most 10,000. Copies of a row, and rows of a group, are held
+    out together. The held-out rows are also the validation rows of the autoencoder,
+    unless it has ``validation_fraction=None``; this hardly changes their errors. Steps
+    before the autoencoder are fitted to the training rows only.
 
-    The p-value of a row is ``(1 + m) / (1 + n)``, where `m` of the `n` rows held out
+    The p-value of a row is ``(1 + m) / (1 + n)``, where `m` of the `n` held-out rows
     have a score that is not higher [1]_. So no p-value is below ``1 / (1 + n)``, and a
-    p-value of 0.05 takes 19 rows held out. The promise is on average over all fits, for
-    new rows that come from where the rows of `fit` came from. Outliers among the rows
-    of `fit` make p-values larger: there are fewer alarms then. P-values of the rows of
-    `fit` itself mean nothing.
+    p-value of 0.05 needs 19 held-out rows. The rate holds on average over all fits, for
+    new rows from the distribution of the rows of `fit`. Outliers among the rows of
+    `fit` make p-values larger, so that there are fewer alarms. P-values of the rows of
+    `fit` are not valid.
 
     "neighbors" is the distance to the `n_neighbors`-th nearest of at most 20,000
-    training rows (and 128 MiB of them), among vectors of the codes over their standard
-    deviations and the residuals over their root mean square and the root of the number
-    of columns. A training row is no neighbour of its own, nor of a copy. "density" is
-    the logarithm of the density of the code in a Gaussian mixture, minus half the
-    reconstruction error over its mean for each column. Missing values have no
-    residuals. For a :class:`TableAutoencoder`, residuals are those of the matrix of its
-    encoder, and the error is its loss in units of the columns.
+    training rows (and 128 MiB of them). Distances are between vectors of the codes,
+    divided by their standard deviations, and the residuals, divided by their root mean
+    square and the root of the number of columns. A training row is no neighbour of
+    itself or of a copy. "density" is the logarithm of the density of the code in a
+    Gaussian mixture, minus half the reconstruction error over its mean for each column.
+    Missing values have no residuals. For a :class:`TableAutoencoder`, residuals are
+    those of the matrix of its encoder, and the error is its loss in units of the
+    columns.
 
-    Row weights are those of the autoencoder and of the rows held out; copies of a row
+    Row weights are used by the autoencoder and for the held-out rows; copies of a row
     are one neighbour. With metadata routing, steps before the autoencoder that request
-    weights get them, too.
+    weights also get them.
 
     References
     ----------
@@ -224,13 +226,13 @@ class AutoencoderOutlierDetector(
         X_val: ArrayLike | None = None,
         groups: ArrayLike | None = None,
     ) -> Self:
-        """Train the autoencoder, and calibrate the detector on rows held out.
+        """Train the autoencoder, and calibrate the detector on held-out rows.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows, in any form that the autoencoder accepts: tables, images, series,
-            with missing values or without. They should be normal rows, or mostly so.
+            Rows, in any form that the autoencoder accepts: tables, images, series, with
+            missing values or without. All or most of them should be normal.
 
         y : None
             Ignored.
@@ -239,12 +241,11 @@ class AutoencoderOutlierDetector(
             Weights of the rows. Weight 0 leaves a row out.
 
         X_val : array-like of shape (n_val, n_features), default=None
-            Rows to calibrate on, and to choose the epoch by. All rows of `X` are then
-            learned from.
+            Rows to calibrate on, which are also the validation rows of the autoencoder.
+            Training then uses all rows of `X`.
 
         groups : array-like of shape (n_samples,), default=None
-            Labels of groups, such as patients. No group is on both sides when rows are
-            held out.
+            Group labels, such as patients. All rows of a group are held out, or none.
 
         Returns
         -------
@@ -254,14 +255,14 @@ class AutoencoderOutlierDetector(
         Raises
         ------
         ValueError
-            If a parameter is not valid, or if all rows are the same. An estimator that
-            was fitted before stays as it was.
+            If a parameter is invalid, or if all rows are the same. An estimator that
+            was fitted before remains unchanged.
 
         Warns
         -----
         UserWarning
-            If ``contamination="auto"`` and fewer than 19 rows were held out: no row can
-            have a p-value of 0.05 then, and `predict` never returns -1.
+            If ``contamination="auto"`` and fewer than 19 rows were held out: then no
+            row can have a p-value of 0.05, and `predict` never returns -1.
         """
         tasks = FitTasks(self, X, y, sample_weight)
         with unchanged_on_error(self):
@@ -310,11 +311,11 @@ class AutoencoderOutlierDetector(
 
     @property
     def _is_frozen(self) -> bool:
-        """Whether the whole autoencoder is fitted already."""
+        """Whether the whole autoencoder is already fitted."""
         return isinstance(self.autoencoder, FrozenEstimator)
 
     def _read(self, X: Any, name: str) -> Any:
-        """Return rows of `fit` in a form whose rows can be taken by number."""
+        """Return rows of `fit` in a form that can be indexed by rows."""
         check_is_table(X, name)
         autoencoder = self.autoencoder
         steps = [None] if autoencoder is None else steps_of(autoencoder)
@@ -323,7 +324,7 @@ class AutoencoderOutlierDetector(
             form = model._form if self._is_frozen else clone(model)._begin_fit(X)
             is_flat = isinstance(form, TableRows) or type(form) is FlatRows
             X = form.to_table(X, name)
-            # Series are padded together, as those held out may be the longest.
+            # Pad series together, as held-out ones may be the longest.
             if isinstance(X, np.ndarray) and not is_flat:
                 X = form.restore(X)
         X = plain(X, name, fill_masked=True)
@@ -399,7 +400,7 @@ class AutoencoderOutlierDetector(
         elif len(train) < n_rows:
             X = safe_indexing(X, train)
             weight = None if weight is None else weight[train]
-        # Of fewer rows, the autoencoder holds some out itself, or none.
+        # With fewer rows, the autoencoder holds out rows itself, or none.
         X_val = held_out if _shape(held_out)[0] >= MIN_VALIDATION_ROWS else None
         return fit_with_validation(autoencoder, X, weight, X_val, tasks)
 
@@ -431,9 +432,9 @@ class AutoencoderOutlierDetector(
         n_rows = len(self.calibration_scores_)
         if not conformal.reaches(n_rows, alpha):
             warn(
-                f"With {n_rows} rows held out, no p-value is below 1/{n_rows + 1}: "
-                f"{asked_by} takes no row for an outlier. That needs "
-                f"{math.ceil(1 / alpha) - 1} rows or more held out: fit more rows, "
+                f"With {n_rows} held-out rows, no p-value is below 1/{n_rows + 1}, and "
+                f"{asked_by} finds no outlier. At least {math.ceil(1 / alpha) - 1} "
+                "held-out rows are needed: fit more rows, "
                 "pass X_val, or set contamination to the share of outliers."
             )
 
@@ -441,11 +442,11 @@ class AutoencoderOutlierDetector(
 
     @property
     def _model(self) -> BaseAutoencoder:
-        """The autoencoder that the steps of a pipeline prepare rows for."""
+        """The autoencoder at the end of a pipeline."""
         return steps_of(self.autoencoder_)[-1]
 
     def _prepared(self, X: Any) -> Any:
-        """Return rows as the autoencoder takes them."""
+        """Return rows after the steps before the autoencoder."""
         for step in steps_of(self.autoencoder_)[:-1]:
             X = step.transform(X)
         return X
@@ -463,7 +464,7 @@ class AutoencoderOutlierDetector(
         return SCORES[self._score].score(self._model, rows, self._state)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
-        """Return a score of each row: the higher, the more normal a row is.
+        """Return a score of each row; low scores indicate outliers.
 
         Parameters
         ----------
@@ -473,14 +474,14 @@ class AutoencoderOutlierDetector(
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Minus the distance to a training row, minus the error, or the logarithm of a
-            density, as `outlier_score` says. The score of a row does not depend on the
-            others.
+            Negative distance to a training row, negative error, or logarithm of a
+            density, according to `outlier_score`. The score of a row does not depend on
+            the others.
         """
         return self._scores(self._check_new(X))
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:
-        """Return how far the scores are from the threshold: negative for outliers.
+        """Return the distances of scores from the threshold, negative for outliers.
 
         Parameters
         ----------
@@ -506,8 +507,8 @@ class AutoencoderOutlierDetector(
         Returns
         -------
         is_inlier : ndarray of int of shape (n_samples,)
-            -1 where the score is below `offset_`. With ``contamination="auto"``, these
-            are the rows that ``reject(X, alpha=0.05)`` rejects.
+            -1 if the score is below `offset_`. With ``contamination="auto"``, these are
+            the rows that ``reject(X, alpha=0.05)`` rejects.
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
@@ -517,13 +518,13 @@ class AutoencoderOutlierDetector(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            New rows, that `fit` was not given.
+            New rows, which `fit` has not seen.
 
         Returns
         -------
         p : ndarray of shape (n_samples,)
             Share of normal rows that are at least as unusual, between ``1 / (1 + n)``
-            and 1 for `n` rows held out. It does not depend on `contamination`.
+            and 1 for `n` held-out rows. It does not depend on `contamination`.
         """
         return conformal.p_values(
             self.score_samples(X), self.calibration_scores_, self.calibration_weights_
@@ -532,21 +533,21 @@ class AutoencoderOutlierDetector(
     def reject(
         self, X: ArrayLike, alpha: float = 0.05, method: str | None = None
     ) -> np.ndarray:
-        """Return which rows are outliers, at a rate of errors that you choose.
+        """Return which rows are outliers, at a chosen error rate.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            New rows, that `fit` was not given.
+            New rows, which `fit` has not seen.
 
         alpha : float, default=0.05
-            Rate of errors, between 0 and 1.
+            Error rate, between 0 and 1.
 
         method : {"bh"} or None, default=None
-            What `alpha` is. None: the share of normal rows that are rejected, by
-            p-values of at most `alpha`. "bh": the share of normal rows among those
-            rejected, the false discovery rate, by the procedure of Benjamini and
-            Hochberg. Whether a row is rejected depends on the others then.
+            Meaning of `alpha`. None: the share of normal rows that are rejected, by
+            p-values of at most `alpha`. "bh": the share of normal rows among the
+            rejected rows, the false discovery rate, by the procedure of Benjamini and
+            Hochberg. The result of a row then depends on the others.
 
         Returns
         -------
@@ -582,10 +583,10 @@ class AutoencoderOutlierDetector(
         Returns
         -------
         contributions : ndarray or DataFrame of shape (n_samples, n_features)
-            Squared errors of the columns over their means on the rows held out: about 1
-            for normal rows. NaN where a value is missing. It is a frame if `X` is one,
-            and has the shape of `X` for images and series. Columns are those that the
-            autoencoder is given: steps before it may make others.
+            Squared errors of the columns over their means on held-out rows: about 1 for
+            normal rows. NaN if a value is missing. It is a frame if `X` is one, and has
+            the shape of `X` for images and series. Columns are those of the input of
+            the autoencoder, which steps before it may have changed.
         """
         X = self._check_new(X)
         rows = self._prepared(X)
@@ -599,7 +600,7 @@ class AutoencoderOutlierDetector(
         return model._form.restore(contributions)
 
     def _column_names(self) -> list[Any]:
-        """Return the names of the columns that the autoencoder is given."""
+        """Return the names of the columns of the input of the autoencoder."""
         model = self._model
         if hasattr(model, "feature_names_in_"):
             return list(model.feature_names_in_)
@@ -649,7 +650,7 @@ def _with_weight(
 
 
 def _pca_size(rows: np.ndarray, weight: np.ndarray) -> int:
-    """Return how many components of PCA have a given share of the variance of rows."""
+    """Return the number of components of PCA for a share of the variance of rows."""
     table = Table(rows, weight=weight, missing=True).filled()
     columns = table.statistics()
     centred = (table.inputs[:] - columns.mean) * np.sqrt(weight)[:, None]

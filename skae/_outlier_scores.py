@@ -1,7 +1,7 @@
-"""Scores of rows by what an autoencoder makes of them: high where a row is normal.
+"""Outlier scores of rows from an autoencoder; high for normal rows.
 
-Each score is a class without instances. `learn` returns arrays, which are all that
-`score` needs besides the autoencoder.
+Each score is a class without instances. `learn` returns arrays; `score` needs only
+these and the autoencoder.
 """
 
 import math
@@ -18,7 +18,7 @@ from skae._mixture import fit_mixture, log_density, whitening
 from skae._sampled_rows import rows_of
 from skae.training import n_rows_in, recipe
 
-# Rows that are learned from: more would make a score slower, but hardly better.
+# Rows to learn a score from: more would make it slower, but hardly better.
 MAX_ROWS = 20_000
 MAX_BYTES = 2**27
 _MAX_MIXTURE_ROWS = 4_000
@@ -32,7 +32,7 @@ State = dict[str, np.ndarray]
 
 
 class Neighbors:
-    """Minus the distance to the k-th nearest training row, by codes and residuals."""
+    """Negative distance to the k-th nearest training row, by codes and residuals."""
 
     @staticmethod
     def learn(
@@ -68,7 +68,7 @@ class Neighbors:
 
         k = int(state["n_neighbors"])
         vectors = state["vectors"]
-        # One more: a training row is no neighbour of its own.
+        # One more, as a training row is no neighbour of itself.
         found = NearestNeighbors(
             n_neighbors=min(k + 1, len(vectors)), algorithm="brute"
         ).fit(vectors)
@@ -84,7 +84,7 @@ class Neighbors:
 
 
 class Error:
-    """Minus the reconstruction error."""
+    """Negative reconstruction error."""
 
     @staticmethod
     def learn(
@@ -105,10 +105,9 @@ class Error:
 
 
 class Density:
-    """The logarithm of a density: of the code in a mixture, and of the residuals.
+    """Logarithm of the density of the code in a mixture and of the residuals.
 
-    Residuals are normal, with the same variance in all columns. The constants are left
-    out.
+    Residuals are normal, with the same variance in all columns. Constants are omitted.
     """
 
     @staticmethod
@@ -124,7 +123,7 @@ class Density:
         codes, _, rows = (np.concatenate(each) for each in zip(*blocks, strict=True))
         errors = -Error.score(model, X, {})
         smallest = _smallest_rms(rows) ** 2
-        # The mixture knows no weights: rows come as often as these say.
+        # The mixture has no weights, so rows are repeated according to theirs.
         share = np.cumsum(weight) / weight.sum()
         n_rows = min(max(2, len(codes)), _MAX_MIXTURE_ROWS)  # a mixture takes two
         chosen = np.searchsorted(share, (np.arange(n_rows) + 0.5) / n_rows)
@@ -155,7 +154,7 @@ def mixture_of(state: State) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def error_weight(model: BaseAutoencoder, state: State) -> float:
-    """Return what the error of a row is multiplied by in a density."""
+    """Return the factor of the error of a row in a density."""
     return 0.5 * model.n_features_in_ / float(state["error"])
 
 
@@ -163,7 +162,7 @@ SCORES: dict[str, Any] = {"neighbors": Neighbors, "error": Error, "density": Den
 
 
 def max_rows(n_values: int) -> int:
-    """Return the most rows, of so many values, that a score learns from."""
+    """Return the largest number of rows of `n_values` values to learn a score from."""
     return min(MAX_ROWS, n_rows_in(MAX_BYTES, max(1, n_values)))
 
 
@@ -181,7 +180,7 @@ def _codes_and_residuals(
 
 
 def _smallest_rms(rows: np.ndarray) -> float:
-    """Return the root mean square that residuals of rows have at least, or 1."""
+    """Return the smallest root mean square of residuals of rows, or 1."""
     there = ~np.isnan(rows)
     count = np.maximum(there.sum(axis=0), 1)
     mean = rows.sum(axis=0, where=there, dtype=float) / count
@@ -190,7 +189,7 @@ def _smallest_rms(rows: np.ndarray) -> float:
 
 
 def shapes_of(score: str, model: BaseAutoencoder, state: State) -> dict[str, Any]:
-    """Return the shapes that the arrays of a score have, by their names."""
+    """Return the shapes of the arrays of a score, by their names."""
     if score == "error":
         return {}
     n_codes = model.n_components_
