@@ -67,7 +67,7 @@ class _Method(nn.Module):
 
 
 class _FillGaps(nn.Module):
-    """Layer that fills gaps where a batch has any, as complete rows take no steps."""
+    """Layer that fills missing values if a batch has any, to save time if not."""
 
     def __init__(self, fill: ConditionalMean) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ def _minus_row_losses(estimator: Any, module: Any, x: Tensor) -> Tensor:
 
 
 def _net_estimator(estimator: Any) -> Any:
-    """Return the estimator that has the net, which a detector wraps."""
+    """Return the estimator with the net; a detector wraps it."""
     if isinstance(estimator, AutoencoderOutlierDetector):
         return estimator._model
     return estimator
@@ -105,7 +105,7 @@ def _net_estimator(estimator: Any) -> Any:
 
 def _outlier_functions(detector: Any) -> dict[str, Callable[[Any, Tensor], Tensor]]:
     score, offset = _outlier_score(detector), detector.offset_
-    # The score of a row of `fit` may be the threshold, and is rounded in float32.
+    # The threshold may be the score of a row of `fit`, which is rounded in float32.
     offset -= _ROUNDING * abs(offset)
     return {
         "score_samples": score,
@@ -129,7 +129,7 @@ def _outlier_score(detector: Any) -> Callable[[Any, Tensor], Tensor]:
 
 
 def _row_errors(module: Any, x: Tensor) -> Tensor:
-    """Return mean squared errors of the values that are there."""
+    """Return mean squared errors of the observed values."""
     error = (x - OUTPUTS["reconstruction"](module, x)).square()
     there = ~error.isnan()
     count = there.sum(dim=1).clamp(min=1)
@@ -140,14 +140,14 @@ def check_converts(detector: Any) -> None:
     """Raise if a detector cannot be an ONNX model."""
     if detector._score == "neighbors":
         raise ValueError(
-            "ONNX models have no neighbours to search. Fit the detector with "
+            "ONNX models cannot search neighbours. Fit the detector with "
             "outlier_score='error' or 'density'."
         )
     n_steps = len(steps_of(detector.autoencoder_))
     if n_steps > 1:
         raise ValueError(
-            "to_onnx converts a detector whose autoencoder is no pipeline. Got one of "
-            f"{n_steps} steps. Put the other steps before the detector instead: "
+            "to_onnx does not convert a detector whose autoencoder is a pipeline. Got "
+            f"one of {n_steps} steps. Put the other steps before the detector instead: "
             "make_pipeline(StandardScaler(), AutoencoderOutlierDetector())."
         )
 
@@ -271,8 +271,8 @@ def exported(estimator: Any, method: str, opset: int) -> Any:
     model = _net_estimator(estimator)
     if not getattr(model, "_module_takes_rows", True):
         raise ValueError(
-            f"{type(model).__name__} takes tables of mixed columns, and ONNX "
-            "models matrices of numbers. Export its module_ with torch.onnx, and pass "
+            f"{type(model).__name__} accepts tables of mixed columns, but ONNX models "
+            "accept matrices of numbers. Export its module_ with torch.onnx, and pass "
             "the matrix of encoder_.transform(X) to the model."
         )
     rows = torch.zeros((2, estimator.n_features_in_), dtype=torch.float32, device="cpu")

@@ -1,4 +1,4 @@
-"""The autoencoder of series."""
+"""The recurrent autoencoder of time series."""
 
 from numbers import Integral
 from typing import Any, ClassVar
@@ -22,20 +22,19 @@ from skae.training import PCAStart, Start, Table, recipe
 
 @shared_docs
 class RecurrentAutoencoder(BaseAutoencoder):
-    """Recurrent autoencoder of series, of equal or of unequal length.
+    """Recurrent autoencoder of time series, of equal or unequal length.
 
-    A recurrent network reads a series step by step, and the state that it ends in gives
-    the code; a dense or a recurrent decoder gives the series back. By default both
-    start as PCA of the rows that the series are, one step after the other: a linear
-    path lies beside the recurrent layers, and before the first training step these
-    are silent. What training adds is kept if series held out from it are reconstructed
-    better, and PCA is kept otherwise.
+    A recurrent encoder reads a series step by step and maps its last state to the code.
+    A dense or recurrent decoder maps the code back to a series. By default both start
+    as PCA of the flattened series: a linear path beside the recurrent layers is set to
+    PCA, and these layers output zero before the first training step. The trained
+    network is kept if it reconstructs held-out series better; otherwise PCA is kept.
 
-    **What it is for.** Series of unequal length, which no table holds without gaps. On
-    series of equal length :class:`AutoencoderTransformer` on the flattened series is
-    often as good; with thousands of series, try both.
+    **When to use it.** For series of unequal length. For series of equal length,
+    :class:`AutoencoderTransformer` on the flattened series is often as good; with
+    thousands of series, try both.
 
-    **What X may be**, in `fit` and in all other methods:
+    **Forms of X**, in `fit` and in all other methods:
 
     - an array of shape (n_series, steps, channels), in which shorter series end in NaN;
     - a list of arrays of shape (steps, channels), of unequal length, or an array of
@@ -43,20 +42,19 @@ class RecurrentAutoencoder(BaseAutoencoder):
     - a table of shape (n_series, steps * channels), each row a series: all channels of
       its first step, then all of its second, and so on. With ``series_shape=(steps,
       channels)``, shorter series end in NaN. Without it, the columns are the steps
-      of one channel, and NaN is refused: it could be a value that is missing.
+      of one channel, and NaN raises an error: it could be a missing value.
 
     For arrays of shape (n_series, channels, steps), as sktime and aeon have them, pass
     ``X.transpose(0, 2, 1)``; for a list of arrays of shape (channels, steps),
     ``[each.T for each in X]``.
 
-    **What NaN means.** NaN in all channels from some step on says that the series has
-    ended; any other NaN is refused. What is masked in a masked array counts as NaN. The
-    encoder stops at the last step, and to the linear path the rest is the mean of the
-    column. The loss of a series, its `reconstruction_error` and its `score_samples` are
-    means over the values that it has, and `reconstruct` gives NaN where its input has
-    NaN. A code does not hold where its series ended: `inverse_transform` gives as
-    many steps as the longest series has, and what comes after the end is how the model
-    would go on.
+    **Meaning of NaN.** A series has ended if all further steps are NaN in all channels;
+    any other NaN raises an error. Masked values count as NaN. The encoder stops at the
+    last step, and the linear path uses the mean of the column for further steps. The
+    loss of a series, its `reconstruction_error` and its `score_samples` are means over
+    its values, and `reconstruct` returns NaN where its input has NaN. A code does not
+    store the length of its series: `inverse_transform` returns as many steps as the
+    longest series has, and extrapolates after the end of a series.
 
     Parameters
     ----------
@@ -64,10 +62,9 @@ class RecurrentAutoencoder(BaseAutoencoder):
         Size of the code. It may exceed the number of columns.
 
     series_shape : (int, int), default=None
-        Steps of the longest series, and channels. None takes both from `X`: of an array
-        or a list, as they are; of a table, as many steps as columns and one channel.
-        Set it where series that come after `fit`, or in another fold of a
-        cross-validation, may be longer.
+        Number of steps of the longest series, and number of channels. None uses those
+        of `X`; a table then has as many steps as columns and one channel. Set it if
+        series after `fit`, or in another fold of a cross-validation, may be longer.
 
     cell : {"lstm", "gru"}, default="lstm"
         Kind of the recurrent layers.
@@ -80,43 +77,44 @@ class RecurrentAutoencoder(BaseAutoencoder):
         Number of recurrent layers, in the encoder and in a recurrent decoder.
 
     bidirectional : bool, default=False
-        Whether a second encoder reads each series from its end, for a code made from
-        both states.
+        Whether a second encoder reads each series from its end. The code is then
+        computed from both states.
 
     decoder : {"auto", "dense", "recurrent"}, default="auto"
-        "dense" gives all steps at once. "recurrent" starts in a state made from the
-        code and gives one step after the other, each from what it gave for the step
-        before; its time grows with the number of steps. "auto" is "dense" where all
-        series of the first fit are as long as the longest may be, and else "recurrent".
+        "dense" returns all steps at once. "recurrent" starts from a state that is
+        computed from the code and returns one step after the other, each from its
+        output for the step before; its time grows with the number of steps. "auto" is
+        "dense" if all series of the first fit have the full length, and else
+        "recurrent".
 
     decoder_hidden_size : int or None, default=256
-        Width of the two hidden layers of a dense decoder. None makes them as wide as
-        the state, `hidden_size`. A recurrent decoder has no such layers: its state has
+        Width of the two hidden layers of a dense decoder. None is the width of the
+        state, `hidden_size`. A recurrent decoder has no such layers: its state has
         `hidden_size` entries.
 
     loss : {"squared_error", "absolute_error", "huber"}, torch loss instance or class, \
             default="squared_error"
-        What training minimises. A torch loss needs a `reduction`.
+        Loss to minimise. A torch loss needs a `reduction`.
 
     init : {"auto", "pca", "random"}, default="auto"
-        State before the first step: "pca", or "random" for the textbook network with no
-        linear path. "auto" is "pca".
+        State before the first step: "pca", or "random" for the textbook network without
+        a linear path. "auto" is "pca".
 
     output : {"code", "reconstruction", "hidden"}, default="code"
-        What `transform` gives: the codes; the reconstructions; or the last state of
+        What `transform` returns: the codes, the reconstructions, or the last state of
         the encoder. It may be changed after fitting.
 
     max_epochs : int or "auto", default="auto"
-        Passes over the training rows. "auto" makes about 1,000 steps, and 500
-        with a recurrent decoder, whatever the number of rows, and at least one pass
-        (100 passes for "lbfgs").
+        Maximum number of passes over the training rows. "auto" makes about 1,000 steps,
+        or 500 with a recurrent decoder, whatever the number of rows, and at least one
+        pass (100 passes for "lbfgs").
 
     {parameters}
 
     Attributes
     ----------
     series_shape_ : (int, int)
-        Steps of the longest series, and channels.
+        Number of steps of the longest series, and number of channels.
 
     {attributes}
 
@@ -126,15 +124,15 @@ class RecurrentAutoencoder(BaseAutoencoder):
 
     Notes
     -----
-    As in PCA, channels with a large variance count more. Standardise them beforehand,
-    over all steps of all series, if their units are not comparable.
+    As in PCA, channels with a large variance count more. If their units are not
+    comparable, standardise them first, over all steps of all series.
 
-    Norms of gradients are clipped at 1. From the PCA start, the encoder is given series
-    with Gaussian noise in training, of half the root mean squared error of PCA, and the
-    decoder is to give them without it. Codes have the units of `X`, as those of PCA.
+    Norms of gradients are clipped at 1. In training from the PCA start, the input of
+    the encoder has Gaussian noise, with half the root mean squared error of PCA as its
+    standard deviation, and the loss compares with the series without noise. Codes have
+    the units of `X`, as in PCA.
 
-    The two directions of a bidirectional encoder are stacks of layers that do not see
-    each other.
+    The two directions of a bidirectional encoder are separate stacks of layers.
 
     References
     ----------
@@ -158,9 +156,10 @@ class RecurrentAutoencoder(BaseAutoencoder):
     10
     """
 
-    # A step takes several times that of a dense net.
+    # A step takes several times as long as one of a dense net.
     _recipe = recipe.Recipe(n_steps=1000, clip_norm=1.0)
-    # One with a recurrent decoder takes twice as long again, and more gain little.
+    # A step with a recurrent decoder takes twice as long again, and more steps gain
+    # little.
     _n_recurrent_steps = 500
 
     def __init__(
@@ -303,15 +302,15 @@ class RecurrentAutoencoder(BaseAutoencoder):
     ) -> float:
         """Return the R² of the reconstruction, weighted by the variance of the columns.
 
-        One minus the squared error over the total variance, both summed over the
-        values that the series have: comparable with
-        ``PCA(...).explained_variance_ratio_.sum()``, and what
-        :class:`~sklearn.model_selection.GridSearchCV` maximises.
+        It is one minus the squared error over the total variance, both summed over the
+        values of the series, and comparable with
+        ``PCA(...).explained_variance_ratio_.sum()``.
+        :class:`~sklearn.model_selection.GridSearchCV` maximises it.
 
         Parameters
         ----------
         X : array-like, sparse matrix or list
-            Series, in one of the shapes that `fit` takes.
+            Series, in one of the forms that `fit` accepts.
 
         y : None
             Ignored.
@@ -322,8 +321,8 @@ class RecurrentAutoencoder(BaseAutoencoder):
         Returns
         -------
         score : float
-            At most 1; 0 for the reconstruction of every series by the mean of those
-            that have as many steps. NaN of fewer than two series, with a warning.
+            At most 1; 0 for the reconstruction of every step by the mean of the series
+            that have it. NaN for fewer than two series, with a warning.
         """
         return super().score(X, y, sample_weight)
 

@@ -1,4 +1,4 @@
-"""What users are told of a fit, and what is left of one that failed."""
+"""Messages to the user about a fit, and the state after one that failed."""
 
 import sys
 import warnings
@@ -16,7 +16,7 @@ _PASSED_THROUGH = {"joblib", "skae", "sklearn", "skorch", "torch"}
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn, and name the line of the user's code that led here.
+    """Issue a warning that names the line of the user's code.
 
     The line is the same from `fit`, from `fit_transform` and from a pipeline's `fit`.
     """
@@ -39,7 +39,7 @@ def report(
     part: str = "",
     rows: str = "",
 ) -> None:
-    """Say what did not go as planned and, if `verbose` asks for it, what did.
+    """Warn if training did not go as planned; describe it if `verbose` is set.
 
     Parameters
     ----------
@@ -47,19 +47,19 @@ def report(
         The estimator.
 
     result : Run
-        What happened.
+        Result of the training.
 
     n_epochs : int
-        Epochs asked for.
+        Number of epochs that was planned.
 
     lr : float
         Learning rate.
 
     part : str, default=""
-        Which part of the training this was, to go after the estimator's name.
+        Part of the training, to append to the name of the estimator.
 
     rows : str, default=""
-        Which rows were trained on, to go after the number of epochs.
+        Training rows, to append to the number of epochs.
     """
     name = type(estimator).__name__ + part
     done = len(result.loss_curve)
@@ -86,8 +86,8 @@ def report(
 
 @contextmanager
 def unchanged_on_error(estimator: Any) -> Iterator[None]:
-    """Leave an estimator with the attributes that it had, if an error is raised."""
-    # A net that `partial_fit` has begun to train on goes on as it is.
+    """Restore the attributes of an estimator if an error is raised."""
+    # The net itself is not restored: `partial_fit` may have changed it.
     before = vars(estimator).copy()
     try:
         yield

@@ -1,4 +1,4 @@
-"""Rows that a sampler is given and draws: of numbers, or of tables of mixed columns."""
+"""Rows that a sampler receives and draws: numbers, or tables of mixed columns."""
 
 import math
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _MAX_BYTES = 2**27
 
 @dataclass(frozen=True)
 class NumberRows:
-    """Rows of numbers, each column of which is drawn as a number.
+    """Rows of numbers; each column is drawn as a number.
 
     Parameters
     ----------
@@ -136,8 +136,8 @@ class MixedRows(NumberRows):
     """
 
     allow_nan = True
-    # Rows with the same categories have nearly the same codes, and a component that
-    # shrinks to such a clump would leave out the codes between them.
+    # Rows with the same categories have nearly the same codes. A component that shrinks
+    # to such a clump would miss the codes between clumps.
     reg_covar = 1e-2
 
     @staticmethod
@@ -198,7 +198,7 @@ class MixedRows(NumberRows):
 
 
 def rows_of(autoencoder: Any) -> type[NumberRows]:
-    """Return what kind of rows an autoencoder, fitted or not, encodes."""
+    """Return the class of the rows that an autoencoder, fitted or not, encodes."""
     is_of_tables = isinstance(steps_of(autoencoder)[-1], TableAutoencoder)
     return MixedRows if is_of_tables else NumberRows
 

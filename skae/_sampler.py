@@ -26,7 +26,7 @@ from skae.training import private_generator
 # Levels of the quantiles of each column. They are closer together in the tails.
 N_LEVELS = 501
 _LEVELS = ndtr(np.linspace(-3.5, 3.5, N_LEVELS))
-# A level that hardly any generated row has is not to be made up for by a few of them.
+# Few generated rows must not compensate for a level that hardly any of them has.
 _MIN_PROBABILITY = 1e-6
 _N_FACTOR_STEPS = 20
 _TINY = np.finfo(np.float64).tiny
@@ -42,8 +42,8 @@ class AutoencoderSampler(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
     integers, and a column that is often zero stays zero as often.
 
     With a :class:`TableAutoencoder`, new rows are a table like that of `fit`: levels of
-    categories are drawn from their probabilities, and values are missing as often, and
-    together with the same others.
+    categories are drawn from their probabilities, and values are missing as often and
+    in the same patterns.
 
     The sampler is an estimator of its own because autoencoders store nothing of the
     rows that they were fitted to. It can be fitted to other rows than the autoencoder:
@@ -57,8 +57,8 @@ class AutoencoderSampler(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         :class:`~sklearn.preprocessing.StandardScaler` and an autoencoder, a
         :class:`TableAutoencoder` for columns of any kind, or
         :class:`~sklearn.decomposition.PCA`. It is cloned and fitted to the rows. If its
-        `random_state` is None, it is set to a seed. To use a fitted estimator as it is,
-        pass it inside a :class:`sklearn.frozen.FrozenEstimator`. None uses
+        `random_state` is None, it is set to a seed. To use a fitted estimator without a
+        new fit, pass it inside a :class:`sklearn.frozen.FrozenEstimator`. None uses
         :class:`AutoencoderTransformer`.
 
     random_state : int, RandomState instance or None, default=None
@@ -81,8 +81,8 @@ class AutoencoderSampler(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
 
     residual_std_ : ndarray of shape (n_features,) or (n_numbers,)
         Root mean squared error of the reconstruction of each column. It is the standard
-        deviation of the noise. With a `TableAutoencoder`, that of each number and date,
-        in standard deviations of the column.
+        deviation of the noise. With a `TableAutoencoder`, it is that of each number and
+        date, in standard deviations of the column.
 
     n_features_in_ : int
         Number of columns of `X` in `fit`.
@@ -105,20 +105,21 @@ class AutoencoderSampler(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
     float32.
 
     The map of a column goes from the distribution of 4,000 generated rows to that of
-    the training rows. A new row therefore does not depend on how many are drawn with
-    it. The distributions are stored at 501 levels, down to 0.02 % in the tails, and no
-    new value lies outside the range of the training values. If a column has only whole
-    numbers, or at most half as many different values as rows, its new values are
-    training values. In other columns they lie between training values. So new rows
-    contain values of the training rows, and sampling is no anonymisation.
+    the training rows. A new row therefore does not depend on the number of rows that
+    are drawn with it. The distributions are stored at 501 levels, down to 0.02 % in the
+    tails, and no new value lies outside the range of the training values. If a column
+    has only whole numbers, or at most half as many different values as rows, its new
+    values are training values. In other columns they lie between training values. So
+    new rows contain values of the training rows, and sampling is no anonymisation.
 
     With a `TableAutoencoder`, `reg_covar` of the mixture is 0.01 for codes of unit
-    variance, as codes of rows with the same categories are nearly the same. Which
-    values of a row are missing is drawn for its component of the mixture, from the rows
-    there. The probabilities of the levels are multiplied by factors that make the mean
-    over generated rows their share of the training rows. Levels of a category are drawn
-    for each column by itself, given the code: what a code does not hold, such as that
-    two columns exclude each other, is not in the new rows either.
+    variance, as codes of rows with the same categories are nearly the same. The missing
+    values of a row are drawn from the patterns of the training rows of its mixture
+    component. The probabilities of the levels are multiplied by factors, so that their
+    mean over generated rows is their share in the training rows. Given the code, levels
+    are drawn independently for each column: a dependence that the code does not
+    represent, for instance that two levels exclude each other, is missing in the new
+    rows, too.
 
     To see what codes represent, decode the result of `sample_codes`, which adds no
     noise.
@@ -225,7 +226,7 @@ class AutoencoderSampler(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
 
     @property
     def _rows(self) -> NumberRows:
-        """What the rows are, and how they become a matrix and come back."""
+        """The form of the rows, with their conversion to a matrix and back."""
         kind = rows_of(self.autoencoder_)
         return kind(self.autoencoder_, self._frame, self._shape, self._dtype)
 
@@ -261,16 +262,16 @@ class AutoencoderSampler(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
             responsibilities = np.ones((1, responsibilities.shape[1]))
         self._gaps, of_row = np.unique(missing, axis=0, return_inverse=True)
         weight = np.zeros((len(self._gaps), responsibilities.shape[1]))
-        # Not quite zero for a component that no row belongs to.
+        # Weights must not be zero for a component without rows.
         np.add.at(weight, of_row.ravel(), responsibilities + _TINY)
         self._gap_weights = (weight / weight.sum(axis=0)).T
 
     def _fit_map(self, matrix: np.ndarray, rng: np.random.RandomState) -> None:
-        """Estimate what gives generated columns the distributions of training rows."""
+        """Estimate the map of generated columns to the distributions of rows."""
         numbers = self._rows.numbers
         codes, component = self._draw_codes(MAX_ROWS, rng)
         generated = self._noisy(codes, rng)
-        # Values that will be missing are not to count: they may be the large ones.
+        # Values that will be missing must not count: they may be the large ones.
         generated[self._draw_gaps(component, rng)] = np.nan
         found = [np.quantile(_there(each), _LEVELS) for each in generated[:, numbers].T]
         columns = [_Distribution.of(column) for column in matrix[:, numbers].T]
@@ -283,7 +284,7 @@ class AutoencoderSampler(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
             self._factors[block] = _factors(generated[:, block], matrix[:, block])
 
     def _mapped(self, matrix: np.ndarray) -> np.ndarray:
-        """Give the columns the distributions of the training rows."""
+        """Map columns to the distributions of the training rows."""
         positions = np.arange(len(_LEVELS))
         numbers = np.arange(self._rows.n_columns)[self._rows.numbers]
         columns = zip(
@@ -302,7 +303,7 @@ class AutoencoderSampler(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
     def _draw_codes(
         self, n_samples: int, rng: np.random.RandomState
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Draw codes, and return the component of each, too."""
+        """Draw codes; also return the component of each."""
         component = rng.choice(len(self.weights_), n_samples, p=self.weights_)
         codes = rng.normal(size=(n_samples, self.means_.shape[1]))
         for i, (mean, covariance) in enumerate(
@@ -315,7 +316,7 @@ class AutoencoderSampler(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
     def _draw_gaps(
         self, component: np.ndarray, rng: np.random.RandomState
     ) -> np.ndarray:
-        """Draw which values of rows of the components are missing."""
+        """Draw the missing values of rows of some components."""
         pattern = np.zeros(len(component), dtype=int)
         if self._gaps.any():
             for i, weights in enumerate(self._gap_weights):
@@ -388,7 +389,7 @@ class AutoencoderSampler(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
 
 
 class _Distribution(NamedTuple):
-    """Distribution of a column of numbers: quantiles, and whether others are values."""
+    """Quantiles of a column of numbers, and whether values lie only on quantiles."""
 
     quantiles: np.ndarray
     discrete: bool
@@ -410,10 +411,10 @@ def _there(column: np.ndarray) -> np.ndarray:
 
 
 def _factors(generated: np.ndarray, given: np.ndarray) -> np.ndarray:
-    """Find by what to multiply probabilities of levels, for the shares of given rows.
+    """Compute factors of the probabilities of levels from the shares in given rows.
 
-    The probabilities are to be divided by their sum again. This is iterative
-    proportional fitting.
+    Probabilities must be divided by their sum again. This is iterative proportional
+    fitting.
     """
     factors = np.ones(given.shape[1])
     given = given[~np.isnan(given).any(axis=1)]

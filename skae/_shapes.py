@@ -1,4 +1,4 @@
-"""Forms of rows: flat ones, images and series, each turned into a table and back."""
+"""Forms of rows: flat rows, images and series, with conversions to a table and back."""
 
 import math
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from skae._inputs import plain
 class FlatRows:
     """Rows of a table."""
 
-    # Number of values in a step, of rows that are series and may end in NaN.
+    # Number of values in a step, for rows that are series and may end in NaN.
     n_channels: ClassVar[int | None] = None
 
     def to_table(self, X: Any, name: str = "X") -> Any:
-        """Return rows as a table, or what scikit-learn's checks will refuse."""
+        """Return rows as a table; invalid ones are left to scikit-learn's checks."""
         return plain(X, name, fill_masked=True)
 
     def shape(self, n_features: int) -> tuple[int, ...]:
@@ -27,7 +27,7 @@ class FlatRows:
         return (n_features,)
 
     def restore(self, rows: np.ndarray) -> np.ndarray:
-        """Return rows of a table in the form in which `fit` was given them."""
+        """Return rows of a table in the form that `fit` received."""
         return rows.reshape(len(rows), *self.shape(rows.shape[1]))
 
 
@@ -54,10 +54,10 @@ class ImageRows(FlatRows):
     Parameters
     ----------
     given : tuple of int or None
-        Shape of the images that `fit` was given; None if it was given a table.
+        Shape of the images in `fit`; None if `fit` received a table.
 
     asked : tuple of int or None
-        Shape that the parameter `image_shape` asks for.
+        The parameter `image_shape`.
 
     n_features : int, default=None
         Number of columns in `fit`; None during `fit`.
@@ -69,7 +69,7 @@ class ImageRows(FlatRows):
 
     @classmethod
     def of(cls, X: Any, asked: Any) -> "ImageRows":
-        """Find the form of rows that `fit` is given."""
+        """Return the form of rows that `fit` received."""
         X = _stacked(plain(X))
         are_images = getattr(X, "ndim", 2) in (3, 4)
         return cls(tuple(X.shape[1:]) if are_images else None, asked)
@@ -92,8 +92,8 @@ class ImageRows(FlatRows):
         if expected is not None and _with_channels(expected) != _with_channels(shape):
             where = "image_shape is" if self.n_features is None else "in fit they had"
             raise ValueError(
-                f"{name} has images of shape {shape}; {where} {tuple(expected)}. "
-                "Pass images of that shape; with image_shape=None, fit takes any."
+                f"{name} has images of shape {shape}; {where} {tuple(expected)}. Pass "
+                "images of that shape; with image_shape=None, fit accepts any."
             )
         return X.reshape(len(X), math.prod(shape))
 
@@ -101,7 +101,7 @@ class ImageRows(FlatRows):
         return self.given or (n_features,)
 
     def image_shape(self, n_features: int) -> tuple[int, ...]:
-        """Return the shape of the images that rows with so many columns are."""
+        """Return the shape of images with a number of columns in a table."""
         shape = self.asked if self.asked is not None else self.given
         if shape is None:
             side = math.isqrt(n_features)
@@ -115,15 +115,15 @@ class ImageRows(FlatRows):
         shape = tuple(sizes)
         if math.prod(shape) != n_features:
             raise ValueError(
-                f"image_shape={shape} makes {math.prod(shape)} values; X has "
-                f"{n_features} columns. Give (height, width) or (height, width, "
-                "n_channels) of that many."
+                f"image_shape={shape} needs {math.prod(shape)} columns; X has "
+                f"{n_features} columns. Set it to a (height, width) or (height, width, "
+                "n_channels) with that product."
             )
         return shape
 
 
 def _check_axes(X: Any, most: int, allowed: str, parameter: str) -> None:
-    """Refuse arrays of too many axes, and sparse ones of more than two."""
+    """Raise if an array has too many axes, or a sparse one more than two."""
     n_axes = getattr(X, "ndim", 2)
     if n_axes > most or (n_axes > 2 and not hasattr(X, "__array__")):
         raise ValueError(
@@ -134,7 +134,7 @@ def _check_axes(X: Any, most: int, allowed: str, parameter: str) -> None:
 
 
 def _stacked(images: Any) -> Any:
-    """Return a list of images as one array, and anything else as it is."""
+    """Stack a list of images to one array; return anything else unchanged."""
     if not (isinstance(images, list | tuple) and len(images) > 0):
         return images
     arrays = [np.asarray(image) for image in images]
@@ -143,9 +143,9 @@ def _stacked(images: Any) -> Any:
         return images
     if len(shapes) > 1:
         raise ValueError(
-            "All images must be of one shape, (height, width) or (height, width, "
-            f"n_channels). Got images of the shapes {sorted(shapes)}: crop them, or "
-            "make them one size."
+            "All images must have the same shape, (height, width) or (height, width, "
+            f"n_channels). Got images of the shapes {sorted(shapes)}: crop or resize "
+            "them."
         )
     return np.stack(arrays)
 
@@ -157,15 +157,15 @@ def _with_channels(shape: Sequence[int]) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class SeriesRows(FlatRows):
-    """Series, step after step, that may end before the longest one does.
+    """Flattened series, which may be shorter than the longest one.
 
     Parameters
     ----------
     steps_and_channels : (int, int)
-        Steps of the longest series, and values in a step.
+        Number of steps of the longest series, and of values in a step.
 
     are_series : bool
-        Whether `fit` was given series, and not a table.
+        Whether `fit` received series, and not a table.
 
     may_end : bool
         Whether rows may end in NaN.
@@ -177,7 +177,7 @@ class SeriesRows(FlatRows):
 
     @classmethod
     def of(cls, X: Any, series_shape: Any) -> "SeriesRows":
-        """Find the form of rows that `fit` is given."""
+        """Return the form of rows that `fit` received."""
         X = plain(X, fill_masked=True)
         series = _series(X)
         may_end = series is not None or series_shape is not None
@@ -185,7 +185,7 @@ class SeriesRows(FlatRows):
 
     @property
     def n_channels(self) -> int | None:  # type: ignore[override]
-        """Values in a step; None if no row may end."""
+        """Number of values in a step; None if rows may not end in NaN."""
         return self.steps_and_channels[1] if self.may_end else None
 
     def to_table(self, X: Any, name: str = "X") -> Any:
@@ -219,7 +219,7 @@ def _series(X: Any) -> Any:
         ) from error
     if any(each.dtype.kind == "c" for each in series):
         raise ValueError(
-            "Complex data not supported. Give real and imaginary parts as channels, "
+            "Complex data not supported. Pass real and imaginary parts as channels, "
             "for instance numpy.concatenate([s.real, s.imag], axis=1) for each series."
         )
     if all(each.ndim == 0 for each in series):
@@ -228,7 +228,7 @@ def _series(X: Any) -> Any:
         if len({len(each) for each in series}) > 1:
             raise ValueError(
                 "All series must be of shape (steps, channels). Got some of shape "
-                "(steps,), of unequal length: give numpy.asarray(series)[:, None] for "
+                "(steps,), of unequal length: pass numpy.asarray(series)[:, None] for "
                 "each, which has one channel."
             )
         return None  # the rows of a table
@@ -244,7 +244,7 @@ def _series(X: Any) -> Any:
 
 
 def _series_shape(X: Any, series: Any, series_shape: Any) -> Any:
-    """Return steps and channels of the series, as asked for or as rows have them."""
+    """Return steps and channels of the series, from `series_shape` or from the rows."""
     if series_shape is not None:
         shape = checks.whole_numbers(series_shape)
         if shape is None or len(shape) != 2:
@@ -280,9 +280,9 @@ def _padded(series: Any, shape: tuple[int, int]) -> np.ndarray:
     )
     if found != n_channels or longest > n_steps:
         raise ValueError(
-            f"Series must have {n_channels} channels and at most {n_steps} steps, as "
-            f"those of `fit` or as series_shape says. Got {found} channels and up to "
-            f"{longest} steps. Arrays are of shape (n_series, steps, channels)."
+            f"Series must have {n_channels} channels and at most {n_steps} steps, like "
+            f"those of `fit` or as set by series_shape. Got {found} channels and up to "
+            f"{longest} steps. Arrays have the shape (n_series, steps, channels)."
         )
     if not isinstance(series, list) and longest == n_steps:
         return series.reshape(len(series), n_steps * n_channels)

@@ -162,7 +162,7 @@ def _convert_outliers(scope: Any, operator: Any, container: Any) -> None:
 def _add_columns(
     scope: Any, operator: Any, container: Any, method: str, result: Any, width: int
 ) -> None:
-    """Add the nodes of a method that may return one dimension, as columns."""
+    """Add the nodes of a method, with a result of one dimension as a column."""
     output = scope.get_unique_variable_name(method)
     _add(scope, operator, container, method, output)
     shape = scope.get_unique_variable_name("shape")
@@ -226,7 +226,7 @@ def _add(scope: Any, operator: Any, container: Any, method: str, output: str) ->
 def _prefix_inside(nodes: Any, known: set[str], prefix: str) -> None:
     """Add a prefix to names of a graph that branches of its nodes use.
 
-    ``onnx.compose`` adds it to names of the branches alone.
+    ``onnx.compose`` adds it only to names of the branches.
     """
     for node in nodes:
         for attribute in node.attribute:

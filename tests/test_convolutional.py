@@ -127,8 +127,8 @@ def test_images_as_validation_rows_and_in_parts():
 @pytest.mark.parametrize(
     "params, message",
     [
-        ({"image_shape": (7, 9)}, r"\(7, 9\) makes 63 values; X has 64 columns"),
-        ({"image_shape": (8, 8, 3)}, r"makes 192 values; X has 64 columns"),
+        ({"image_shape": (7, 9)}, r"\(7, 9\) needs 63 columns; X has 64 columns"),
+        ({"image_shape": (8, 8, 3)}, r"needs 192 columns; X has 64 columns"),
         ({"image_shape": (64,)}, r"image_shape must be \(height, width\).* Got \(64,"),
         ({"image_shape": (-8, -8)}, r"positive integers.* Got \(-8, -8\)"),
         ({"image_shape": (8, 8.0)}, r"positive integers.* Got \(8, 8\.0\)"),

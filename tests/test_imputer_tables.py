@@ -212,7 +212,7 @@ def test_copies_and_files(tmp_path):
 
 def test_onnx_is_refused(tmp_path):
     imputer = quick().fit(with_gaps(whole()))
-    with pytest.raises(ValueError, match="takes tables of mixed columns"):
+    with pytest.raises(ValueError, match="accepts tables of mixed columns"):
         skae.to_onnx(imputer, tmp_path / "imputer.onnx")
 
 

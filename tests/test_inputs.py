@@ -202,7 +202,7 @@ def test_too_many_axes(estimator, sparse):
 
 
 def test_complex_series():
-    with pytest.raises(ValueError, match=r"Complex data not supported\. Give real"):
+    with pytest.raises(ValueError, match=r"Complex data not supported\. Pass real"):
         RecurrentAutoencoder(2).fit([np.ones((n, 1)) * 1j for n in (2, 3)])
 
 
@@ -316,7 +316,7 @@ def test_series_of_one_axis_in_cells(box):
     X = BOXES[box]([np.ones(4), np.ones(3)] * 30)
     if box == "frames":
         X = [pd.Series(each[0]) for each in X]
-    with pytest.raises(ValueError, match=r"of shape \(steps,\), of unequal length: gi"):
+    with pytest.raises(ValueError, match=r"of shape \(steps,\), of unequal length: pass"):
         quick(RecurrentAutoencoder).fit(X)
 
 
@@ -336,7 +336,7 @@ def test_images_in_cells(box):
 
 
 def test_images_of_several_sizes():
-    with pytest.raises(ValueError, match=r"of one shape.*\(4, 5\), \(5, 5\)"):
+    with pytest.raises(ValueError, match=r"the same shape.*\(4, 5\), \(5, 5\)"):
         quick(ConvAutoencoder).fit([np.ones((5, 5)), np.ones((4, 5))])
 
 

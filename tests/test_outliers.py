@@ -583,7 +583,7 @@ def test_onnx_of_pipelines(n_rows, digits):
 
 def test_what_onnx_cannot_hold(digits):
     X = digits[0][:200]
-    with pytest.raises(ValueError, match="ONNX models have no neighbours"):
+    with pytest.raises(ValueError, match="ONNX models cannot search neighbours"):
         to_onnx(quick().fit(X), method="predict")
     scaled = make_pipeline(StandardScaler(), AutoencoderTransformer(2, max_epochs=1))
     with pytest.raises(ValueError, match="Put the other steps before the detector"):
@@ -592,7 +592,7 @@ def test_what_onnx_cannot_hold(digits):
         to_onnx(quick("error").fit(X))
     skl2onnx = pytest.importorskip("skl2onnx")
     register_onnx_converters()
-    with pytest.raises(ValueError, match="ONNX models have no neighbours"):
+    with pytest.raises(ValueError, match="ONNX models cannot search neighbours"):
         skl2onnx.to_onnx(make_pipeline(StandardScaler(), quick()).fit(X), X[:1])
 
 

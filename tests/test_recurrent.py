@@ -144,7 +144,7 @@ def test_shorter_series_after_fit(images):
         ),
         ({}, [np.ones((5, 2)), np.ones((5, 3))], r"2 channels.*Series 1 has.*\(5, 3\)"),
         ({}, [np.ones((5, 2)), np.ones(5)], r"Series 1 has shape \(5,\)"),
-        ({}, [np.ones(5), np.ones(4)], r"shape \(steps,\), of unequal length: give .*"),
+        ({}, [np.ones(5), np.ones(4)], r"shape \(steps,\), of unequal length: pass .*"),
         ({}, [np.ones((5, 2)), np.ones((0, 2))], r"row 1, .*a series without steps"),
         ({}, np.ones((0, 5, 2)), "0 sample"),
         ({"cell": "rnn"}, np.ones((9, 5)), r"'cell'.*'gru'.*Got 'rnn'"),
