@@ -19,79 +19,83 @@ from skae.training import Atoms, AutoencoderNet, SignedPCA, Start, Table, recipe
 _PENALTY_WEIGHTS = {"topk": 0.0, "l1": 0.03, "kl": 1.0}
 # More units of wide tables would take long and much memory.
 _MAX_ACTIVE = 30
-# A unit whose code varies less over the rows is dead.
+# A unit is dead if its code varies less over the rows.
 _DEAD_RANGE = 0.01
 
 
 @shared_docs
 class SparseAutoencoder(BaseAutoencoder):
-    """Autoencoder with more units than columns are needed for, few of them active.
+    """Sparse autoencoder: a long code with few active units for each row.
 
-    Encoder and decoder are linear, and the code between them is sparse: a row is the
-    mean row plus a few atoms, the columns of the decoder's weights, each multiplied by
-    an entry of the code that is not negative. So a code is longer than one of PCA, but
-    a row uses little of it, and each unit stands for a feature that some rows have.
+    Encoder and decoder are linear, and the code is sparse: a row is the mean row plus a
+    few atoms, which are columns of the decoder's weights. Each atom is multiplied by an
+    entry of the code, which is not negative. So a code is longer than a code of PCA,
+    but a row uses few of its entries, and each unit represents a feature that some rows
+    have.
 
-    Training starts with rows of `X` for atoms. What it reaches is kept if rows held out
-    from it are reconstructed better than by signed PCA; that is PCA with as many
-    components as units are active, as a sparse code: two units for each axis `u`, of
-    which one gives the positive part of ``u @ x`` and the other the negative part.
-    Otherwise signed PCA of all rows is kept, with a warning.
+    Training starts with rows of `X` as atoms. The trained network is kept if it
+    reconstructs held-out rows better than signed PCA; otherwise signed PCA of all rows
+    is kept, with a warning. Signed PCA is PCA with as many components as units are
+    active, as a sparse code with two units for each axis `u`: one is the positive part
+    of ``u @ x`` and the other is the negative part.
 
     Parameters
     ----------
     n_components : int, default=None
-        Number of units. None: as many as make the root of the number of columns, but 30
-        at most, the number of active units: with the default `sparsity`, ten for each.
+        Number of units. None is ``min(sqrt(n_features), 30) / sparsity``, so that at
+        most 30 units are active.
 
     penalty : {"topk", "l1", "kl"}, default="topk"
-        What makes codes sparse. "topk" keeps the largest ``sparsity * n_components``
-        entries of each code and sets the others to zero. "l1" penalises the sum of
-        what the units add to a row. "kl" has codes between 0 and 1, by the logistic
-        function, and penalises units whose mean over the rows is not `sparsity`; there
-        is no signed PCA with such codes, and the best state trained is kept.
+        Method that makes codes sparse. "topk" keeps the largest
+        ``sparsity * n_components`` entries of each code and sets the others to zero.
+        "l1" penalises the sum of the contributions of units to a row. "kl" has codes
+        between 0 and 1, by the logistic function, and penalises units whose mean over
+        the rows is not `sparsity`; signed PCA is not possible with such codes, and the
+        best trained state is kept.
 
     sparsity : float, default=0.1
-        Share of the units that is to be active, in (0, 1); at least one unit is. With
-        "l1" it only sets the size of signed PCA, and `penalty_weight` decides how many
-        are active.
+        Target share of active units, in (0, 1); at least one unit is active. With "l1"
+        it only sets the size of signed PCA, and `penalty_weight` determines how many
+        units are active.
 
     penalty_weight : float or "auto", default="auto"
-        What the penalty of "l1" or "kl" is multiplied by in the loss, in units of the
-        loss of the mean row: no weight depends on the units of `X`. "auto" is 0.03
-        for "l1" and 1 for "kl". "topk" has no use for it.
+        Weight of the penalty of "l1" or "kl" in the loss, in units of the loss of the
+        mean row, so that it does not depend on the units of `X`. "auto" is 0.03 for
+        "l1" and 1 for "kl". It is not used with "topk".
 
     init : {"auto", "random"}, default="auto"
-        State before the first step: rows of `X` for atoms, or torch's random weights.
-        With "random" there is no signed PCA to beat: the best state trained is kept.
+        State before the first step: rows of `X` as atoms, or torch's random weights.
+        "random" does not compare with signed PCA, and keeps the best trained state.
 
     output : {"code", "reconstruction"}, default="code"
-        What `transform` gives: the codes, or the reconstructions, in columns named as
-        those of `X`. It may be changed after fitting.
+        What `transform` returns: the codes or the reconstructions. The columns of
+        reconstructions have the names of the columns of `X`. It may be changed after
+        fitting.
 
     lr : float or "auto", default="auto"
-        Learning rate, the highest one of the schedule. The loss is measured in units of
-        the loss of the mean row, so no rate depends on the units of `X`. "auto" is 0.01
-        for "adam" and "adamw", and otherwise that of all estimators: 0.1 for "sgd",
-        0.01 for "muon", 1 for "lbfgs", 3e-3 for a class.
+        Learning rate; the highest one if there is a schedule. The loss is measured in
+        units of the loss of the mean row, so the best rate does not depend on the units
+        of `X`. "auto" is 0.01 for "adam" and "adamw" (0.1 for "sgd", 0.01 for "muon", 1
+        for "lbfgs", 3e-3 for a class).
 
     {parameters}
 
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        Atoms: what a unit adds to a row if its code is 1. The reconstruction of a code
-        `z` is ``z @ components_`` and the row that a code of zeros stands for.
+        Atoms: the contribution of each unit to a row if its code is 1. The
+        reconstruction of a code `z` is ``z @ components_`` plus the row that a code of
+        zeros decodes to.
 
     code_activity_ : ndarray of shape (n_components,)
-        How active each unit is over the training rows (over a sample, if the table is
-        too large for memory; over the rows of the last call of `partial_fit`): the
-        share of the rows in which its code is not zero; with "kl", the mean of its
-        code. Both are what `sparsity` asks for on average.
+        Activity of each unit over the training rows (over a sample, if the table is too
+        large for memory; over the rows of the last call of `partial_fit`): the share of
+        the rows in which its code is not zero, or the mean of its code with "kl".
+        `sparsity` is the target of its mean.
 
     n_dead_units_ : int
-        Number of dead units, which say nothing about the training rows: their code is
-        zero in all; with "kl", it varies by less than 0.01.
+        Number of dead units, whose code is zero for all training rows; with "kl", it
+        varies by less than 0.01.
 
     loss_curve_ : list of float
         Mean training loss with the penalty in each of the `n_iter_` epochs, averaged
@@ -105,29 +109,29 @@ class SparseAutoencoder(BaseAutoencoder):
 
     See Also
     --------
-    AutoencoderTransformer : Short codes, and a nonlinear encoder and decoder.
+    AutoencoderTransformer : Small codes, and a nonlinear encoder and decoder.
     sklearn.decomposition.MiniBatchDictionaryLearning : Sparse codes found by an
         optimisation for each row, not by an encoder.
 
     Notes
     -----
-    Codes have the units of `X`, except those of "kl", which have none. The penalties
-    are in the losses of training and validation; `score_samples`, `score` and
-    `reconstruction_error` are of the reconstruction alone.
+    Codes have the units of `X`, except those of "kl", which have none. The losses of
+    training and validation include the penalties; `score_samples`, `score` and
+    `reconstruction_error` are for the reconstruction only.
 
-    The penalty of "l1" is the sum over the units of the root mean square, over the
-    columns, of what each adds to a row, in units of the root of the mean variance of
+    The penalty of "l1" is a sum over the units: the root mean square, over the columns,
+    of the contribution of a unit to a row, in units of the root of the mean variance of
     the columns. It is the L1 norm of a code whose atoms all have the same length. The
-    penalty of "kl" is the mean over the units of the divergence of [2]_, of which
-    the sum is taken there, over the rows of a batch.
+    penalty of "kl" is the mean over the units of the divergence of [2]_ over the rows
+    of a batch; [2]_ has the sum.
 
     Departures from [1]_: codes are rectified, so fewer units may be active than
     allowed, and encoder and decoder have weights of their own.
 
-    At the start the atoms are centred rows of length one, drawn at random, in the
-    encoder and in the decoder, times one factor that gives the least squared error.
-    A unit that is never among the largest has no gradient, and stays so; one that
-    starts as a row is among the largest for this row, and for those near it.
+    At the start, the atoms of the encoder and of the decoder are centred rows of length
+    one, drawn at random, times one factor that minimises the squared error. A unit that
+    is never among the largest has no gradient and does not change; one that starts as a
+    row is among the largest for this row and for rows near it.
 
     References
     ----------
@@ -147,11 +151,11 @@ class SparseAutoencoder(BaseAutoencoder):
     (100,)
     """
 
-    # Linear layers take longer steps than deep ones.
+    # Linear layers can use a higher learning rate than deep ones.
     _recipe = recipe.Recipe(adam_lr=1e-2)
     _fills_gaps = True
 
-    # The start and the floor are made for it.
+    # The start and the floor need this loss.
     loss = "squared_error"
 
     def __init__(
@@ -236,7 +240,7 @@ class SparseAutoencoder(BaseAutoencoder):
         n_active = max(1, round(self.sparsity * n_components))
         from_rows = self.init != "random"
         floor = None
-        if from_rows and self.penalty != "kl":  # codes in [0, 1] are not those of PCA
+        if from_rows and self.penalty != "kl":  # codes of PCA are not in [0, 1]
             floor = SignedPCA(min(n_active, n_components // 2))
         return self._planned(
             len(table),

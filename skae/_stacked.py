@@ -45,14 +45,14 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
     """Deep, symmetric autoencoder that is trained layer by layer, then as a whole.
 
     Each hidden layer is trained together with its mirror image in the decoder, as a
-    shallow autoencoder of what the layer below gives; the layers below stay as they
-    are. Then the layers next to the code are trained between the hidden ones, and at
-    last all layers together. The layers may be reused to start a classifier or a
-    regressor where few rows have labels.
+    shallow autoencoder of the output of the layer below; the layers below do not
+    change. Then the layers next to the code are trained, and finally all layers
+    together. The layers can initialise a classifier or a regressor if few rows have
+    labels.
 
-    As :class:`AutoencoderTransformer` it has a linear path that starts as PCA. What
-    training makes of all layers is kept if held-out rows are reconstructed better than
-    by PCA, and PCA is kept otherwise.
+    Like :class:`AutoencoderTransformer`, it has a linear path that starts as PCA. The
+    trained network is kept if it reconstructs held-out rows better than PCA; otherwise
+    PCA is kept.
 
     Parameters
     ----------
@@ -69,49 +69,48 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
     {initializer}
 
     tied_weights : bool, default=False
-        Whether the decoder's layers use the transposes of the encoder's weights, in
-        all phases: half the parameters, at a slightly higher error. Not the default,
-        since held-out rows were never reconstructed better by it.
+        Whether the decoder's layers use the transposes of the encoder's weights, in all
+        phases. This halves the number of parameters; in trials, it never reduced the
+        error on held-out rows.
 
     noise : {"dropout", "gaussian", "masking", "salt_and_pepper", "swap"}, \
             torch.nn.Module, list of these or None, default=None
         Noise on the input of each phase, rows or activations, as in
-        :class:`DenoisingAutoencoder`: with it, this is the stacked denoising
-        autoencoder [2]_. None leaves the hidden layers without noise; the phases of
-        the code and of all layers then have the noise of
-        :class:`AutoencoderTransformer`.
+        :class:`DenoisingAutoencoder`; this is the stacked denoising autoencoder [2]_.
+        With None, hidden layers have no noise, and the phases of the code and of all
+        layers have the noise of :class:`AutoencoderTransformer`.
 
     noise_level : float, (float, float) or "auto", default="auto"
-        Level of the noise given by name, as in :class:`DenoisingAutoencoder`. The
-        scale of Gaussian noise is that of the input of the phase.
+        Level of a noise set by name, as in :class:`DenoisingAutoencoder`. The scale of
+        Gaussian noise is that of the input of the phase.
 
     loss : {"squared_error", "absolute_error", "huber", "binary_cross_entropy"}, \
             torch loss instance or class, default="squared_error"
-        What training minimises. Activations are always compared by their squared
-        error. "binary_cross_entropy" is for values in [0, 1]; the decoder then ends
-        in a sigmoid, there is no centring, and the start is random.
+        Loss to minimise. Activations are always compared by their squared error.
+        "binary_cross_entropy" is for values in [0, 1]; the decoder then ends in a
+        sigmoid, columns are not centred, and the start is random.
 
     init : {"auto", "pca", "random"}, default="auto"
         State before the first step: "pca", or "random" for the textbook autoencoder
-        with no linear path. "auto" is "pca" where that is possible: with any loss but
-        "binary_cross_entropy", and not with tied weights and "logistic" together.
+        without a linear path. "auto" is "pca" where it is possible: not with
+        "binary_cross_entropy", or with tied weights and "logistic" together.
 
     lr : float or "auto", default="auto"
-        Learning rate of the phases of the hidden layers and of the code, the highest
-        one of the schedule. "auto" is 3e-3 (0.1 for "sgd", 0.01 for "muon", 1 for
-        "lbfgs").
+        Learning rate of the phases of the hidden layers and of the code; the highest
+        one if there is a schedule. "auto" is 3e-3 (0.1 for "sgd", 0.01 for "muon", 1
+        for "lbfgs").
 
     max_epochs : int, sequence of int or "auto", default="auto"
-        Passes over the training rows in each phase before the last: a number for all,
-        or one for each hidden layer and one for the code. "auto" makes about 500
-        steps in each phase.
+        Maximum number of passes over the training rows in each phase before the last:
+        one number for all, or one for each hidden layer and one for the code. "auto"
+        makes about 500 steps in each phase.
 
     fine_tune_epochs : int or "auto", default="auto"
-        Passes over the training rows in the last phase, of all layers. 0 leaves it
-        out. "auto" makes about 2,000 steps (100 passes for "lbfgs").
+        Maximum number of passes over the training rows in the last phase, of all
+        layers. 0 skips it. "auto" makes about 2,000 steps (100 passes for "lbfgs").
 
     fine_tune_lr : float or "auto", default="auto"
-        Learning rate of the last phase. "auto" is as for `lr`.
+        Learning rate of the last phase. "auto" is the same as for `lr`.
 
     {parameters}
 
@@ -138,17 +137,15 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
     -----
     `loss_curve_`, `validation_loss_curve_`, `n_iter_` and `best_epoch_` are those of
     the last phase. `partial_fit` of a new estimator trains the phases on the rows of
-    the first call; further calls, and `fit` with `warm_start`, go on with the last
-    phase.
+    the first call; further calls, and `fit` with `warm_start`, continue the last phase.
 
-    The phase of the code is not one of the activations of the last hidden layer, as in
-    [1]_, but of rows: all layers are gone through, and only those next to the code and
-    to the output are trained, and the linear path, which is beside them all. Without
-    the last phase, reconstructions are much better for it. Entry 0 of
-    `validation_loss_curve_` is the loss after the phases.
+    The phase of the code reconstructs rows, not the activations of the last hidden
+    layer as in [1]_. It uses all layers, but trains only those next to the code and to
+    the output, and the linear path. Without the last phase, this makes reconstructions
+    much better. Entry 0 of `validation_loss_curve_` is the loss after the phases.
 
-    The activations that a hidden layer gives are computed once and kept for the phase
-    of the next layer, as 4 bytes each: in memory, or in a temporary file if `X` is read
+    The activations of a hidden layer are computed once and stored for the phase of the
+    next layer, with 4 bytes each: in memory, or in a temporary file if `X` is read
     block by block and they take more than 512 MiB.
 
     References
@@ -284,7 +281,7 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
         plan = plan_from_pca(self, table, self.noise, pretrain=self._pretrain)
         if plan.noise is not None and plan.noise.makes_gaps:
             raise ValueError(
-                "Hidden layers cannot fill gaps, and the noise makes gaps: "
+                "Hidden layers cannot fill missing values, and the noise makes some: "
                 f"{plan.noise}. Use DenoisingAutoencoder, or another noise."
             )
         return plan
@@ -310,7 +307,7 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
         self, net: AutoencoderNet, train: Rows, valid: Rows | None, tasks: FitTasks
     ) -> bool:
         module = net.plain_module_
-        # Gaps of validation rows are filled as those of training rows.
+        # Missing values of validation rows are filled like those of training rows.
         layer_valid = None if valid is None else Rows(valid.inputs, valid.weight)
         layer_train = train
         n_layers = len(hidden_widths(self))
@@ -332,7 +329,7 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
         valid: Rows | None,
         tasks: FitTasks,
     ) -> bool:
-        """Train a hidden layer and its mirror image on what the layer is given."""
+        """Train a hidden layer and its mirror image on the input of the layer."""
         layer = module.layer_autoencoder(i)
         decisions: dict[str, Any] = {"module": lambda: layer}
         if self.noise is not None:
@@ -390,7 +387,7 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
         valid: Rows | None,
         tasks: FitTasks,
     ) -> bool:
-        """Train a phase and keep its record; return whether to go on."""
+        """Train a phase and store its record; return whether to continue."""
         n_epochs = self._phase_epochs(net, i, len(train))
         rows = train if valid is None else valid
         before = net.mean_loss(rows)
@@ -402,7 +399,7 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
             valid,
             n_epochs=n_epochs,
             part=f", {name}",
-            # A module encodes and decodes rows only when all layers are trained.
+            # The module encodes and decodes rows only after all layers are trained.
             watcher=tasks.epochs(n_epochs, None, name),
         )
         widths = [*hidden_widths(self), self.n_components_]

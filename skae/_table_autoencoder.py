@@ -1,4 +1,4 @@
-"""The autoencoder of tables of mixed columns."""
+"""The autoencoder for tables of mixed columns."""
 
 import math
 from functools import partial
@@ -48,15 +48,15 @@ _KINDS = {"number": NUMBER, "date": NUMBER, "category": LEVEL, "missing": MARK}
 class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
     """Autoencoder of tables with numbers, categories, dates and missing values.
 
-    It takes frames of pandas and polars as they are, and arrays. `transform` returns
-    codes, `inverse_transform` and `reconstruct` return tables like that of `fit`: of
-    the same library, with the same columns, dtypes and levels.
+    It accepts frames of pandas and polars, and arrays. `transform` returns codes.
+    `inverse_transform` and `reconstruct` return tables like that of `fit`: of the same
+    library, with the same columns, dtypes and levels.
 
     A :class:`TableEncoder` turns the table into a matrix, and a dense autoencoder
     reconstructs it: numbers and dates by squared error, categories by the cross-entropy
     of their levels. All columns of the table count the same. It starts as PCA of mixed
-    data, in closed form. What training adds is kept if rows held out from it are
-    reconstructed better, and the start, fitted to all rows, is kept otherwise.
+    data, in closed form. The trained network is kept if it reconstructs held-out rows
+    better; otherwise the start, fitted to all rows, is kept.
 
     Parameters
     ----------
@@ -64,14 +64,14 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         Size of the code.
 
     encoder : TableEncoder, default=None
-        Encoder of the table, which is cloned. It says which columns are categories and
-        how many levels they have, for instance
-        ``TableEncoder(categorical_features=["zip"], max_categories=20)``. Whatever its
-        scaler, numbers are standardised afterwards. None is ``TableEncoder()``.
+        Encoder of the table, which is cloned. It determines which columns are
+        categories and how many levels they have, for instance
+        ``TableEncoder(categorical_features=["zip"], max_categories=20)``. Numbers are
+        standardised after its scaler, whatever it is. None is ``TableEncoder()``.
 
     hidden_layer_sizes : int or sequence of int, default=(100, 100)
-        Widths of the encoder's hidden layers, from input to code; the decoder has
-        them in reverse. ``()`` has linear layers only.
+        Widths of the encoder's hidden layers, from input to code; the decoder has them
+        in reverse. ``()`` is a network of linear layers.
 
     activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "silu", \
             "tanh"}, default="silu"
@@ -80,8 +80,8 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
     {initializer}
 
     init : {"auto", "pca", "random"}, default="auto"
-        State before the first step. "pca" is PCA of mixed data, "random" has no linear
-        path, and what is trained is kept, better or not. "auto" is "pca".
+        State before the first step. "pca" is PCA of mixed data. "random" has no linear
+        path, and the trained network is kept, better or not. "auto" is "pca".
 
     output : {"code", "hidden"}, default="code"
         What `transform` returns: the codes, or the activations of all hidden layers of
@@ -89,19 +89,19 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
 
     optimizer : {"adam", "adamw", "lbfgs", "muon", "sgd"} or torch.optim.Optimizer \
             class, default="adamw"
-        What minimises the loss, as in :class:`AutoencoderTransformer`.
+        Optimizer that minimises the loss, as in :class:`AutoencoderTransformer`.
 
     lr : float or "auto", default="auto"
         Learning rate; the highest one if there is a schedule. "auto" is 0.01 (0.1 for
         "sgd", 1 for "lbfgs").
 
     weight_decay : float or "auto", default="auto"
-        Weight decay of the optimizer: an L2 penalty for "adam" and "sgd", decoupled
-        for "adamw" and "muon". "auto" keeps small tables from being learned by heart:
-        ``(25 * n_columns / n_samples) ** 2``, and not more than 2. There, copies of a
-        row are one sample, and a category is as many columns as it has levels, less
-        one, where rare levels count less: they are the exponential of its entropy. It
-        is 0 with another optimizer than "adamw", and in `partial_fit`.
+        Weight decay of the optimizer: an L2 penalty for "adam" and "sgd", decoupled for
+        "adamw" and "muon". "auto" reduces overfitting on small tables: it is
+        ``(25 * n_columns / n_samples) ** 2``, and at most 2. Copies of a row are one
+        sample. A category counts as the number of its levels minus one, where the
+        number of levels is the exponential of its entropy, so that rare levels count
+        less. It is 0 with another optimizer than "adamw", and in `partial_fit`.
 
     max_epochs : int or "auto", default="auto"
         Maximum number of passes over the training rows. "auto" makes about 4,500
@@ -109,15 +109,16 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         "lbfgs").
 
     batch_size : int or "auto", default="auto"
-        Number of rows in each step. "auto" is a tenth of the rows up to 64 of them,
-        then a twentieth, between 16 and 128. It is all rows for "lbfgs".
+        Number of rows in each step. "auto" is a tenth of the rows, up to 64, or a
+        twentieth, up to 128, whichever is more, and at least 16. It is all rows for
+        "lbfgs".
 
     {parameters}
 
     Attributes
     ----------
     encoder_ : TableEncoder
-        The fitted encoder. Its `blocks_` say which columns of the matrix stand for
+        The fitted encoder. Its `blocks_` describe which columns of the matrix encode
         which column of the table.
 
     {weights}
@@ -134,14 +135,14 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
     -----
     The loss of a column is divided by its loss for the mean row: the variance of a
     number, the entropy of a category. The loss of a row is the mean over its columns
-    with a value. Columns that never vary do not count.
+    with a value. Constant columns do not count.
 
     In PCA of mixed data, each number and each category has a total variance of one. The
     decoder of categories is a logistic regression on the codes.
 
     Missing values are filled by their conditional mean in a Gaussian, as in
     :class:`AutoencoderTransformer`, and have no loss. A level that `fit` has not seen
-    is a missing value. Rows without any value are left out of `fit`.
+    is a missing value. `fit` ignores rows without any value.
 
     `module_`, `encoder_module_` and `decoder_module_` take and return rows of the
     matrix of `encoder_`, with probabilities of the levels.
@@ -162,7 +163,7 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
     ['Barolo', 'Barolo', 'Barolo']
     """
 
-    # Numbers have a squared error, beside the losses of categories.
+    # The loss of numbers; categories have a loss of their own.
     loss = "squared_error"
     _recipe = recipe.TABLE
     _fills_gaps = True
@@ -282,7 +283,7 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
             sample_weight = checks.check_weights(sample_weight, X)
             counts = np.flatnonzero(sample_weight)
             if len(counts) < len(sample_weight):
-                # The encoder is not to see the others.
+                # Rows of weight zero must not affect the encoder.
                 X, sample_weight = safe_indexing(X, counts), sample_weight[counts]
                 if groups is not None:
                     groups = safe_indexing(plain(groups, "groups"), counts)
@@ -357,16 +358,16 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
             Ignored.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows. Weight 2 counts as the row twice, weight 0 as the row
-            left out. Rare levels are counted by rows, whatever their weights.
+            Weights of the rows. A row of weight 2 counts as two rows, and a row of
+            weight 0 is left out. Rare levels are counted by rows, whatever their
+            weights.
 
         X_val : array-like or frame of shape (n_val, n_features), default=None
-            Validation rows. All rows of `X` then train, whatever
-            `validation_fraction` says.
+            Validation rows, in place of `validation_fraction`: training then uses all
+            rows of `X`.
 
         groups : array-like of shape (n_samples,), default=None
-            Labels of groups, such as patients. No group is on both sides when rows are
-            held out.
+            Group labels, such as patients. All rows of a group are held out, or none.
 
         Returns
         -------
@@ -376,14 +377,13 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         Raises
         ------
         ValueError
-            If a parameter is not valid, or a column holds what it cannot hold. An
-            estimator that was fitted before stays as it was.
+            If a parameter or a value of a column is invalid. An estimator that was
+            fitted before remains unchanged.
 
         Warns
         -----
         UserWarning
-            If a column has no value, or if most values of a category are levels of few
-            rows.
+            If a column has no value, or if most values of a category are rare levels.
         """
         return super().fit(X, y, sample_weight, X_val=X_val, groups=groups)
 
@@ -396,10 +396,10 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         ----------
         X : array-like or frame of shape (n_samples, n_features)
             Table, with the columns of `fit`. Any value may be missing. A row without
-            any counts as the mean row.
+            any value counts as the mean row.
 
         out : ndarray of shape (n_samples, n_features_out), default=None
-            Where to write the result. None makes a new array.
+            Array to write the result to. None makes a new array.
 
         Returns
         -------
@@ -422,12 +422,12 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
             Table like that of `fit`: of the same library, with the same columns and
             dtypes. Categories have the most probable level. No value is missing, unless
             the encoder has ``add_indicator=True``. A frame of pandas has the index of
-            `X` if `X` is one, too.
+            `X` if `X` is also one.
         """
         return _with_index_of(X, super().inverse_transform(X))
 
     def reconstruct(self, X: Any) -> Any:
-        """Encode a table and decode it again.
+        """Encode a table and decode its codes.
 
         Parameters
         ----------
@@ -446,9 +446,9 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         """Return the losses of the reconstructions, in units of the columns.
 
         The loss of a number is its squared error over the variance of its column in
-        `fit`; that of a category is minus the logarithm of the probability of its level
-        over the entropy of the column. So 1 is the mean of a column for reconstructions
-        by the mean row.
+        `fit`; the loss of a category is minus the logarithm of the probability of its
+        level over the entropy of the column. So reconstructions by the mean row have a
+        mean loss of 1 in each column.
 
         Parameters
         ----------
@@ -461,8 +461,8 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         Returns
         -------
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
-            Losses. That of a cell is NaN if its value is missing, or if its column
-            never varied in `fit`. The mean of a row is over the others.
+            Losses. The loss of a cell is NaN if its value is missing, or if its column
+            was constant in `fit`. The mean of a row is over the other cells.
         """
         if not per_feature:
             return -self.score_samples(X)
@@ -475,7 +475,7 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         return self._by_column(self._apply(entries, rows))
 
     def _by_column(self, entries: np.ndarray) -> np.ndarray:
-        """Sum the losses of entries of the matrix up to those of cells of the table."""
+        """Sum losses of entries of the matrix for each cell of the table."""
         error = np.full((len(entries), self.n_features_in_), np.nan, entries.dtype)
         for i, parts in self.encoder_._columns_of().items():
             losses = [entries[:, part].sum(axis=1) for part in parts]
@@ -483,7 +483,7 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         return error
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """Return minus the loss of each row: the higher, the more normal a row is.
+        """Return the negative loss of each row; low scores indicate outliers.
 
         Parameters
         ----------
@@ -493,8 +493,8 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Minus the loss, averaged over the columns with a value in the row, in the
-            units of `reconstruction_error`. NaN for a row without any.
+            Negative loss, averaged over the columns with a value in the row, in the
+            units of `reconstruction_error`. NaN for a row without any value.
         """
         rows = self._check_new_rows(X)
         losses = self._apply(self.net_.row_losses_with, rows)
@@ -503,9 +503,9 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return one minus the mean loss of the rows.
 
-        That is the mean over the columns of R² for numbers and of McFadden's R² for
-        categories, with the variances and entropies of `fit`. It is what
-        :class:`~sklearn.model_selection.GridSearchCV` maximises.
+        It is the mean over the columns of R² for numbers and McFadden's R² for
+        categories, with the variances and entropies of `fit`.
+        :class:`~sklearn.model_selection.GridSearchCV` maximises it.
 
         Parameters
         ----------
@@ -545,9 +545,9 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         Returns
         -------
         probabilities : dict of dict of ndarray of shape (n_samples,)
-            For each column of categories, by its name, the probability of each level.
-            If rare levels share one column of the encoder, the most frequent one of
-            them stands for all. Arrays have positions in place of names.
+            Probability of each level, for each column of categories by its name, or by
+            its position in an array. If rare levels share one column of the encoder,
+            the most frequent one of them represents all.
         """
         matrix = self._apply(reconstruct_rows, self._check_new_rows(X))
         return {
@@ -583,7 +583,7 @@ def _with_values(table: Table, name: str) -> Table:
     empty = np.isnan(table.inputs[:]).all(axis=1)
     if empty.all():
         raise ValueError(
-            f"{name} has no value in the columns that were not empty in fit: there is "
+            f"{name} has no value in the columns that had values in fit: there is "
             "nothing to learn from it."
         )
     return table.take(np.flatnonzero(~empty)) if empty.any() else table

@@ -721,5 +721,5 @@ def test_noise_of_gaps_needs_a_module_that_fills_them(curved):
     with pytest.raises(ValueError, match=r"makes values NaN.*allow_nan"):
         model.fit(curved)
     stacked = StackedAEPretrainer(2, noise=MissingNoise(), max_epochs=1)
-    with pytest.raises(ValueError, match="Hidden layers cannot fill gaps"):
+    with pytest.raises(ValueError, match="Hidden layers cannot fill missing values"):
         stacked.fit(curved)

@@ -316,7 +316,9 @@ def test_series_of_one_axis_in_cells(box):
     X = BOXES[box]([np.ones(4), np.ones(3)] * 30)
     if box == "frames":
         X = [pd.Series(each[0]) for each in X]
-    with pytest.raises(ValueError, match=r"of shape \(steps,\), of unequal length: pass"):
+    with pytest.raises(
+        ValueError, match=r"of shape \(steps,\), of unequal length: pass"
+    ):
         quick(RecurrentAutoencoder).fit(X)
 
 
