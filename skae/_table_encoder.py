@@ -41,14 +41,13 @@ from skae._sklearn_compat import (
     fit_context,
 )
 
-# When a column of categories is said to have too many levels: in that many rows, if
-# most of them are rare.
+# Warn of too many levels if a column has that many rows and most levels are rare.
 _FEW_ROWS = 20
 _MANY_LEVELS = 100
 
 
 class Block(NamedTuple):
-    """Columns of the matrix that stand for one column of the table.
+    """Columns of the matrix that encode one column of the table.
 
     Attributes
     ----------
@@ -56,8 +55,8 @@ class Block(NamedTuple):
         Name of the column of the table; its position if the table is an array.
 
     kind : str
-        "number", "date" or "category"; "missing" for the column that says whether a
-        number or date is missing.
+        "number", "date" or "category"; "missing" for an indicator of missing numbers or
+        dates.
 
     columns : slice
         Columns of the matrix.
@@ -78,7 +77,7 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
 
     Numbers, dates, times and durations become a scaled column each. Strings, booleans,
     categories and other objects become a column of zeros and ones for each level. A
-    missing value stays missing: it is NaN in all columns that stand for it.
+    missing value stays missing: it is NaN in all columns that encode it.
     `inverse_transform` returns a table like that of `fit`: of the same library, with
     the same columns, dtypes, categories, time zones and numbers of decimals.
 
@@ -86,7 +85,7 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
     ----------
     categorical_features : "from_dtype", array-like of str, int or bool, or None, \
             default="from_dtype"
-        Columns that are categories. All others have to hold numbers, booleans, dates,
+        Columns that are categories. All others must hold numbers, booleans, dates,
         times or durations.
 
         - "from_dtype": all columns that are not of numbers, dates, times or durations.
@@ -100,32 +99,32 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
         Transformer of the numbers and dates with `inverse_transform`, such as
         :class:`~sklearn.preprocessing.QuantileTransformer`. It must accept NaN if
         values are missing, and keep the number of columns. "standard" is
-        :class:`~sklearn.preprocessing.StandardScaler`, None leaves the numbers as they
-        are; dates are then numbers of days, seconds or whatever unit they are whole
-        numbers of.
+        :class:`~sklearn.preprocessing.StandardScaler`. None does not scale numbers;
+        dates are then numbers of days, hours, minutes, seconds or smaller units, the
+        largest unit in which all are whole numbers.
 
     min_frequency : int or float, default=None
-        Levels that are rarer share one column: an int is a number of rows, a float a
-        share of all rows. See :class:`~sklearn.preprocessing.OneHotEncoder`.
+        Rarer levels share one column. An int is a number of rows, a float a share of
+        all rows. See :class:`~sklearn.preprocessing.OneHotEncoder`.
 
     max_categories : int or None, default=100
         Largest number of columns for one column of categories. If there are more
         levels, the rarest share one column. None sets no limit.
 
     add_indicator : bool, default=False
-        Whether each number and date that was missing in some row of `fit` has a
-        further column, which is 1 where the value is missing and 0 elsewhere. It lets
-        `inverse_transform` return missing values for rows without NaN, such as
+        Whether to append a column for each number and date that was missing in some row
+        of `fit`: 1 where the value is missing and 0 elsewhere. With it,
+        `inverse_transform` can return missing values for rows without NaN, such as
         reconstructions.
 
     Attributes
     ----------
     blocks_ : list of named tuples
-        Which columns of the matrix stand for which column of the table, in order. Each
+        Columns of the matrix that encode each column of the table, in order. Each tuple
         has the fields `name`, of the column of the table; `kind`, which is "number",
-        "date", "category" or, for the columns of `add_indicator`, "missing";
-        `columns`, a slice of the columns of the matrix; and `levels`, a tuple with the
-        level of each column of a category.
+        "date", "category" or, for the columns of `add_indicator`, "missing"; `columns`,
+        a slice of the columns of the matrix; and `levels`, a tuple with the level of
+        each column of a category.
 
     scaler_ : transformer or None
         The fitted scaler. None if there is nothing to scale.
@@ -138,7 +137,7 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
 
     See Also
     --------
-    sklearn.compose.ColumnTransformer : Other encodings of columns, without a way back.
+    sklearn.compose.ColumnTransformer : Other encodings of columns, without an inverse.
     sklearn.preprocessing.OneHotEncoder : The encoding of the categories.
 
     Notes
@@ -149,17 +148,17 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
     A level that `fit` has not seen is missing in `transform`. Levels that a category
     declares, but that no row of `fit` has, have no column.
 
-    `inverse_transform` takes any matrix, such as one of reconstructions. Numbers are
-    clipped to the range of `fit`, and rounded to the decimals that all values in `fit`
-    have, up to 10. Dates are likewise rounded to whole days, hours, minutes, seconds or
-    smaller units, in UTC. Both are computed as 64-bit floats, which hold 15 digits:
-    larger integers and finer times are rounded. A category becomes the level with the
-    largest value; the level of rare ones is the most frequent one of them. Dtypes that
-    have no missing values, such as integers of NumPy, become floats or objects if a
-    value is missing.
+    `inverse_transform` accepts any matrix, such as one of reconstructions. Numbers are
+    clipped to the range of `fit`, and rounded to the number of decimals of the values
+    in `fit`, up to 10. Dates are likewise rounded to whole days, hours, minutes,
+    seconds or smaller units, in UTC. Both are computed as 64-bit floats, which hold 15
+    digits: larger integers and finer times are rounded. A category becomes the level
+    with the largest value; the column of rare levels becomes the most frequent one of
+    them. Dtypes without missing values, such as integers of NumPy, become floats or
+    objects if a value is missing.
 
-    A column without any value in `fit` has no column in the matrix, and comes back
-    without values. A constant column is encoded as all others are.
+    A column without any value in `fit` has no column in the matrix, and is decoded
+    without values. A constant column is encoded like all others.
 
     Examples
     --------
@@ -249,7 +248,7 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
 
         ValueError
             If a column that is no category holds text or infinity, if names of columns
-            are not unique, or if no value is there.
+            are not unique, or if all values are missing.
 
         ImportError
             If `X` is a frame, and the package narwhals is not installed.
@@ -257,13 +256,12 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
         Warns
         -----
         UserWarning
-            If a column has no value, or if most values of a category are levels of few
-            rows.
+            If a column has no value, or if most values of a category are rare levels.
         """
         return self._fit(X)
 
     def _fit(self, X: Any, sample_weight: np.ndarray | None = None) -> Self:
-        """Do what `fit` does, with weights for a scaler that takes them."""
+        """Do what `fit` does, with weights for a scaler that accepts them."""
         with unchanged_on_error(self):
             X = self._checked(X, reset=True)
             self._is_array = isinstance(X, np.ndarray)
@@ -287,7 +285,7 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
         -------
         matrix : ndarray of shape (n_samples, n_features_out)
             The matrix; NaN where a value is missing or has an unknown level. It is a
-            frame if `set_output` asked for one.
+            frame if `set_output` is set so.
 
         Raises
         ------
@@ -295,8 +293,8 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
             If a cell of a column is a list, a struct or the like.
 
         ValueError
-            If columns are not those of `fit`, or if one that held numbers or dates
-            holds something else.
+            If columns are not those of `fit`, or if a column of numbers or dates holds
+            other values.
         """
         check_is_fitted(self)
         X = self._checked(X, reset=False)
@@ -325,7 +323,7 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
         -------
         table : frame or ndarray of shape (n_samples, n_features)
             Table like that of `fit`. A frame of pandas has the index of `X` if `X` is
-            one, too.
+            also one.
 
         Raises
         ------
@@ -343,7 +341,7 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
         matrix = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan")
         if matrix.shape[1] != self._width:
             raise ValueError(
-                f"X has {matrix.shape[1]} columns, but {type(self).__name__} gives "
+                f"X has {matrix.shape[1]} columns, but {type(self).__name__} returns "
                 f"{self._width}. Pass a matrix like that of transform."
             )
         cells = self._cells(matrix, rng)
@@ -368,10 +366,10 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
         return cells
 
     def _filled(self, X: Any, matrix: np.ndarray) -> list[tuple[Any, np.ndarray]]:
-        """Return each column of a table with its gaps filled, and where they were.
+        """Fill missing values of the columns of a table; also return where they were.
 
-        Values that are there stay as they are; others are decoded from a matrix. A
-        column without any value in `fit` keeps its gaps.
+        Observed values stay unchanged; others are decoded from a matrix. A column
+        without any value in `fit` is not filled.
         """
         X = self._checked(X, reset=False)
         decoded = self._cells(matrix)
@@ -385,7 +383,7 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
         return columns
 
     def _series(self, i: int, cells: list[Any], observed: np.ndarray) -> Any:
-        """Return cells as a column. Those observed must have a place in its dtype."""
+        """Return cells as a column, whose dtype must allow the observed ones."""
         column, label = self._columns[i], self._label(i)
         series = [lambda: column.series(cells)]
         if column.kind == "number":
@@ -400,7 +398,7 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
             if same:
                 return made
         raise ValueError(
-            f"{label} has values that have no place in the dtype that it had in fit. "
+            f"{label} has values that the dtype of the column in fit cannot hold. "
             "Convert it to that dtype, or leave out such rows."
         )
 
@@ -416,10 +414,10 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
         Returns
         -------
         names : ndarray of str
-            A number has the name of its column, a level that name and its own, such as
-            "color_red". The column of rare levels ends in "infrequent_sklearn", as
-            that of scikit-learn's `OneHotEncoder`. The columns of `add_indicator`
-            begin with "missingindicator".
+            A number has the name of its column. A level has that name and its own, such
+            as "color_red". The name of the column of rare levels ends in
+            "infrequent_sklearn", as in scikit-learn's `OneHotEncoder`. Names of columns
+            of `add_indicator` begin with "missingindicator".
         """
         check_is_fitted(self)
         names = check_feature_names_in(self, input_features)
@@ -436,12 +434,12 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
 
     @property
     def blocks_(self) -> list[Block]:
-        """Which columns of the matrix stand for which column of the table."""
+        """Columns of the matrix that encode each column of the table."""
         check_is_fitted(self)
         return [block for _, _, block in self._each_block()]
 
     def _blocks_with_values(self) -> list[Block]:
-        """Return the blocks, but for those of columns without any value in `fit`."""
+        """Return the blocks, without those of columns without any value in `fit`."""
         return [each for each in self.blocks_ if each.columns.start < each.columns.stop]
 
     def _block_of_each(self) -> np.ndarray:
@@ -453,7 +451,7 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
         return np.repeat(np.arange(len(sizes)), sizes)
 
     def _columns_of(self) -> dict[int, list[slice]]:
-        """Return the columns of the matrix that stand for each column of the table.
+        """Return the columns of the matrix that encode each column of the table.
 
         Columns of the table are numbered from 0, and may have several blocks or none.
         """
@@ -475,7 +473,7 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
     # Blocks
 
     def _each_block(self) -> Iterator[tuple[int, Any, Block]]:
-        """Yield each block, with the position of its column and what is known of it."""
+        """Yield each block, with the position and the description of its column."""
         start = 0
         for i, (name, column) in enumerate(
             zip(self._names, self._columns, strict=True)
@@ -518,7 +516,7 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
                 f"X is a {type(X).__name__} of {type(X).__module__}. Pass a frame of "
                 "pandas or polars, for instance X.to_pandas()."
             )
-        narwhals()  # at the beginning, if it is not there
+        narwhals()  # raise at once if it is not installed
         if 0 in X.shape:
             raise ValueError(
                 f"X has shape {X.shape}. It must have at least one row and one column."
@@ -545,7 +543,7 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
     # Columns of the table
 
     def _chosen(self) -> np.ndarray | None:
-        """Return a mask of the columns that are categories; None if dtypes say it."""
+        """Return a mask of the columns that are categories; None to use the dtypes."""
         given = self.categorical_features
         if isinstance(given, str):
             return None
@@ -614,11 +612,11 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
         nearly_unique = n_rows >= _FEW_ROWS and len(levels) > n_rows / 2
         if nearly_unique or (len(levels) > _MANY_LEVELS and n_covered < n_rows / 2):
             warn(
-                f"{label} has {len(levels)} levels in {n_rows} rows. {len(kept)} of "
-                f"them stay, which cover {n_covered / n_rows:.0%} of the rows; the "
-                "others share one column. If it is an identifier, drop it. If it is "
-                "text, encode it otherwise, for instance with TfidfVectorizer. If it "
-                "holds dates or numbers, convert it. Else merge levels, or set "
+                f"{label} has {len(levels)} levels in {n_rows} rows. {len(kept)} "
+                f"levels, which cover {n_covered / n_rows:.0%} of the rows, are kept; "
+                "the others share one column. If it is an identifier, drop it. If it "
+                "is text, encode it otherwise, for instance with TfidfVectorizer. If "
+                "it holds dates or numbers, convert it. Else merge levels, or set "
                 "max_categories or min_frequency."
             )
         return CategoryColumn(
@@ -631,7 +629,7 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
         )
 
     def _rare(self, counts: list[int], n_missing: int) -> set[int]:
-        """Return which levels scikit-learn's encoder would let share a column."""
+        """Return the levels that would share a column in scikit-learn's encoder."""
         if not counts:
             return set()
         codes = np.repeat(np.arange(-1, len(counts)), [n_missing, *counts])
@@ -641,7 +639,7 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
             min_frequency=self.min_frequency,
             max_categories=self.max_categories,
         ).fit(codes[:, np.newaxis])
-        # Without a limit there is no such attribute.
+        # The attribute does not exist without a limit.
         (rare,) = getattr(encoder, "infrequent_categories_", [None])
         return set() if rare is None else set(rare.tolist())
 
@@ -692,8 +690,8 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
         scaled = self._scaled(numbers)
         if scaled.shape != numbers.shape:
             raise ValueError(
-                f"scaler={self.scaler!r} makes {scaled.shape[1]} columns of "
-                f"{numbers.shape[1]}. Use one that keeps their number."
+                f"scaler={self.scaler!r} maps {numbers.shape[1]} columns to "
+                f"{scaled.shape[1]}. Use one that keeps the number of columns."
             )
         self._lowest = np.nanmin(scaled, axis=0, initial=np.inf)
         self._highest = np.nanmax(scaled, axis=0, initial=-np.inf)
@@ -709,7 +707,7 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
             for block in self.blocks_
             if block.kind in ("number", "date")
         ]
-        # Some scalers have no inverse outside the range seen.
+        # Some scalers have no inverse outside the range of `fit`.
         scaled = np.clip(matrix[:, of_numbers], self._lowest, self._highest)
         if self.scaler_ is None:
             return scaled

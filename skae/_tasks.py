@@ -37,7 +37,7 @@ class FitTasks:
     Parameters
     ----------
     estimator : estimator
-        Estimator that is fitted.
+        Estimator to fit.
 
     X, y, sample_weight : array-like, default=None
         Data of the fit, as callbacks should see it.
@@ -92,7 +92,7 @@ class FitTasks:
     ) -> "EpochTasks | None":
         """Return the epochs of a run as tasks, or None if there are no callbacks.
 
-        They are tasks of the fit, or of a part of it if the fit has begun already.
+        They are tasks of the fit, or of a part of it if the fit has already begun.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""From a built net to the state that is kept: hold out, start, train, floor."""
+"""Training of a net: validation rows, start, training and the state that is kept."""
 
 import math
 from functools import partial
@@ -33,13 +33,13 @@ from skae.training import (
     share_in,
 )
 
-# Validation rows with no more values are copied.
+# Copy validation rows if they have at most this number of values.
 _FEW_VALUES = 2**21
 
 
 def on_device(estimator: TrainedEstimator, net: TensorNet, table: Table) -> Rows:
     """Return rows on the device of a net."""
-    # Callbacks and iterators of the user's may write to them.
+    # The user's callbacks and iterators may change them.
     copied = bool(estimator.callbacks or estimator.net_params)
     return table.on(net.device, copy=copied)
 
@@ -52,15 +52,15 @@ def fit_net(
     table_val: Table | None,
     tasks: FitTasks,
 ) -> tuple[Run, int]:
-    """Hold out rows, start, train, and keep the floor unless training beats it.
+    """Hold out rows, set the start, train, and keep the floor unless training beats it.
 
     Returns
     -------
     result : Run
-        What happened.
+        Result of the training.
 
     n_epochs : int
-        Epochs asked for.
+        Number of epochs that was planned.
     """
     split = split_rows(estimator, plan, table, table_val)
     complete = _without_gaps(estimator, net, plan, split.train)
@@ -107,7 +107,7 @@ def pass_over(
     *,
     first: bool,
 ) -> Run:
-    """Train for one pass over a table; before the first one, start from it."""
+    """Train for one pass over a table; set the start before the first pass."""
     complete = _without_gaps(estimator, net, plan, table, first=first)
     on_gaps = plan.objective.trains_on_gaps
     rows = on_device(estimator, net, table if on_gaps else complete)
@@ -132,20 +132,20 @@ def pass_over(
 
 
 def _given(estimator: Any, net: AutoencoderNet, table: Table) -> Rows | None:
-    """Return rows with their gaps, if noise is to make gaps like these."""
+    """Return rows with missing values, if the noise makes similar ones."""
     wanted = net.makes_gaps and table.missing
     return on_device(estimator, net, table) if wanted else None
 
 
 def fills_gaps(estimator: Any) -> bool:
-    """Return whether the module of an estimator fills values that are missing."""
+    """Return whether the module of an estimator fills missing values."""
     return estimator._fills_gaps and not estimator._has_user_module
 
 
 def take_gaps_from_now_on(
     estimator: Any, net: AutoencoderNet, plan: Plan, table: Table
 ) -> None:
-    """Let a trained module fill gaps of new rows, though these may have none."""
+    """Prepare a module to fill missing values of new rows, if training rows had none."""
     if fills_gaps(estimator):
         prepare_for_gaps(
             net.plain_module_,
@@ -163,9 +163,9 @@ def _without_gaps(
     *,
     first: bool = True,
 ) -> Table:
-    """Return training rows whose gaps the module has filled, if it fills any.
+    """Return training rows, with missing values filled if the module fills them.
 
-    `first` says that the module has yet to be fitted to rows for that.
+    `first` says that the module must first be fitted to rows for that.
     """
     if not fills_gaps(estimator):
         return table
@@ -180,7 +180,7 @@ def _without_gaps(
 
 
 class _DeviceRows(NamedTuple):
-    """Rows on the device: to train on, to validate on, and these without noise."""
+    """Rows on the device: training rows, validation rows, and these without noise."""
 
     train: Rows
     valid: Rows | None
@@ -215,7 +215,7 @@ def _train(
     rows: _DeviceRows,
     tasks: FitTasks,
 ) -> tuple[Run, int]:
-    """Train parts of the module if the plan says so, then all of it."""
+    """Train parts of the module if the plan has some, then all of it."""
     go_on = not plan.is_solved
     if plan.pretrain is not None:
         go_on = plan.pretrain(net, rows.train, rows.valid, tasks)
@@ -236,7 +236,7 @@ def _train(
 def split_rows(
     estimator: Any, plan: Plan, table: Table, table_val: Table | None
 ) -> Split:
-    """Choose the rows to train on, and the rows to validate on if there are any."""
+    """Choose the training rows, and the validation rows if there are any."""
     has_floor = plan.floor is not None
     fraction = estimator.validation_fraction
     if table_val is not None:
@@ -263,25 +263,24 @@ def split_rows(
 
 
 def _check_validation_rows(table: Table, table_val: Table, has_floor: bool) -> None:
-    """Refuse validation rows that are too few, and warn of those that train."""
+    """Raise if validation rows are too few, and warn if they are training rows."""
     if has_floor and table_val.n_distinct() < MIN_VALIDATION_ROWS:
         raise ValueError(
             f"X_val has {_count(table_val)}; at least {MIN_VALIDATION_ROWS} are "
-            "needed to tell an improvement on the start from luck. Pass more, or "
+            "needed to test for an improvement on the start. Pass more, or "
             "set init='random'."
         )
-    # A table in a file would have to be read for this alone.
+    # A table in a file would have to be read only for this.
     share = 0.0 if table.large else share_in(table, table_val)
     if share > 0.5:
         warn(
-            f"{share:.0%} of the rows of X_val are rows of X, too. "
-            "What was learned by heart passes for an improvement on them: "
-            "leave them out of X, or let fit hold out rows itself."
+            f"{share:.0%} of the rows of X_val are also rows of X. Overfitting lowers "
+            "their loss, too: leave them out of X, or let fit hold out rows itself."
         )
 
 
 def _count(table: Table) -> str:
-    """Return in words how many rows there are, or how many of them differ."""
+    """Return the number of rows in words, or of distinct rows if there are copies."""
     n_distinct = table.n_distinct()
     if n_distinct == len(table):
         return f"{len(table)} rows"
@@ -291,22 +290,22 @@ def _count(table: Table) -> str:
 def _with_validation_rows(
     estimator: Any, net: AutoencoderNet, plan: Plan, train: Rows, table: Table | None
 ) -> _DeviceRows:
-    """Return rows to validate on: for a denoiser, noisy copies with the clean ones."""
+    """Return rows with validation rows: for a denoiser, noisy and clean copies."""
     if table is None:
         return _DeviceRows(train, None, None)
     rows = on_device(estimator, net, table)
-    # They are gone through after each epoch; noisy copies are made in memory.
+    # They are used after each epoch; noisy copies are made in memory.
     if len(table) * table.n_features <= _FEW_VALUES or plan.validates_noisy:
         rows = rows.in_memory()
     if not plan.validates_noisy:
-        # The fill stays as it is, so each epoch would repeat it.
+        # The fill does not change in training, so compute it once.
         if fills_gaps(estimator) and table.missing and table.targets is None:
             rows = rows.in_memory()
             rows = Rows((net.plain_module_.fill(rows.X), rows.X), rows.weight)
         return _DeviceRows(train, rows, None)
-    # Drawn once: the curve shows what is learned, not what is drawn.
+    # Draw noise once, so that the curve does not depend on the draws.
     generator = torch.Generator(net.device).manual_seed(estimator._split_seed)
-    # With fewer noisy rows, the draw of the noise would decide.
+    # With fewer noisy rows, the result would depend on the draw of the noise.
     n_copies = math.ceil(plan.n_noisy_rows / len(table))
     clean = rows.X.repeat(n_copies, 1)
     weight = None if rows.weight is None else rows.weight.repeat(n_copies)
@@ -325,7 +324,7 @@ def _keep_floor_of_few(
     table: Table,
     complete: Table,
 ) -> Run:
-    """Keep the floor where there are too few rows to hold out some of them."""
+    """Keep the floor if there are too few rows to hold some out."""
     floor: Any = plan.floor
     if not plan.starts_at_floor:
         floor.set(net, complete, estimator._rng)
@@ -333,7 +332,7 @@ def _keep_floor_of_few(
             estimator,
             plan,
             f"X has {_count(table)}, too few to hold out {MIN_VALIDATION_ROWS} of "
-            "them, which it takes to tell whether training is of use",
+            "them, as needed to test whether training helps",
         )
     # Noisy copies of rows are made in memory.
     table = _few_rows(table) if plan.validates_noisy else table
@@ -351,7 +350,7 @@ def _keep_floor_of_few(
 
 
 def _why_too_few(table: Table) -> str:
-    """Say that rows are too few to hold some out, and what may help."""
+    """Return that rows are too few to hold some out, and what may help."""
     n_distinct = table.n_distinct()
     text = f"too few of {_count(table)} can be held out to tell whether training helps"
     fraction = math.ceil(20 * MIN_VALIDATION_ROWS / n_distinct) / 20
@@ -367,7 +366,7 @@ def _few_rows(table: Table) -> Table:
 
 
 def _with_floor(estimator: Any, plan: Plan, result: Run, floor: Floor, why: str) -> Run:
-    """Return what happened in a training that did not beat the floor."""
+    """Return the result of a training that did not beat the floor."""
     start: Any = plan.floor
     if not plan.starts_at_floor:
         _warn_of_floor(
@@ -382,11 +381,11 @@ def _with_floor(estimator: Any, plan: Plan, result: Run, floor: Floor, why: str)
 
 
 def _warn_of_floor(estimator: Any, plan: Plan, reason: str) -> None:
-    """Warn that the state kept is neither the start nor what was trained."""
+    """Warn that the kept state is neither the start nor a trained one."""
     floor: Any = plan.floor
     warn(
-        f"{type(estimator).__name__}: {reason}. What is kept is {floor.name}, of "
+        f"{type(estimator).__name__}: {reason}. The fitted model is {floor.name} of "
         "all rows. Try more rows, another n_components or a larger max_epochs; "
-        "init='random' keeps what is trained, better or not.",
+        "init='random' keeps the trained network, better or not.",
         ConvergenceWarning,
     )

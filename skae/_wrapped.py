@@ -1,4 +1,4 @@
-"""Autoencoders that another estimator wraps: alone, in pipelines, or frozen."""
+"""Autoencoders in another estimator: alone, in pipelines, or frozen."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from skae.training import LargeTable, row_hashes
 
 
 def steps_of(autoencoder: Any) -> list[Any]:
-    """Return the steps of a pipeline, and of pipelines, searches and so on in it."""
+    """Return the steps of a pipeline and of nested pipelines and searches."""
     # A search and a FrozenEstimator have these attributes.
     for inner in ("best_estimator_", "estimator"):
         if hasattr(autoencoder, inner):
@@ -43,7 +43,7 @@ def seeded_clone(autoencoder: Any, rng: np.random.RandomState) -> Any:
 
 
 def ends_in_autoencoder(autoencoder: Any) -> bool:
-    """Return whether an estimator is one that `fit_with_validation` can fit."""
+    """Return whether `fit_with_validation` can fit an estimator."""
     if isinstance(autoencoder, Pipeline):
         return ends_in_autoencoder(autoencoder.steps[-1][1])
     if isinstance(autoencoder, FrozenEstimator):
@@ -60,7 +60,7 @@ def fit_with_validation(
 ) -> Any:
     """Fit an autoencoder, and choose its epoch on validation rows.
 
-    Those rows pass through the steps of a pipeline, which are not fitted to them.
+    Steps of a pipeline transform the validation rows, but are not fitted to them.
 
     Parameters
     ----------
@@ -71,15 +71,15 @@ def fit_with_validation(
         Training rows.
 
     sample_weight : ndarray of shape (n_samples,) or None
-        Their weights in the loss. With metadata routing, steps of a pipeline that
-        request them get them, too.
+        Weights of the rows in the loss. With metadata routing, steps of a pipeline that
+        request them also get them.
 
     X_val : array-like of shape (n_val, n_features) or None
-        Validation rows, for an autoencoder with a `validation_fraction`. None: it holds
-        out rows itself.
+        Validation rows, for an autoencoder with a `validation_fraction`. With None, it
+        holds out rows itself.
 
     tasks : FitTasks
-        Tasks of the fit that this is a part of.
+        Tasks of the whole fit.
 
     Returns
     -------
@@ -112,16 +112,16 @@ def _routed(steps: Pipeline, sample_weight: np.ndarray | None) -> dict[str, Any]
 
 
 def _options(pipeline: Pipeline) -> dict[str, Any]:
-    """Return the parameters of a pipeline that are no steps."""
+    """Return the parameters of a pipeline, without its steps."""
     params = pipeline.get_params(deep=False)
     return {name: value for name, value in params.items() if name != "steps"}
 
 
 def hashes_of(X: Any, autoencoder: Any) -> np.ndarray:
-    """Compute hashes of rows of any form, which are the same for copies.
+    """Compute hashes of rows of any form; copies have the same hash.
 
-    Rows that are equal in float32 are copies to an autoencoder, but not to a scaler in
-    front of it, nor to the encoder of a table.
+    Rows that are equal in float32 are copies for an autoencoder, but not for a scaler
+    before it or for the encoder of a table.
     """
     steps = steps_of(autoencoder)
     scales = len(steps) > 1 or isinstance(steps[-1], TableAutoencoder)

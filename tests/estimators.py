@@ -19,7 +19,7 @@ OF_NUMBERS = [each for each in ESTIMATORS if each is not skae.TableAutoencoder]
 
 # What an estimator says that becomes PCA, as on the few rows and epochs of most tests.
 BECOMES_PCA = (
-    "ignore:.* What is kept is (signed )?PCA:sklearn.exceptions.ConvergenceWarning"
+    "ignore:.* The fitted model is (signed )?PCA:sklearn.exceptions.ConvergenceWarning"
 )
 
 

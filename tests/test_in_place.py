@@ -168,7 +168,7 @@ CLEAN_AND_IN_PLACE = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:.*What is kept is PCA")
+@pytest.mark.filterwarnings("ignore:.*The fitted model is PCA")
 @pytest.mark.parametrize("case", CLEAN_AND_IN_PLACE)
 def test_it_does_not_matter(case, rows):
     estimator, clean, in_place = CLEAN_AND_IN_PLACE[case]

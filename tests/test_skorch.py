@@ -402,7 +402,7 @@ class Predictions(Callback):
         skae.SparseAutoencoder(20, penalty="l1"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:.* What is kept is signed PCA")
+@pytest.mark.filterwarnings("ignore:.* The fitted model is signed PCA")
 def test_callbacks_see_reconstructions(model, digits):
     watch = Predictions()
     model.set_params(callbacks=[watch], max_epochs=1, random_state=0).fit(digits[0])

@@ -279,7 +279,7 @@ def test_wrong_parameters(curved):
 def test_training_goes_on_after_the_floor(curved):
     # Signed PCA has atoms of zero, where a norm has no gradient.
     model = SparseAutoencoder(20, penalty="l1", max_epochs=1, random_state=0)
-    with pytest.warns(ConvergenceWarning, match="What is kept is signed PCA"):
+    with pytest.warns(ConvergenceWarning, match="The fitted model is signed PCA"):
         model.fit(curved)
     assert (np.linalg.norm(model.components_, axis=1) == 0).any()
     model.partial_fit(curved)
