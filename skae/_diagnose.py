@@ -190,9 +190,9 @@ def diagnose(
 
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         At least 20 rows, preferably rows that `fit` has not seen, in any form that the
-        estimator takes. For a denoiser, pass
-        clean rows: they are encoded with its own noise. A denoiser that was fitted to
-        pairs of noisy and clean rows has no noise of its own and is not supported.
+        estimator accepts. For a denoiser, pass clean rows: they are encoded with its
+        own noise. A denoiser that was fitted to pairs of noisy and clean rows has no
+        noise of its own and is not supported.
 
     X_train : {array-like, sparse matrix} of shape (n_train, n_features), default=None
         The rows that `fit` was called with. They are used to find overfitting, and to
@@ -207,14 +207,14 @@ def diagnose(
 
     Notes
     -----
-    All errors are squared errors, whatever the loss. Those of a `TableAutoencoder` are
-    the losses of the cells, of which the mean is 1 for reconstructions by the mean row:
-    read "error" as that, and "variance" as 1. The rules are:
+    All errors are squared errors, whatever the loss. For a `TableAutoencoder`, "error"
+    is the mean loss of a cell, and "variance" is 1, the loss of reconstructions by the
+    mean row. The rules are:
 
     no_better_than_pca
-        `fit` kept the start, such as PCA, and not a trained network, with the reason;
-        or the error is less than 1 % below that of PCA with as many components. The
-        second is not checked for a `TableAutoencoder`.
+        `fit` kept the start, such as PCA, and not a trained network; the finding has
+        the reason. Or the error is less than 1 % below that of PCA with as many
+        components, which is not checked for a `TableAutoencoder`.
 
     overfitting
         The error on `X` is more than twice that on `X_train`.
@@ -416,7 +416,7 @@ class _Evidence:
 
 
 class _TableEvidence(_Evidence):
-    """What the rules use of tables of mixed columns, whose errors are losses of cells.
+    """Data for the rules from tables of mixed columns; errors are losses of cells.
 
     The loss of a column is 1 for reconstructions by the mean row.
     """

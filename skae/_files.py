@@ -78,7 +78,7 @@ _OF_SKLEARN = (
     RobustScaler,
     StandardScaler,
 )
-# What a `TableEncoder` remembers of columns.
+# What a `TableEncoder` stores about columns.
 _COLUMNS = {each.__name__: each for each in (CategoryColumn, DateColumn, NumberColumn)}
 # The arguments of a user's module may have numbers up to this one, whatever the size of
 # its weights.
@@ -535,8 +535,8 @@ class _Writer:
             return [type(value).__name__, self.encode(vars(value))]
         except _NotWritable as error:
             raise _NotWritable(
-                f"The column {value.name!r} has a dtype or levels that are no strings "
-                f"and numbers. {error}"
+                f"The column {value.name!r} has a dtype or levels that are not strings "
+                f"or numbers. {error}"
             ) from error
 
     def _tensor(self, value: Tensor) -> str:
@@ -923,7 +923,7 @@ def _supervised_net(
 
 
 def _plan_of(estimator: RecipeEstimator, n_features: int) -> Plan:
-    """Return the plan of an estimator, fitted or not, whatever depends on its rows."""
+    """Return the plan of an estimator, fitted or not, for rows of zeros."""
     rows = np.broadcast_to(np.float32(0), (2, n_features))  # takes no memory
     if not hasattr(estimator, "n_features_in_"):  # a pretrainer that was never fitted
         estimator = clone(estimator)
@@ -990,7 +990,7 @@ def _check_sizes(
         return  # the user's module may need values, which meta tensors do not have
     fills = StandardizedModule | ImputingNetwork
     if isinstance(getattr(module, "autoencoder", module), fills):
-        # Buffers of the layer that fills gaps are there once it was fitted.
+        # The layer that fills missing values has buffers only after its fit.
         for shapes in (expected, found):
             for name in [name for name in shapes if "fill" in name.split(".")]:
                 _check_equal("columns", shapes.pop(name)[0], n_features)

@@ -145,7 +145,7 @@ def fills_gaps(estimator: Any) -> bool:
 def take_gaps_from_now_on(
     estimator: Any, net: AutoencoderNet, plan: Plan, table: Table
 ) -> None:
-    """Prepare a module to fill missing values of new rows, if training rows had none."""
+    """Prepare a trained module to fill missing values of new rows."""
     if fills_gaps(estimator):
         prepare_for_gaps(
             net.plain_module_,

@@ -34,24 +34,24 @@ from skae.training import (
     recipe,
 )
 
-# Codes drawn for the mean over them, in pairs z and -z.
+# Number of codes to average over, in pairs z and -z.
 _N_ELBO_DRAWS = 32
-# A component with less information about a row, in nats, is inactive.
+# A component is inactive if it has less information about a row, in nats.
 _ACTIVE = 0.01
 
 
 @shared_docs
 class VariationalAutoencoder(BaseAutoencoder):
-    """Variational autoencoder: a distribution of rows, to score and to sample.
+    """Variational autoencoder: a distribution of rows, to score and sample rows.
 
-    The encoder gives a normal distribution of the code of a row, the decoder a normal
-    distribution of the row of a code, and both are trained so that the evidence lower
-    bound (ELBO) on the log-density of the rows is high. By default they start as
-    probabilistic PCA, or as factor analysis, which are the optimum of this model with
-    linear layers: before the first step, the bound is the log-density that
+    The encoder maps a row to a normal distribution of codes, and the decoder maps a
+    code to a normal distribution of rows. Training maximises the evidence lower bound
+    (ELBO) on the log-density of the rows. By default both start as probabilistic PCA,
+    or as factor analysis, which are the optimum of this model with linear layers:
+    before the first step, the bound is the log-density of the rows under
     :class:`~sklearn.decomposition.PCA`, or
-    :class:`~sklearn.decomposition.FactorAnalysis`, gives to the rows. What training
-    adds is kept if rows held out from it have a higher bound.
+    :class:`~sklearn.decomposition.FactorAnalysis`. The trained network is kept if
+    held-out rows have a higher bound.
 
     Parameters
     ----------
@@ -59,32 +59,33 @@ class VariationalAutoencoder(BaseAutoencoder):
         Size of the code. It may exceed the number of columns.
 
     beta : float, default=1.0
-        Weight of the divergence of codes from their prior. Above 1, codes hold less of
-        the rows.
+        Weight of the divergence of codes from their prior. With more than 1, codes
+        contain less information about the rows.
 
     variance : {"scalar", "column"}, default="scalar"
-        The variance of a row given its code, which is learned: one number for all
-        columns, or one for each. "scalar" is for codes and reconstructions, "column"
-        for densities: it gives up columns that are hard to model, where that pays.
+        Learned variance of a row given its code: one number for all columns, or one for
+        each. "scalar" is for codes and reconstructions, "column" for densities: it may
+        ignore columns that are hard to predict, if this raises the bound.
 
     loss : {"squared_error", "binary_cross_entropy"}, default="squared_error"
-        The distribution of a row given its code: normal, or, for values in [0, 1],
-        independent Bernoulli columns. There is no variance then, no centring, and the
-        start is random. Of values between 0 and 1, the cross-entropy is no
-        log-density.
+        Distribution of a row given its code: normal, or independent Bernoulli columns
+        for values in [0, 1]. With the latter, there is no variance, columns are not
+        centred, and the start is random. For values between 0 and 1, the cross-entropy
+        is not a log-density.
 
     kl_warmup_epochs : int, default=0
-        Epochs in which the weight of the divergence rises from 0 to `beta`. Training
-        steps alone have it: the bound that the state to keep is chosen by does not
-        change meanwhile.
+        Number of epochs in which the weight of the divergence rises from 0 to `beta`.
+        It is used only in training steps, not for the validation loss, which decides
+        which state is kept.
 
     free_bits : float, default=0.0
-        Nats that each component may hold of a row at no cost: in training steps, its
-        divergence, averaged over the batch, counts as so much where it is less [5]_.
+        Information about a row, in nats, that each component may have at no cost: in
+        training steps, its divergence, averaged over the batch, counts as this number
+        if it is less [5]_.
 
     hidden_layer_sizes : int or sequence of int, default=(100, 100)
-        Widths of the encoder's hidden layers, from input to code; the decoder has
-        them in reverse. ``()`` gives the linear model.
+        Widths of the encoder's hidden layers, from input to code; the decoder has them
+        in reverse. ``()`` is the linear model.
 
     activation : {"elu", "gelu", "identity", "logistic", "relu", "selu", "silu", \
             "tanh"}, default="gelu"
@@ -94,24 +95,25 @@ class VariationalAutoencoder(BaseAutoencoder):
 
     init : {"auto", "pca", "random"}, default="auto"
         State before the first step: "pca" is probabilistic PCA or, with
-        ``variance="column"``, factor analysis; "random" is the textbook network with no
-        linear path. "auto" is "pca", and "random" with
+        ``variance="column"``, factor analysis; "random" is the textbook network without
+        a linear path. "auto" is "pca", or "random" with
         ``loss="binary_cross_entropy"``.
 
     output : {"code", "reconstruction", "hidden"}, default="code"
-        What `transform` gives: the means of the codes; the reconstructions of these, in
-        columns named as those of `X`; or all hidden activations of the encoder, layer
-        beside layer. It may be changed after fitting.
+        What `transform` returns: the means of the codes, their reconstructions, or the
+        activations of all hidden layers of the encoder, concatenated. The columns of
+        reconstructions have the names of the columns of `X`. It may be changed after
+        fitting.
 
     optimizer : {"adam", "adamw", "muon", "sgd"} or torch.optim.Optimizer class, \
             default="adam"
-        What minimises the loss. Options go into `net_params`, as
-        ``{"optimizer__betas": (0.9, 0.99)}``. "lbfgs" needs a loss without draws, and
-        is refused.
+        Optimizer that minimises the loss. Pass its options in `net_params`, such as
+        ``{"optimizer__betas": (0.9, 0.99)}``. "lbfgs" is not possible, as it needs a
+        loss without draws.
 
     lr : float or "auto", default="auto"
-        Learning rate, the highest one of the schedule. "auto" is 3e-3 (0.1 for "sgd",
-        0.01 for "muon").
+        Learning rate; the highest one if there is a schedule. "auto" is 3e-3 (0.1 for
+        "sgd", 0.01 for "muon").
 
     {parameters}
 
@@ -120,14 +122,14 @@ class VariationalAutoencoder(BaseAutoencoder):
     kl_per_component_ : ndarray of shape (n_components,)
         Mean divergence of each component from its prior over the training rows (over a
         sample, if the table is too large for memory; over the rows of the last call of
-        `partial_fit`), in nats: how much information of a row the component holds.
+        `partial_fit`), in nats: the information of the component about a row.
 
     active_components_ : ndarray of int
         Components with a divergence of more than 0.01 nats.
 
     loss_curve_ : list of float
-        Mean training loss in each of the `n_iter_` epochs: minus the ELBO over the
-        number of columns. It may be negative.
+        Mean training loss in each of the `n_iter_` epochs: the negative ELBO divided by
+        the number of columns. It may be negative.
 
     {attributes}
 
@@ -136,27 +138,27 @@ class VariationalAutoencoder(BaseAutoencoder):
     sklearn.decomposition.PCA : The linear model with one variance.
     sklearn.decomposition.FactorAnalysis : The linear model with one for each column.
     AutoencoderSampler : Another way to draw new rows.
-    sklearn.mixture.GaussianMixture : Another density of the rows. On tables with few
-        columns it is often the better one.
+    sklearn.mixture.GaussianMixture : Another density of the rows, often a better one
+        for tables with few columns.
 
     Notes
     -----
     Codes have no units: their prior is the standard normal distribution. So the
-    reconstructions of the start are those of PCA drawn a little towards the mean row.
+    reconstructions of the start are those of PCA, shrunk a little towards the mean row.
 
-    The divergence is exact, and so is the part of the squared error that the linear
-    path makes alone; the rest is over one draw of the code for each row in training,
-    and over 8 fixed ones for the validation loss. Norms of gradients are clipped at 1.
+    The divergence is exact, and so is the part of the squared error that depends only
+    on the linear path. The rest is estimated from one draw of the code for each row in
+    training, and from 8 fixed draws for the validation loss. Norms of gradients are
+    clipped at 1.
 
-    The output variance has a lower bound, as the density of a column that is constant
-    or a copy of others has no highest value: one millionth of the mean variance of the
-    columns, and one thousandth with ``variance="column"``. Where factor analysis
-    has a lower variance, the start is not quite factor analysis; it is that of at most
-    10,000 rows.
+    The output variance has a lower bound, as the density of a constant or copied column
+    has no maximum: one millionth of the mean variance of the columns, or one thousandth
+    with ``variance="column"``. If factor analysis has a lower variance, the start is
+    not quite factor analysis. It is fitted to at most 10,000 rows.
 
-    The state trained is kept if its bound on the validation rows is higher than that of
-    the start, by a one-sided paired t-test at 0.5 %, and higher than that of the start
-    from all rows.
+    The trained network is kept if its bound on the validation rows is higher than that
+    of the start, by a one-sided paired t-test at 0.5 %, and higher than that of the
+    start from all rows.
 
     References
     ----------
@@ -254,7 +256,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         **LAYER_CONSTRAINTS,
         "loss": [StrOptions({"squared_error", "binary_cross_entropy"})],
         "kl_warmup_epochs": [Interval(Integral, 0, None, closed="left")],
-        # Larger ones overflow float32.
+        # Larger numbers overflow float32.
         "free_bits": [Interval(Real, 0, 1e18, closed="both")],
         "beta": [Interval(Real, 0, 1e18, closed="both")],
         "variance": [StrOptions({"scalar", "column"})],
@@ -280,8 +282,8 @@ class VariationalAutoencoder(BaseAutoencoder):
             )
         if recipe.is_lbfgs(self.optimizer):
             raise ValueError(
-                "optimizer='lbfgs' needs the same loss each time it asks for it, and "
-                "codes are drawn anew each time. Use another optimizer."
+                "optimizer='lbfgs' needs the same loss in each evaluation, and codes "
+                "are drawn anew each time. Use another optimizer."
             )
         n_components, has_columns = int(self.n_components), self.variance == "column"
         is_linear = self.init != "random" and not self._is_binary()
@@ -326,7 +328,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
     # Using what was fitted
 
-    # They are no metadata that scikit-learn routes.
+    # scikit-learn does not route these arguments as metadata.
     __metadata_request__transform: ClassVar = {"out": UNUSED, "return_std": UNUSED}
 
     def transform(
@@ -344,12 +346,12 @@ class VariationalAutoencoder(BaseAutoencoder):
             Rows.
 
         out : ndarray of shape (n_samples, n_features_out), default=None
-            Where to write the result, for instance a :class:`numpy.memmap` for more
-            rows than memory holds. It may be `X` itself, but not overlap it otherwise.
+            Array to write the result to, such as a :class:`numpy.memmap` for results
+            larger than memory. It may be `X` itself, but may not overlap it otherwise.
             None makes a new array.
 
         return_std : bool, default=False
-            Whether to give the standard deviations of the codes, too.
+            Whether to also return the standard deviations of the codes.
 
         Returns
         -------
@@ -362,8 +364,9 @@ class VariationalAutoencoder(BaseAutoencoder):
         """
         if return_std and self.output != "code":
             raise ValueError(
-                "return_std=True gives the standard deviations of codes, and transform "
-                f"gives none with output={self.output!r}. Set output='code'."
+                "return_std=True returns the standard deviations of codes, and "
+                f"transform returns no codes with output={self.output!r}. Set "
+                "output='code'."
             )
         if not return_std:
             return super().transform(X, out=out)
@@ -377,9 +380,9 @@ class VariationalAutoencoder(BaseAutoencoder):
         return Z, std
 
     def score_samples(self, X: ArrayLike, n_draws: int = 1) -> np.ndarray:
-        """Compute a lower bound on the log-density of each row.
+        """Return a lower bound on the log-density of each row; low for outliers.
 
-        It compares with ``PCA(...).score_samples`` and
+        It is comparable with ``PCA(...).score_samples`` and
         ``FactorAnalysis(...).score_samples``.
 
         Parameters
@@ -388,16 +391,16 @@ class VariationalAutoencoder(BaseAutoencoder):
             Rows.
 
         n_draws : int, default=1
-            Codes that the bound is of. 1 is the ELBO, whatever `beta` is; with more, it
-            is the importance-weighted bound, which is nearer to the log-density the
-            more there are. The draws are the same in each call and for each row.
+            Number of codes to draw. 1 is the ELBO, whatever `beta` is. More is the
+            importance-weighted bound, which approaches the log-density with the
+            number of draws. The draws are the same in each call and for each row.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Bounds in nats, of the density in the units of `X`; with
-            ``loss="binary_cross_entropy"``, of the probability. Where values are
-            missing, they are of the density of the others.
+            Bounds in nats, on the density in the units of `X`, or on the probability
+            with ``loss="binary_cross_entropy"``. If values are missing, they are on the
+            density of the other values.
         """
         checks.check_count(n_draws, "n_draws")
         rows = self._check_new_rows(X, is_target=True)
@@ -418,15 +421,15 @@ class VariationalAutoencoder(BaseAutoencoder):
         return self._apply(bound, rows)
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
-        """Draw new rows: codes from their prior, and rows given these.
+        """Draw codes from their prior, and new rows given these codes.
 
-        :class:`AutoencoderSampler` draws codes from a mixture that is fitted to those
-        of rows, and gives columns the distributions that they have in the rows.
+        :class:`AutoencoderSampler` draws codes from a mixture that is fitted to codes
+        of rows, and maps columns to their distributions in the rows.
 
         Parameters
         ----------
         n_samples : int, default=1
-            How many.
+            Number of rows to draw.
 
         random_state : int, RandomState instance or None, default=None
             Determines the draws. None takes a new seed from the operating system.
@@ -434,12 +437,12 @@ class VariationalAutoencoder(BaseAutoencoder):
         Returns
         -------
         X : ndarray or DataFrame of shape (n_samples, n_features)
-            Rows, in the units of the training rows; of zeros and ones with
-            ``loss="binary_cross_entropy"``. Their means given the codes are
+            New rows in the units of the training rows, or of zeros and ones with
+            ``loss="binary_cross_entropy"``. For means given the codes, use
             ``inverse_transform(numpy.random.normal(size=(n_samples, n_components_)))``.
-            Where `fit` was given a frame of pandas or polars, the rows are one, too,
-            with the names of the columns and the types of those with integers, to which
-            values are rounded, floats or booleans; others are floats.
+            If `fit` received a frame of pandas or polars, a frame of the same library
+            is returned, with the same column names. Columns of integers, floats or
+            booleans keep their type. Other columns become floats.
         """
         check_is_fitted(self)
         checks.check_count(n_samples, "n_samples")

@@ -1,4 +1,4 @@
-"""What the codes of a fitted autoencoder stand for."""
+"""Inspection of the meaning of the codes of a fitted autoencoder."""
 
 from numbers import Integral
 from typing import Any
@@ -14,10 +14,10 @@ __all__ = ["decoded_ranges", "decoder_directions"]
 
 
 def decoder_directions(estimator: Any, X: ArrayLike) -> np.ndarray:
-    """Return how decoded rows change with each component of the code.
+    """Return the change of decoded rows with each component of the code.
 
     One component rises by its standard deviation from its median, and all others stay
-    at theirs.
+    at their medians.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def decoder_directions(estimator: Any, X: ArrayLike) -> np.ndarray:
         Fitted autoencoder, or another transformer with an `inverse_transform`.
 
     X : array-like of shape (n_samples, n_features)
-        Rows, whose codes have these medians and deviations.
+        Rows. Medians and deviations are those of their codes.
 
     Returns
     -------
@@ -53,17 +53,18 @@ def decoder_directions(estimator: Any, X: ArrayLike) -> np.ndarray:
     rows = _decoded(estimator, steps)
     if rows.dtype.kind not in "biuf":
         raise TypeError(
-            "decoder_directions returns differences of numbers, and "
-            f"{type(estimator).__name__} was fitted to columns of other kinds, too. "
-            "decoded_ranges returns the rows themselves."
+            "decoder_directions returns differences of numbers, but "
+            f"{type(estimator).__name__} was also fitted to columns of other kinds. "
+            "Use decoded_ranges, which returns the rows themselves."
         )
     return rows[1:] - rows[0]
 
 
 def decoded_ranges(estimator: Any, X: ArrayLike, n_steps: int = 7) -> np.ndarray:
-    """Return the rows that one component of the code after the other passes through.
+    """Return decoded rows for a range of values of each component of the code.
 
-    It moves from its 5th to its 95th percentile, and all others stay at their medians.
+    One component moves from its 5th to its 95th percentile, and all others stay at
+    their medians.
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ def decoded_ranges(estimator: Any, X: ArrayLike, n_steps: int = 7) -> np.ndarray
         Fitted autoencoder, or another transformer with an `inverse_transform`.
 
     X : array-like of shape (n_samples, n_features)
-        Rows, whose codes have these percentiles.
+        Rows. Percentiles and medians are those of their codes.
 
     n_steps : int, default=7
         Number of rows for each component.

@@ -62,7 +62,7 @@ def test_directions_of_a_table():
     assert decoder_directions(table.fit(X), X).shape == (2, 5)
     X["target"] = X["target"].map(str)
     table.fit(X)
-    with pytest.raises(TypeError, match="decoded_ranges returns the rows themselves"):
+    with pytest.raises(TypeError, match="Use decoded_ranges, which returns the rows"):
         decoder_directions(table, X)
     assert decoded_ranges(table, X, n_steps=3)[0, 0, -1] in ("0", "1", "2")
 

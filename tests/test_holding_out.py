@@ -332,7 +332,7 @@ def test_groups_that_are_none(groups, message, curved):
 
 def test_validation_rows_that_are_training_rows(curved):
     model = AutoencoderTransformer(2, max_epochs=1)
-    with pytest.warns(UserWarning, match="60% of the rows of X_val are rows of X, too"):
+    with pytest.warns(UserWarning, match="60% of the rows of X_val are also rows of X"):
         model.fit(curved[:300], X_val=curved[240:340])
     model.fit(curved[:300], X_val=curved[270:370])
     with pytest.raises(ValueError, match="X_val has 9 distinct rows; at least 10"):

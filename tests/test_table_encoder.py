@@ -470,7 +470,7 @@ def test_a_scaler_that_changes_the_number_of_columns():
 def test_nearly_unique_strings():
     names = [f"name {i}" for i in range(300)]
     match = (
-        "'name' of X has 300 levels in 400 rows. 99 of them stay, which cover 50% of "
+        "'name' of X has 300 levels in 400 rows. 99 levels, which cover 50% of "
         "the rows; .* drop it"
     )
     with pytest.warns(UserWarning, match=match):
