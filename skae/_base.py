@@ -73,11 +73,11 @@ class BaseAutoencoder(
 
     @property
     def _form(self) -> FlatRows:
-        """Form of the rows that `fit` was given."""
+        """Form of the rows that `fit` received."""
         return FlatRows()
 
     def _begin_fit(self, X: Any) -> FlatRows:
-        """Set attributes of a new fit, and return the form of its rows."""
+        """Set the attributes of a new fit, and return the form of its rows."""
         return FlatRows()
 
     @property

@@ -914,10 +914,9 @@ def building_net(estimator: Any) -> Iterator[None]:
         if not found:
             raise  # it says what is wrong
         raise ValueError(
-            f"net_params of {name} has names that its net does not know: "
-            f"{rest.partition('. ')[0]}. Correct or remove them. Allowed are the "
-            "arguments of skorch.NeuralNet, and names with prefixes such as "
-            "optimizer__betas."
+            f"net_params of {name} has unknown names: {rest.partition('. ')[0]}. "
+            "Correct or remove them. Allowed are the arguments of skorch.NeuralNet, "
+            "and names with prefixes such as optimizer__betas."
         ) from error
     except Exception as error:
         optimizer = getattr(estimator, "optimizer", None)

@@ -578,7 +578,7 @@ def count_levels(column: Any, label: str) -> tuple[dict[Any, int], int]:
 def _ordered(column: Any, levels: Iterable[Any]) -> list[Any]:
     if not isinstance(column, np.ndarray):
         categories: Any = getattr(column.to_native().dtype, "categories", None)
-        if hasattr(categories, "__len__"):  # those of polars may be a pool of levels
+        if hasattr(categories, "__len__"):  # in polars, they may be a pool of levels
             found = set(levels)
             return [level for level in list(categories) if level in found]
     try:

@@ -629,8 +629,8 @@ def _copying(evidence: _Evidence) -> Outcome:
         )
     if n_components < _WIDE_CODE * n_features and shared <= _OTHER_NEIGHBOURS:
         return Finding(
-            f"{finding}. The network is so powerful that it gives rows arbitrary codes "
-            "and memorises their reconstructions.",
+            f"{finding}. The network is so powerful that it assigns arbitrary codes to "
+            "rows and memorises their reconstructions.",
             "narrower or fewer hidden layers, more components, or noise "
             "(DenoisingAutoencoder).",
             figures,

@@ -358,7 +358,7 @@ def with_output(estimator: Any, output: str) -> Any:
 
 
 def dense_rows(estimator: Any, X: Any) -> np.ndarray:
-    """Return rows, in any form that an estimator takes, as a dense table of floats.
+    """Convert rows, in any form that an estimator accepts, to a dense table of floats.
 
     Series of unequal length end in NaN. Transformers that are no autoencoders accept
     only tables and flattened images.

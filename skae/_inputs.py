@@ -65,7 +65,7 @@ def _as_array(X: Tensor, name: str) -> Any:
 
 
 def check_is_table(X: Any, name: str) -> None:
-    """Refuse what NumPy would take for one value: dicts, iterators, lazy frames."""
+    """Raise if NumPy would convert data to one value: dicts, iterators, lazy frames."""
     if hasattr(X, "__array__") or hasattr(X, "shape"):
         return
     one = isinstance(X, str | bytes | Mapping)

@@ -25,14 +25,14 @@ from skae.training import (
 def default_pretrainer(
     n_features: int, seed: int, device: Any, verbose: int
 ) -> BaseAutoencoder:
-    """Make the autoencoder that `pretrainer=None` stands for."""
+    """Make the autoencoder for `pretrainer=None`."""
     return DenoisingAutoencoder(
         n_components=int(np.clip(n_features // 2, 4, 32)),
         noise="swap",
         noise_level=0.3,
         hidden_layer_sizes=(100, 100),
-        # From PCA, the linear path carries what matters, and not the hidden layers
-        # that the head is given.
+        # From PCA, the linear path has the information, and not the hidden layers that
+        # the head uses.
         init="random",
         device=device,
         verbose=verbose,
@@ -43,12 +43,12 @@ def default_pretrainer(
 def made_pretrainer(
     estimator: Any, X: Any, n_features: int, seed: int
 ) -> BaseAutoencoder:
-    """Return the pretrainer of an estimator, fitted if it is a frozen one.
+    """Return the pretrainer of an estimator; a frozen one is fitted.
 
     Parameters
     ----------
     estimator : estimator
-        Has the parameter `pretrainer`.
+        Estimator with the parameter `pretrainer`.
 
     X : array-like of shape (n_samples, n_features)
         Training rows, for the names of the columns.
@@ -57,7 +57,7 @@ def made_pretrainer(
         Number of columns.
 
     seed : int
-        Random state, where the pretrainer has none.
+        Random state, if the pretrainer has none.
     """
     if estimator.pretrainer is None:
         device = checks.check_device(estimator.device)
@@ -74,9 +74,9 @@ def made_pretrainer(
     if not pretrainer._module_takes_rows:
         name = type(pretrainer).__name__
         raise ValueError(
-            f"{name} cannot be a pretrainer: its module takes an encoded table, not "
-            "the rows of X. Put a TableEncoder before this estimator in a pipeline, "
-            "and use another pretrainer, such as AutoencoderTransformer."
+            f"{name} cannot be a pretrainer: the input of its module is an encoded "
+            "table, not the rows of X. Put a TableEncoder before this estimator in a "
+            "pipeline, and use another pretrainer, such as AutoencoderTransformer."
         )
     if frozen:
         check_is_fitted(pretrainer)
@@ -90,9 +90,9 @@ def made_pretrainer(
 def random_module(
     pretrainer: BaseAutoencoder, table: Table, seed: int
 ) -> tuple[nn.Module, dict[str, Any]]:
-    """Build the module that a pretrainer trains, untrained, with the input's scale.
+    """Build the untrained module of a pretrainer, with the scale of the input.
 
-    Its arguments are returned, too.
+    Also return its arguments.
     """
     fitted = hasattr(pretrainer, "net_")
     scaled_by_rows = False
@@ -108,9 +108,9 @@ def random_module(
             checks.check_module_arguments(factory, arguments)
     if isinstance(factory, nn.Module):
         raise ValueError(
-            "pretrain=False builds the pretrainer's module anew, and the module is an "
-            f"instance of {type(factory).__name__}: pass its class, or a function "
-            "that makes it."
+            "pretrain=False builds the module of the pretrainer again, but the module "
+            f"is an instance of {type(factory).__name__}: pass its class, or a "
+            "function that makes it."
         )
     with making_module(factory), private_draws(seed, pretrainer._has_user_module):
         module = factory(**arguments)

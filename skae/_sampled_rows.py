@@ -30,8 +30,7 @@ class NumberRows:
         The fitted autoencoder, or another transformer with an inverse.
 
     frame : dict or None
-        Description of the frame that the rows were given as; see
-        :func:`skae._frames.frame_type`.
+        Description of the frame of the rows; see :func:`skae._frames.frame_type`.
 
     shape : tuple of int
         Shape of a row.

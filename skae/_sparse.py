@@ -17,7 +17,7 @@ from skae.training import Atoms, AutoencoderNet, SignedPCA, Start, Table, recipe
 
 # Values of "auto".
 _PENALTY_WEIGHTS = {"topk": 0.0, "l1": 0.03, "kl": 1.0}
-# More units of wide tables would take long and much memory.
+# More units would need much time and memory for wide tables.
 _MAX_ACTIVE = 30
 # A unit is dead if its code varies less over the rows.
 _DEAD_RANGE = 0.01

@@ -45,7 +45,7 @@ class SummaryMixin:
 
     @property
     def _n_inputs(self) -> int:
-        """Number of columns that the network takes."""
+        """Number of columns of the input of the network."""
         return self.n_features_in_
 
     def _sizes_in_words(self) -> str:

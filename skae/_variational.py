@@ -265,7 +265,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
     # The plan
 
-    _frame: dict[str, Any] | None  # what `sample` is to be like
+    _frame: dict[str, Any] | None  # form of the rows that `sample` returns
 
     def _begin_fit(self, X: Any) -> FlatRows:
         self._frame = frame_type(X)

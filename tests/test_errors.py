@@ -120,7 +120,7 @@ class ErrorOnFirstBatch(Callback):
         ({"callbacks": "EarlyStopping"}, r"'callbacks'.*Got 'EarlyStopping'"),
         ({"net_params": {"lr": 1}}, r"'lr': set the parameter 'lr' of Autoenc"),
         ({"net_params": {"criterion": 1}}, r"'criterion'.*parameter 'loss'"),
-        ({"net_params": {"nonsense": 1}}, "its net does not know: nonsense"),
+        ({"net_params": {"nonsense": 1}}, "has unknown names: nonsense"),
         ({"device": "cuda:99"}, r"'cuda:99' is not available.*'cpu'"),
         ({"device": "gpu"}, r"'gpu' is not available.*'cpu'"),
         ({"random_state": "x"}, r"'random_state'.*Got 'x'"),
@@ -807,7 +807,7 @@ def test_optimizer_instances_are_refused(curved):
 )
 def test_net_params_that_the_net_does_not_know(model, name, curved):
     model.set_params(net_params={name: torch.bfloat16})
-    words = f"net_params of {type(model).__name__} has names .* not know: {name}. Corr"
+    words = f"net_params of {type(model).__name__} has unknown names: {name}. Corr"
     with pytest.raises(ValueError, match=words):
         model.fit(curved, np.arange(len(curved)) % 2)
 
