@@ -17,12 +17,13 @@ from skae.training import Table, recipe
 class AutoencoderTransformer(DenseWeightsMixin, BaseAutoencoder):
     """Dense autoencoder, used like :class:`~sklearn.decomposition.PCA`.
 
-    The encoder maps a row to a code of `n_components` numbers, and the decoder maps the
-    code back. Both are trained so that the reconstruction is near the row. By default
-    they start as PCA: a linear path beside the nonlinear layers is set to PCA, and
-    these layers output zero before the first step. The trained network is kept if it
-    reconstructs held-out rows better; otherwise PCA of all rows is kept. So the result
-    is PCA if the table is too small to hold rows out, or has no nonlinear structure.
+    The encoder maps a row to a latent code, or embedding, of `n_components` numbers,
+    and the decoder maps the code back. Both are trained so that the reconstruction is
+    near the row. By default they start as PCA: a linear path beside the nonlinear
+    layers is set to PCA, and the nonlinear layers output zero before the first step.
+    The trained network is kept if it reconstructs held-out rows better; otherwise PCA
+    of all rows is kept. So the result is PCA if the table is too small to hold rows
+    out, or has no nonlinear structure.
 
     Like PCA, it minimises the squared error in the units of `X`: standardise the
     columns if their scales are not comparable.

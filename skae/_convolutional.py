@@ -31,7 +31,7 @@ class ConvAutoencoder(BaseAutoencoder):
     Strided convolutions of the encoder make smaller and smaller feature maps of an
     image, and dense layers map them to a code of `n_components` numbers. The decoder is
     the mirror image of the encoder. If neighbouring pixels are related, the autoencoder
-    reconstructs better than a dense one with the same `n_components`.
+    usually reconstructs better than a dense one with the same `n_components`.
 
     The start is random. The trained network is kept if it reconstructs held-out rows
     better than PCA with as many components; otherwise the estimator becomes PCA, with a
@@ -40,7 +40,7 @@ class ConvAutoencoder(BaseAutoencoder):
     Parameters
     ----------
     n_components : int, default=2
-        Size of the code. It may exceed the number of pixels.
+        Size of the latent code. It may exceed the number of pixels.
 
     image_shape : tuple of int, default=None
         (height, width) or (height, width, n_channels) of the images. Rows of a table

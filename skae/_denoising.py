@@ -57,9 +57,10 @@ class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
     Parameters
     ----------
     n_components : int or None, default=None
-        Size of the code. None is the number of columns, or the number of distinct rows
-        if there are more than 1,000 columns and fewer such rows. The linear path is
-        then fixed at its start, and only the nonlinear layers are trained.
+        Size of the latent code. None is the number of columns, or the number of
+        distinct rows if there are more than 1,000 columns and fewer such rows. The
+        linear path is then fixed at its start, and only the nonlinear layers are
+        trained.
 
     noise : {"auto", "dropout", "gaussian", "masking", "missing", "salt_and_pepper", \
             "swap"}, torch.nn.Module, or list of these, default="auto"

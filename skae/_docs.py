@@ -92,9 +92,9 @@ verbose : int, default=0
 
 _SIZE = """
 n_components : int or float, default=2
-    Size of the code. It may exceed the number of columns. A float between 0 and 1 is
-    the share of the variance of held-out rows to explain: `fit` tries up to five sizes
-    and keeps the smallest one that explains it.
+    Size of the latent code. It may exceed the number of columns. A float between 0 and
+    1 is the share of the variance of held-out rows to explain: `fit` tries up to five
+    sizes and keeps the smallest one that explains it.
 """
 
 _SEARCH = """

@@ -80,7 +80,7 @@ class FittedAutoencoderMixin(TransformerMixin):
     __metadata_request__transform: ClassVar = {"out": UNUSED}
 
     def transform(self, X: ArrayLike, *, out: np.ndarray | None = None) -> np.ndarray:
-        """Return the codes of rows, or what `output` asks for.
+        """Encode rows; `output` can select reconstructions or activations instead.
 
         Parameters
         ----------

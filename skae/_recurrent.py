@@ -27,8 +27,9 @@ class RecurrentAutoencoder(BaseAutoencoder):
     A recurrent encoder reads a series step by step and maps its last state to the code.
     A dense or recurrent decoder maps the code back to a series. By default both start
     as PCA of the flattened series: a linear path beside the recurrent layers is set to
-    PCA, and these layers output zero before the first training step. The trained
-    network is kept if it reconstructs held-out series better; otherwise PCA is kept.
+    PCA, and the recurrent layers output zero before the first training step. The
+    trained network is kept if it reconstructs held-out series better; otherwise PCA is
+    kept.
 
     **When to use it.** For series of unequal length. For series of equal length,
     :class:`AutoencoderTransformer` on the flattened series is often as good; with
@@ -59,7 +60,7 @@ class RecurrentAutoencoder(BaseAutoencoder):
     Parameters
     ----------
     n_components : int, default=2
-        Size of the code. It may exceed the number of columns.
+        Size of the latent code. It may exceed the number of columns.
 
     series_shape : (int, int), default=None
         Number of steps of the longest series, and number of channels. None uses those

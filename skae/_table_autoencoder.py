@@ -61,7 +61,7 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
     Parameters
     ----------
     n_components : int, default=2
-        Size of the code.
+        Size of the latent code.
 
     encoder : TableEncoder, default=None
         Encoder of the table, which is cloned. It determines which columns are
@@ -390,7 +390,7 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
     # Using what was fitted
 
     def transform(self, X: Any, *, out: np.ndarray | None = None) -> np.ndarray:
-        """Return the codes of rows, or what `output` asks for.
+        """Encode rows; `output` can select hidden activations instead.
 
         Parameters
         ----------

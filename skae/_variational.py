@@ -56,7 +56,7 @@ class VariationalAutoencoder(BaseAutoencoder):
     Parameters
     ----------
     n_components : int, default=2
-        Size of the code. It may exceed the number of columns.
+        Size of the latent code. It may exceed the number of columns.
 
     beta : float, default=1.0
         Weight of the divergence of codes from their prior. With more than 1, codes
@@ -338,7 +338,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         out: np.ndarray | None = None,
         return_std: bool = False,
     ) -> Any:
-        """Return the means of the codes of rows, or what `output` asks for.
+        """Return means of codes of rows, or the result that `output` selects.
 
         Parameters
         ----------
