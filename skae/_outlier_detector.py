@@ -432,10 +432,10 @@ class AutoencoderOutlierDetector(
         n_rows = len(self.calibration_scores_)
         if not conformal.reaches(n_rows, alpha):
             warn(
-                f"With {n_rows} held-out rows, no p-value is below 1/{n_rows + 1}, and "
-                f"{asked_by} finds no outlier. At least {math.ceil(1 / alpha) - 1} "
-                "held-out rows are needed: fit more rows, "
-                "pass X_val, or set contamination to the share of outliers."
+                f"With {n_rows} rows held out, no p-value is below 1/{n_rows + 1}, and "
+                f"{asked_by} finds no outlier. That needs {math.ceil(1 / alpha) - 1} "
+                "rows or more held out: fit more rows, pass X_val, or set "
+                "contamination to the share of outliers."
             )
 
     # New rows

@@ -457,13 +457,15 @@ def test_other_inputs_that_are_refused():
     with pytest.raises(TypeError, match=r"Sparse.*X.sparse.to_dense\(\)"):
         TableEncoder().fit(sparse)
     encoder = TableEncoder().fit(homes())
-    with pytest.raises(ValueError, match="X has 2 columns, but TableEncoder gives 11"):
+    with pytest.raises(
+        ValueError, match="X has 2 columns, but TableEncoder returns 11"
+    ):
         encoder.inverse_transform([[1, 2]])
 
 
 def test_a_scaler_that_changes_the_number_of_columns():
     scaler = FunctionTransformer(lambda X: X[:, :1], lambda X: X)
-    with pytest.raises(ValueError, match="makes 1 columns of 2"):
+    with pytest.raises(ValueError, match="maps 2 columns to 1"):
         TableEncoder(scaler=scaler).fit(np.ones((3, 2)))
 
 
@@ -471,7 +473,7 @@ def test_nearly_unique_strings():
     names = [f"name {i}" for i in range(300)]
     match = (
         "'name' of X has 300 levels in 400 rows. 99 levels, which cover 50% of "
-        "the rows; .* drop it"
+        "the rows, are kept; .* drop it"
     )
     with pytest.warns(UserWarning, match=match):
         TableEncoder().fit(pd.DataFrame({"name": [*names, *["name 0"] * 100]}))
