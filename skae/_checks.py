@@ -751,7 +751,7 @@ def check_first_rows(estimator: Any, table: Table) -> None:
             f"{len(table)} row{'s' if len(table) > 1 else ''}"
             + (", all of them the same" if alike else "")
             + ". It computes the centre, the scale, the start and the unit of the loss "
-            f"for all calls. Begin with at least {needed} representative rows."
+            f"for all calls. Begin with {needed} or more representative rows."
         )
 
 

@@ -49,8 +49,8 @@ class DenseWeightsMixin:
         module = self.module_
         if not isinstance(module, DenseAutoencoder):
             raise AttributeError(
-                f"{half}_weights_ lists the layers of the built-in module, and this is "
-                f"a {type(module).__name__}. Use module_."
+                f"{half}_weights_ lists the layers of the built-in module, and "
+                f"{type(module).__name__} is another one. Use module_."
             )
         weights = linear_weights(getattr(module, half))
         return [weight.detach().cpu().numpy().copy() for weight in weights]
