@@ -11,9 +11,9 @@ from threadpoolctl import get_cached_controller
 
 from skae.training._tensor_net import TensorNet
 
-# Operations of a step for each thread. With a third of it, a second thread gains nothing.
-# While other processes use the cores, threads that wait for each other make a fit many
-# times slower, so the gain must be worth that risk.
+# Operations of a step for each thread. With a third of them, a second thread gains
+# nothing. While other processes use the cores, threads that wait for each other make a
+# fit many times slower, so the gain must be worth that risk.
 _OPERATIONS = 3e7
 
 _default_threads = torch.get_num_threads()
