@@ -225,7 +225,9 @@ class CodeMapDisplay:
             if len(classes) > len(COLOURS):
                 import matplotlib
 
-                colours = matplotlib.colormaps["tab20"](range(20))
+                # Colours of tab20 come in pairs that look alike.
+                n = 10 if len(classes) <= 10 else 20
+                colours = matplotlib.colormaps[f"tab{n}"](range(n))
             self.points_ = [
                 ax.scatter(*points[target == each].T, color=colour, label=each, **style)
                 for each, colour in zip(classes, colours, strict=False)
