@@ -5,10 +5,13 @@ import sys
 import tomllib
 from pathlib import Path
 
+from sphinx.errors import ExtensionError
+from sphinx_gallery.scrapers import matplotlib_scraper
+
 import skae
 from skae.datasets import load_fashion_mnist
 
-sys.path.insert(0, str(Path(__file__).parent))  # the gallery names a function below
+sys.path.insert(0, str(Path(__file__).parent))  # the gallery names functions below
 
 project = "skae"
 author = "The skae developers"
@@ -58,6 +61,21 @@ def example_order(file_name):
     return file_name != "quickstart.py", file_name
 
 
+def titled_figures(block, block_vars, gallery_conf):
+    """Save the figures of an example. Their titles are their alternative texts."""
+    import matplotlib.pyplot as plt  # after the gallery has chosen its backend
+
+    for number in plt.get_fignums():
+        figure = plt.figure(number)
+        titles = [figure.get_suptitle(), *(ax.get_title() for ax in figure.axes)]
+        if len(" ".join(titles).split()) < 3:
+            raise ExtensionError(
+                f"A figure of {block_vars['src_file']} has no title that says what is "
+                "seen, as a reader needs who cannot see it. Set one by `suptitle`."
+            )
+    return matplotlib_scraper(block, block_vars, gallery_conf)
+
+
 def examples_to_run():
     """Return the pattern of examples to run; the others are shown without output.
 
@@ -90,9 +108,11 @@ sphinx_gallery_conf = {
         "../examples/under_the_hood",
     ],
     "within_subsection_order": "conf.example_order",
+    "image_scrapers": "conf.titled_figures",
+    "remove_config_comments": True,
     "abort_on_example_error": True,
     "parallel": 2,
-    "default_thumb_file": str(Path(__file__).parent / "_static" / "quickstart.png"),
+    "default_thumb_file": str(Path(__file__).parent / "_static" / "logo.svg"),
     "download_all_examples": False,
     "show_memory": False,
     "write_computation_times": False,

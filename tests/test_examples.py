@@ -2,13 +2,15 @@
 
 import ast
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from skae.datasets import load_fashion_mnist
 
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples").rglob("*.py"))
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -32,6 +34,16 @@ def test_examples_need_no_command_line(path):
 def test_examples_begin_with_a_title(path):
     title, line, *_ = ast.get_docstring(ast.parse(path.read_text())).splitlines()
     assert set(line) == {"="} and len(line) == len(title)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_have_a_thumbnail_of_their_own(path):
+    """The first picture that they draw, or the one that they name."""
+    text = path.read_text()
+    named = re.findall(r"^# sphinx_gallery_thumbnail_path = '(.+)'$", text, re.M)
+    assert bool(named) != ("plt.show()" in text)
+    for name in named:
+        assert (ROOT / "docs" / name).is_file()
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

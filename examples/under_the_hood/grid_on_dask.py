@@ -3,12 +3,14 @@ A grid search on a cluster
 ==========================
 
 How does a grid search use more machines than one? joblib hands its fits to the workers
-of a Dask cluster. Here the cluster is two processes on this machine; for one that runs
-already, give ``Client`` its address. The scores are those of a search without it.
+of a Dask cluster. Here the cluster is two processes on this machine. For one that runs
+already, pass its address to ``Client``. The scores are those of a search without it.
 
 The script needs the extra ``dask``. For so small a grid the cluster costs more time
 than it saves.
 """
+
+# sphinx_gallery_thumbnail_path = '_static/cluster.svg'
 
 import itertools
 import time

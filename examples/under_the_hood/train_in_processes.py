@@ -16,6 +16,8 @@ Each step here takes some billion multiplications, and then the processes hand r
 processes also go beyond it.
 """
 
+# sphinx_gallery_thumbnail_path = '_static/processes.svg'
+
 import os
 import time
 
