@@ -4,12 +4,12 @@ Tuning an autoencoder before a classifier
 
 How many components, and which hidden layers? Before a classifier, neither needs a
 guess. An autoencoder is a step of a pipeline, and a grid search over the whole pipeline
-chooses both by the accuracy of the classifier. PCA is in the same grid, as what has to
-be beaten.
+chooses both by the accuracy of the classifier. PCA is in the same grid, to compare
+with.
 
 Codes must be short for the autoencoder to pay. The fewer components there are, the
-further it is ahead of PCA, and with many there is no difference. So take the step where
-codes are to be short, for speed, for memory or to look at them, and else leave it out.
+further it is ahead of PCA, and with many there is no difference. So use the step where
+codes must be short, for speed, for memory or to look at them. Otherwise leave it out.
 """
 
 # %%
@@ -39,11 +39,11 @@ X, X_test, y, y_test = train_test_split(X, y, stratify=y, random_state=0)
 
 # %%
 # A step is a parameter like any other, so PCA and autoencoders are in one grid. In each
-# fold, all of them see nothing of the rows that they are judged by.
+# fold, none of them sees the rows that it is judged by.
 
 sizes = [2, 4, 8, 16]
 layers = [(100,), (100, 100)]
-autoencoder = AutoencoderTransformer(random_state=0)
+autoencoder = AutoencoderTransformer(max_epochs=40, random_state=0)
 pipeline = Pipeline(
     [
         ("scale", MinMaxScaler()),
@@ -82,8 +82,8 @@ for name, of_line in lines.items():
     print(f"{name:18}" + "".join(f"{each:8.3f}" for each in accuracy[of_line]))
 
 # %%
-# The best of a grid owes something to luck. What it is worth, the rows tell that were
-# held out; the best of PCA and the classifier on all columns are there to compare with.
+# The best of a grid owes something to luck. Held-out rows show what it is worth, beside
+# the best PCA and the classifier on all columns.
 
 all_columns = clone(pipeline).set_params(reduce="passthrough")
 folds_accuracy = cross_val_score(all_columns, X, y, cv=folds).mean()
@@ -121,7 +121,7 @@ ax.set(
     xticklabels=[str(size) for size in sizes],
     xlabel="size of the code",
     ylabel="accuracy, cross-validated",
-    title="Digits: logistic regression on codes",
+    title="Digits: accuracy of logistic regression, by size of the code",
 )
 ax.minorticks_off()
 ax.grid(alpha=0.3)

@@ -1,10 +1,10 @@
 """
-An autoencoder where PCA stood
-==============================
+Quick start: an autoencoder in place of PCA
+===========================================
 
-Eight numbers for an image of clothing: PCA's and an autoencoder's, in the same
-pipeline before the same classifier, and before t-SNE. The autoencoder starts as PCA and
-ends with better reconstructions of images that it has not seen; it takes seconds
+Images of clothing become eight numbers each, by PCA and by an autoencoder, in the same
+pipeline before the same classifier, and before t-SNE. The autoencoder starts as PCA.
+It ends with better reconstructions of images that it has not seen, and takes seconds
 instead of a fraction of one.
 """
 
@@ -62,13 +62,14 @@ tsne = TSNE(max_iter=1000, random_state=0)
 points = make_pipeline(*frozen, tsne).fit_transform(X_test)
 
 # %%
-# One picture: inputs above their reconstructions, the loss, the map.
+# One picture: held-out images above their reconstructions, the loss, the map.
 
-figure = plt.figure(figsize=(11, 6.5), layout="constrained")
+figure = plt.figure(figsize=(11, 7), layout="constrained")
+figure.suptitle("Held-out images, and their reconstructions from eight numbers")
 top, bottom = figure.subfigures(2, 1, height_ratios=[1.1, 1])
 
 side = int(np.sqrt(X.shape[1]))
-for i, (name, images) in enumerate({"inputs": X_test, **reconstructions}.items()):
+for i, (name, images) in enumerate({"images": X_test, **reconstructions}.items()):
     for j in range(12):
         ax = top.add_subplot(3, 12, 12 * i + j + 1, xticks=[], yticks=[])
         ax.imshow(images[j].reshape(side, side), cmap="gray_r", vmin=0, vmax=X.max())
@@ -83,11 +84,11 @@ loss_ax.plot(epochs, autoencoder.validation_loss_curve_, label="validation")
 loss_ax.axhline(
     autoencoder.validation_loss_curve_[0], color="0.6", linestyle=":", label="PCA"
 )
-loss_ax.set(xlabel="epoch", ylabel="mean squared error", title="Loss")
+loss_ax.set(xlabel="epoch", ylabel="mean squared error", title="Loss by epoch")
 loss_ax.legend()
 dots = map_ax.scatter(*points.T, c=y_test, cmap="tab10", s=6)
 handles = dots.legend_elements()[0]
 names = load_fashion_mnist(n_samples=1).target_names
-map_ax.legend(handles, names, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=7)
+map_ax.legend(handles, names, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9)
 map_ax.set(xticks=[], yticks=[], title="t-SNE of the codes, coloured by class")
 plt.show()

@@ -8,9 +8,9 @@ normal distribution. For any other autoencoder, and for PCA, a Gaussian mixture 
 fitted to the codes afterwards.
 
 The codes of the variational autoencoder are only near to the distribution that they
-should have, so a mixture can be fitted to them, too. No way makes images that pass for
-real ones: thirty numbers do not hold what distinguishes one shirt from another. Between
-two images, the codes on the way stand for images that are a bit of both.
+should have, so a mixture can be fitted to them, too. None of the new images passes for
+a real one: twenty numbers do not hold what distinguishes one shirt from another.
+Between two images, the codes on the way stand for images that are a bit of both.
 """
 
 # %%
@@ -31,20 +31,20 @@ from skae import AutoencoderSampler, AutoencoderTransformer, VariationalAutoenco
 from skae.datasets import load_fashion_mnist
 from skae.plotting import CodeGridDisplay
 
-X = load_fashion_mnist(n_samples=5_000).data
-X_test = load_fashion_mnist(subset="test", n_samples=100).data
+X = load_fashion_mnist(n_samples=2_000).data
+test = load_fashion_mnist(subset="test", n_samples=14)
 side = 28
 
 # %%
-# An image is a code, decoded: without the noise that ``AutoencoderSampler.sample`` adds
-# to what the decoder gives, which is of use where rows are a table.
+# Codes are drawn and decoded. ``AutoencoderSampler.sample`` would also add noise to the
+# output of the decoder, which is right for rows of a table.
 
-n_images = 14
-k = 30
-autoencoder = AutoencoderTransformer(k, random_state=0)
-vae = VariationalAutoencoder(k, random_state=0)
+n_images = len(test.data)
+k = 20
+autoencoder = AutoencoderTransformer(k, max_epochs=40, random_state=0)
+vae = VariationalAutoencoder(k, max_epochs=40, random_state=0)
 
-images = {"held-out images": X_test[:n_images]}
+images = {"held-out images": test.data}
 for name, model in {
     "PCA,\nmixture": PCA(k, random_state=0),
     "autoencoder,\nmixture": autoencoder,
@@ -64,6 +64,47 @@ prior = np.random.default_rng(0).normal(size=(n_images, k))
 images["variational,\nprior"] = vae.inverse_transform(prior)
 
 # %%
+# Images by each way to draw them.
+
+figure, axes = plt.subplots(
+    len(images),
+    n_images,
+    figsize=(11, 4.8),
+    layout="constrained",
+    subplot_kw={"xticks": [], "yticks": []},
+)
+figure.suptitle("Held-out images, and new ones: codes drawn at random and decoded")
+for row, (name, drawn) in zip(axes, images.items(), strict=True):
+    row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    for ax, image in zip(row, drawn, strict=True):
+        ax.imshow(image.reshape(side, side), cmap="gray_r", vmin=0, vmax=1)
+plt.show()
+
+# %%
+# The autoencoder's images on straight ways between two codes. The first and the last of
+# each way are the reconstructions of two held-out images.
+
+figure, axes = plt.subplots(3, 1, figsize=(11, 3.2), layout="constrained")
+figure.suptitle("Decoded on the way from the code of one image to that of another")
+names = np.array(test.target_names)[test.target]
+for ax, (i, j) in zip(axes, [(0, 1), (13, 2), (8, 9)], strict=True):
+    display = CodeGridDisplay.from_path(
+        autoencoder,
+        test.data[i],
+        test.data[j],
+        image_shape=(side, side),
+        n_steps=n_images,
+        ax=ax,
+    )
+    display.image_.set_clim(0, 1)  # the range of the pixels
+    ax.set_ylabel(f"{names[i]}\nto {names[j]}", rotation=0, ha="right", va="center")
+    ax.set_xlabel("")
+plt.show()
+
+# %%
+# A table
+# -------
+#
 # Rows of a table are drawn by ``sample``. A pipeline goes back to the units of the
 # table, and whole numbers stay whole: of wine, the last column is one.
 
@@ -72,26 +113,3 @@ pipeline = make_pipeline(StandardScaler(), AutoencoderTransformer(4, random_stat
 sampler = AutoencoderSampler(pipeline, random_state=0).fit(wine.data)
 np.set_printoptions(precision=2, suppress=True, linewidth=100)
 print("\nRows of wine:", wine.data[:3], "New rows:", sampler.sample(3, 0), sep="\n")
-
-# %%
-# One picture: images by each way to draw them, and ways between two images.
-
-figure = plt.figure(figsize=(11, 7.5), layout="constrained")
-top, bottom = figure.subfigures(2, 1, height_ratios=[5, 3.2])
-axes = top.subplots(len(images), n_images, subplot_kw={"xticks": [], "yticks": []})
-for row, (name, drawn) in zip(axes, images.items(), strict=True):
-    row[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    for ax, image in zip(row, drawn, strict=True):
-        ax.imshow(image.reshape(side, side), cmap="gray_r", vmin=0, vmax=1)
-bottom.suptitle("From the code of one image to that of another")
-for i, ax in enumerate(bottom.subplots(3, 1)):
-    CodeGridDisplay.from_path(
-        autoencoder,
-        X_test[2 * i],
-        X_test[2 * i + 1],
-        image_shape=(side, side),
-        n_steps=n_images,
-        ax=ax,
-    )
-    ax.set_xlabel("from the first image, at the left, to the second" if i == 2 else "")
-plt.show()

@@ -2,11 +2,10 @@
 A synthetic table
 =================
 
-How does one make a table that looks like a real one, with its categories, dates and
-gaps?
+How is a table made that looks like a real one, with its categories, dates and gaps?
 
-By :class:`~skae.AutoencoderSampler` of a :class:`~skae.TableAutoencoder`: it draws
-codes from a mixture, and decodes them to rows. New rows have the columns and types of
+:class:`~skae.AutoencoderSampler` with a :class:`~skae.TableAutoencoder` draws codes
+from a mixture, and decodes them to rows. New rows have the columns and types of
 the table, and nearly the same distribution in each column. Above all, they keep what
 goes together: a classifier hardly distinguishes them from held-out rows, while it does
 distinguish rows whose columns are drawn each by itself.
@@ -57,8 +56,8 @@ print("Real rows:", table[shown].head(4), sep="\n")
 print("\nSynthetic rows:", synthetic[shown].head(4), sep="\n")
 
 # %%
-# Does a classifier tell them from rows that were held out? An AUC of 0.5 would say that
-# it cannot. For comparison: columns that are drawn each by itself from the table, and
+# Can a classifier distinguish them from held-out rows? An AUC of 0.5 means that it
+# cannot. For comparison: columns that are drawn each by itself from the table, and
 # other real rows.
 
 alone = pd.DataFrame(
@@ -92,15 +91,17 @@ for name, rows in ways.items():
     print(f"  {name:24}{told_apart(rows):.2f}")
 
 # %%
-# The columns one by one, and two of them together.
+# Above, the columns one by one. Below, two of them together: drawn by themselves, they
+# lose what they have to do with each other.
 
-figure, axes = plt.subplots(2, 3, figsize=(11, 6), layout="constrained")
+figure, axes = plt.subplots(2, 3, figsize=(11, 6.5), layout="constrained")
+figure.suptitle("Real and synthetic rows: single columns, and two of them together")
 both = {"real": table, "synthetic": synthetic}
 for ax, name in zip(axes[0, :2], ["age", "s5"], strict=True):
     bins = np.histogram_bin_edges(table[name].dropna(), 12)
-    for label, rows in both.items():
-        ax.hist(rows[name].dropna(), bins, density=True, alpha=0.5, label=label)
-    ax.set(title=name, yticks=[])
+    values = [rows[name].dropna() for rows in both.values()]
+    ax.hist(values, bins, density=True, alpha=0.5, label=list(both))
+    ax.set(title=name, xlabel=name, ylabel="density of rows", yticks=[])
 axes[0, 0].legend()
 shares = {
     label: [
@@ -114,8 +115,8 @@ labels = [*names, "first", "second", "no s5"]
 positions = np.arange(len(labels))
 for shift, (label, share) in zip((-0.2, 0.2), shares.items(), strict=True):
     axes[0, 2].bar(positions + shift, share, 0.4, alpha=0.5, label=label)
-axes[0, 2].set_xticks(positions, labels)
-axes[0, 2].set(title="progress, sex, gaps: shares of rows")
+axes[0, 2].set_xticks(positions, labels, fontsize=9)
+axes[0, 2].set(title="progress, sex, gaps", ylabel="share of rows")
 
 for ax, (label, rows) in zip(
     axes[1], {**both, "columns by themselves": alone}.items(), strict=True

@@ -25,7 +25,7 @@ from sklearn.decomposition import PCA
 from skae import SparseAutoencoder
 from skae.datasets import load_fashion_mnist
 
-train = load_fashion_mnist(n_samples=5_000).data
+train = load_fashion_mnist(n_samples=3_000).data
 test = load_fashion_mnist(subset="test", n_samples=1_000).data
 side, n_units, n_active = 28, 300, 30
 
@@ -34,11 +34,11 @@ side, n_units, n_active = 28, 300, 30
 # (``"topk"``, the default), penalise their sum (``"l1"``), or draw the mean of each
 # unit over the images to a low target (``"kl"``, with codes between 0 and 1).
 # ``sparsity`` is the share of active units that ``"topk"`` keeps and ``"kl"`` aims at;
-# with ``"l1"``, ``penalty_weight`` decides it. `code_activity_` tells what came of it.
+# with ``"l1"``, ``penalty_weight`` decides it. `code_activity_` is what came of it.
 
 settings = {
     "sparsity": n_active / n_units,
-    "max_epochs": 20,
+    "max_epochs": 15,
     "random_state": 0,
 }
 models = {
@@ -70,11 +70,35 @@ for name, model in models.items():
 # "Active" is the mean number of entries that are not zero; with ``"kl"``, where no
 # entry is zero, it is the sum of the units' means, which the target is for.
 #
-# The atoms are the columns of the decoder's weights. One image is taken apart: the
-# mean image, and then its most active atoms, each with the sum so far.
+# The atoms are the columns of the decoder's weights. These are components of PCA, and
+# the atoms that are active most often. Red adds to a pixel, blue takes from it.
+
+n_columns = 12
+none = {"xticks": [], "yticks": []}
+
+
+def show_atoms(axes, atoms):
+    for ax, atom in zip(axes, atoms, strict=False):
+        limit = np.abs(atom).max()
+        ax.imshow(atom.reshape(side, side), cmap="RdBu_r", vmin=-limit, vmax=limit)
+
 
 sparse = models["topk"]
 order = np.argsort(sparse.code_activity_)[::-1]
+figure, axes = plt.subplots(
+    4, n_columns, figsize=(11, 4.2), subplot_kw=none, layout="constrained"
+)
+figure.suptitle("Components of PCA, and the sparse atoms that are most active")
+show_atoms(axes[:2].ravel(), models["PCA"].components_[: 2 * n_columns])
+show_atoms(axes[2:].ravel(), sparse.components_[order[: 2 * n_columns]])
+for row, name in zip(axes, ["PCA", "PCA", "atoms", "atoms"], strict=True):
+    row[0].set_ylabel(name)
+plt.show()
+
+# %%
+# One image is taken apart: the mean image, and then its most active atoms, each with
+# the sum so far. All other atoms are silent.
+
 codes = sparse.transform(test)
 example = np.argmin(np.abs(test.mean(axis=1) - np.median(test.mean(axis=1))))
 code = codes[example]
@@ -86,43 +110,24 @@ for n in range(len(largest) + 1):
     part[largest[:n]] = code[largest[:n]]
     sums.append(sparse.inverse_transform(part[None])[0])
 
-# %%
-# Above: components of PCA, and the atoms that are active most often. Red adds to a
-# pixel, blue takes from it. Below: one image, and how it comes about. All other atoms
-# are silent.
-
-figure = plt.figure(figsize=(11, 7), layout="constrained")
-top, bottom = figure.subfigures(2, 1, height_ratios=[4, 3])
-
-
-def show_atoms(axes, atoms):
-    for ax, atom in zip(axes, atoms, strict=False):
-        limit = np.abs(atom).max()
-        ax.imshow(atom.reshape(side, side), cmap="RdBu_r", vmin=-limit, vmax=limit)
-
 
 def show_images(axes, images):
     for ax, image in zip(axes, images, strict=False):
         ax.imshow(image.reshape(side, side), cmap="gray_r", vmin=0, vmax=1)
 
 
-n_columns = 12
-none = {"xticks": [], "yticks": []}
-axes = top.subplots(4, n_columns, subplot_kw=none)
-show_atoms(axes[:2].ravel(), models["PCA"].components_[: 2 * n_columns])
-show_atoms(axes[2:].ravel(), sparse.components_[order[: 2 * n_columns]])
-axes[0, 0].set_ylabel("PCA")
-axes[2, 0].set_ylabel("atoms")
-
-axes = bottom.subplots(2, n_columns, subplot_kw=none)
+figure, axes = plt.subplots(
+    2, n_columns, figsize=(11, 2.3), subplot_kw=none, layout="constrained"
+)
+figure.suptitle("One image from its strongest atoms, one after the other")
 show_images(axes[:, 0], [test[example], sparse.reconstruct(test[[example]])[0]])
-axes[0, 0].set_ylabel("image")
-axes[1, 0].set_ylabel(f"{(code > 0).sum()} atoms")
 show_atoms(axes[0, 2:], sparse.components_[largest])
 show_images(axes[1, 1:], sums)
-axes[1, 1].set_title("no atom", fontsize=9)
-for n in range(1, len(sums)):
-    axes[1, 1 + n].set_title(f"+ {n}", fontsize=9)
+labels = [f"all {(code > 0).sum()}", "mean", *range(1, len(sums))]
+for ax, label in zip(axes[1], labels, strict=False):
+    ax.set_xlabel(label)
+axes[0, 0].set_ylabel("image,\natoms")
+axes[1, 0].set_ylabel("sum of")
 for ax in figure.axes:
     if not ax.images:  # a place too many
         ax.axis("off")

@@ -9,7 +9,9 @@ itself, logistic regression, a support vector machine and label spreading, each 
 weight that it earns on labelled rows that are held out from it.
 
 This example compares it with the same network without teachers, with the same network
-from random weights, and with two of the teachers alone.
+from random weights, and with two of the teachers alone. Classes of digits are clusters,
+so label spreading alone is best here. The vote finds out by itself which teacher to
+trust, and comes near.
 """
 
 # %%
@@ -33,8 +35,8 @@ from skae import DenoisingAutoencoder, PretrainedClassifier
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype(np.float32)
 X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
-n_labels = [3, 10, 20]
-n_draws = 3
+n_labels = [3, 20]
+n_draws = 2
 
 # %%
 # ``PretrainedClassifier()`` trains its autoencoder, a denoising one with swap noise, in
@@ -47,6 +49,7 @@ autoencoder = DenoisingAutoencoder(
     noise="swap",
     noise_level=0.3,
     init="random",
+    max_epochs=50,
     random_state=0,
 ).fit(X_train)
 frozen = FrozenEstimator(autoencoder)
@@ -98,28 +101,27 @@ for name, values in accuracies.items():
     print(f"{name:26}" + "".join(f"{value:8.3f}" for value in values.mean(axis=1)))
 
 # %%
-# The bands are one standard error of the mean on either side. The draws differ more
-# than some of the methods do, so look at the order of the curves and not at gaps
-# between neighbours.
+# Each draw is a point, and the lines are their means. The draws differ more than some
+# of the methods do, so look at the order of the lines and not at gaps between
+# neighbours.
 
 figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
 styles = zip(["-", "--", "-.", ":", "--"], ["C0", "C1", "C2", "C7", "C3"], strict=True)
 for (name, values), (line, color) in zip(accuracies.items(), styles, strict=True):
-    mean = values.mean(axis=1)
-    error = values.std(axis=1, ddof=1) / np.sqrt(n_draws)
-    axis.plot(n_labels, mean, line, color=color, marker="o", label=name)
-    axis.fill_between(n_labels, mean - error, mean + error, color=color, alpha=0.2)
+    axis.plot(n_labels, values.mean(axis=1), line, color=color, label=name)
+    axis.plot(n_labels, values, "o", color=color, alpha=0.6)
 axis.set(
     xscale="log",
     xticks=n_labels,
     xticklabels=[str(n) for n in n_labels],
     xlabel="labelled rows of each class",
     ylabel="balanced accuracy on held-out rows",
-    title=f"Digits: {len(X_train)} rows, few of them with a label",
+    title=f"Digits: accuracy with few labels in {len(X_train)} rows",
 )
 axis.minorticks_off()
 axis.grid(alpha=0.3)
-axis.legend()
+axis.legend(loc="lower right")
+plt.show()
 
 # %%
 # What the teachers are worth on this table: the mean of their weights over all fits.
@@ -129,5 +131,5 @@ mean_weights = [np.mean([each[name] for each in weights]) for name in names]
 figure, axis = plt.subplots(figsize=(7, 2.5), layout="constrained")
 axis.barh(names, mean_weights)
 axis.invert_yaxis()
-axis.set(xlabel="mean weight in the vote", title="Teachers on digits")
+axis.set(xlabel="mean weight in the vote", title="Teachers: weights earned on digits")
 plt.show()

@@ -47,7 +47,7 @@ imputers = {
     "mean": SimpleImputer(keep_empty_features=True),
     "regressions": IterativeImputer(max_iter=10, random_state=0),
     "Gaussian": AutoencoderImputer(hidden_layer_sizes=(), random_state=0),
-    "AutoencoderImputer": AutoencoderImputer(random_state=0),
+    "AutoencoderImputer": AutoencoderImputer(max_epochs=150, random_state=0),
 }
 filled, errors, accuracies = {}, {}, {}
 for name, imputer in imputers.items():
@@ -63,7 +63,7 @@ for name, imputer in imputers.items():
 # Codes need no imputer: the autoencoder takes NaN.
 
 pipeline = make_pipeline(
-    AutoencoderTransformer(16, random_state=0),
+    AutoencoderTransformer(16, max_epochs=50, random_state=0),
     StandardScaler(),
     LogisticRegression(max_iter=1000),
 )
@@ -71,25 +71,37 @@ accuracy = pipeline.fit(X_train_gaps, y_train).score(X_test_gaps, y_test)
 print(f"{'codes, gaps left in':20} accuracy {accuracy:.3f}")
 
 # %%
-# Above, five images with gaps (red), as they were, and as they are filled. Below, the
-# pixels that were missing, beside what is filled in: on the diagonal it is right.
+# Images with gaps, which are red, as they were, and as they are filled.
 
-figure = plt.figure(figsize=(11, 8.5), layout="constrained")
-above, below = figure.subfigures(2, 1, height_ratios=[1.5, 1])
 shown = {"as they were": X_test, "with gaps": X_test_gaps, **filled}
 colours = plt.get_cmap("gray_r").with_extremes(bad="tab:red")
-axes = above.subplots(5, len(shown))
-for column, (name, rows) in zip(axes.T, shown.items(), strict=True):
-    column[0].set_title(name, fontsize=10)
-    for ax, row in zip(column, rows, strict=False):
+figure, axes = plt.subplots(
+    len(shown),
+    10,
+    figsize=(9, 5.6),
+    layout="constrained",
+    subplot_kw={"xticks": [], "yticks": []},
+)
+figure.suptitle("Digits with gaps, as they were, and filled by four imputers")
+for row_of_axes, (name, rows) in zip(axes, shown.items(), strict=True):
+    row_of_axes[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    for ax, row in zip(row_of_axes, rows, strict=False):
         ax.imshow(row.reshape(8, 8), cmap=colours, vmin=0, vmax=1)
-        ax.set_axis_off()
+plt.show()
+
+# %%
+# The pixels that were missing, beside what is filled in: on the diagonal it is right.
 
 some = rng.permutation(missing.sum())[:1500]
-axes = below.subplots(1, len(filled), sharex=True, sharey=True)
+figure, axes = plt.subplots(
+    1, len(filled), figsize=(11, 3.4), sharex=True, sharey=True, layout="constrained"
+)
+figure.suptitle("Values filled in, by the values that were missing")
 for ax, (name, rows) in zip(axes, filled.items(), strict=True):
     ax.plot([0, 1], [0, 1], color="tab:gray", linewidth=1)
     ax.scatter(X_test[missing][some], rows[missing][some], s=4, alpha=0.3)
-    ax.set(title=f"{name}: {errors[name]:.3f}", xlabel="value that was missing")
+    title = f"{name}: error {errors[name]:.3f}"
+    ax.set_title(title, fontsize=10)
+    ax.set_xlabel("value that was missing")
 axes[0].set_ylabel("value filled in")
 plt.show()

@@ -50,7 +50,8 @@ beside = pd.DataFrame(
     {"the row": table.iloc[row], "reconstructed": model.reconstruct(table).iloc[row]}
 )
 print(beside)
-print(model.category_probabilities(table.iloc[[row]])["cultivar"])
+probabilities = model.category_probabilities(table.iloc[[row]])["cultivar"]
+print({level: f"{each[0]:.3f}" for level, each in probabilities.items()})
 
 # %%
 # Twenty cells get the value of another row. The imputer is fitted to the table with the
@@ -84,16 +85,21 @@ for (i, j), is_wrong in list(zip(cells, found, strict=True))[:5]:
 # Left, the codes by cultivar. Right, how many of the wrong cells are among the most
 # surprising ones; by chance it would be the line below.
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
 for level in whole["cultivar"].cat.categories:
     of_level = (table["cultivar"] == level).to_numpy()
     left.scatter(*codes[of_level].T, s=12, label=level)
 missing = table["cultivar"].isna().to_numpy()
 left.scatter(*codes[missing].T, s=30, marker="x", color="black", label="missing")
 left.legend(title="cultivar")
-left.set(xlabel="code 0", ylabel="code 1")
+left.set(xlabel="code 0", ylabel="code 1", title="Codes of wines, by cultivar")
 right.plot(np.arange(1, 41), np.cumsum(found), label="most surprising")
 right.plot([0, 40], [0, 40 * 20 / surprise.size], color="tab:gray", label="by chance")
-right.set(xlabel="cells looked at", ylabel="wrong cells found", ylim=(0, 20))
+right.set(
+    xlabel="cells looked at",
+    ylabel="wrong cells found, of 20",
+    yticks=range(0, 21, 5),
+    title="Wrong cells among the most surprising",
+)
 right.legend()
 plt.show()

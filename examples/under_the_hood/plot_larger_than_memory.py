@@ -20,7 +20,7 @@ import numpy as np
 
 from skae import AutoencoderTransformer
 
-n_rows, n_features = 300_000, 256
+n_rows, n_features = 200_000, 256
 folder = tempfile.TemporaryDirectory()
 path = Path(folder.name) / "rows.npy"
 X = np.lib.format.open_memmap(
@@ -38,7 +38,7 @@ print(f"{n_rows:,} rows of {n_features} columns: {X.nbytes / 1e6:,.0f} MB in a f
 
 # %%
 # Memory of the process without the pages of files, which the system can drop at any
-# time. Linux tells it.
+# time. Only Linux reports it.
 
 
 class Memory:
@@ -92,11 +92,12 @@ print(f"R² of the first rows: {autoencoder.score(X[:5_000]):.3f}")
 # The codes, coloured by where on the surface a row lies.
 
 shown = slice(None, None, max(1, n_rows // 5_000))
-fig, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(9, 4.3), layout="constrained")
+figure.suptitle(f"Codes of some of the {n_rows:,} rows, by their place on the surface")
 for i, ax in enumerate(axes):
     dots = ax.scatter(*codes[shown].T, c=place[shown, i], s=3)
     ax.set(title=f"coloured by coordinate {i}", xlabel="code 0", ylabel="code 1")
-fig.colorbar(dots, ax=axes, label="coordinate on the surface")
+figure.colorbar(dots, ax=axes, label="coordinate on the surface")
 plt.show()
 # A map keeps its file open.
 del X, codes

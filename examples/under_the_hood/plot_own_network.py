@@ -5,8 +5,8 @@ A network of your own: codes on a circle
 An image that is turned all the way round comes back to where it was. One number cannot
 represent that: a line has two ends, and somewhere neighbours get codes far apart. Two
 numbers on a circle can. No estimator has that built in, but any torch module with
-``encode`` and ``decode`` can be trained, and here it takes one line: the two numbers
-are divided by their length.
+``encode`` and ``decode`` can be trained. Here it takes one line: the two numbers are
+divided by their length.
 
 The codes of the plain autoencoder with two numbers find a closed curve by themselves.
 With one number, it has to cut the circle somewhere. On the circle, images that are
@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from scipy.ndimage import rotate
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 
 from skae import AutoencoderTransformer
 
@@ -31,18 +32,21 @@ X = np.array([rotate(image, angle, reshape=False, order=1).ravel() for angle in 
 # %%
 # The network
 # -----------
+#
+# The encoder is linear, and starts at PCA, whose codes go round once. A random start
+# may fold the circle, and training does not unfold it.
 
 
 class OnCircle(torch.nn.Module):
     """Codes of length one."""
 
-    def __init__(self, n_features, n_components):
+    def __init__(self, pca):
         super().__init__()
-        self.encoder = torch.nn.Sequential(
-            torch.nn.Linear(n_features, 200),
-            torch.nn.GELU(),
-            torch.nn.Linear(200, n_components),
-        )
+        n_components, n_features = pca.components_.shape
+        self.encoder = torch.nn.Linear(n_features, n_components)
+        with torch.no_grad():
+            self.encoder.weight.copy_(torch.as_tensor(pca.components_))
+            self.encoder.bias.copy_(torch.as_tensor(-pca.components_ @ pca.mean_))
         self.decoder = torch.nn.Sequential(
             torch.nn.Linear(n_components, 200),
             torch.nn.GELU(),
@@ -64,11 +68,11 @@ class OnCircle(torch.nn.Module):
 # %%
 # It is an argument of the estimator; all else is as before.
 
-params = {"random_state": 0}
+params = {"max_epochs": 100, "random_state": 0}
 models = {
     "one number": AutoencoderTransformer(1, **params),
     "two numbers": AutoencoderTransformer(2, **params),
-    "on a circle": AutoencoderTransformer(2, module=OnCircle, **params),
+    "on a circle": AutoencoderTransformer(2, module=OnCircle(PCA(2).fit(X)), **params),
 }
 codes = {}
 for name, model in models.items():
@@ -78,7 +82,8 @@ for name, model in models.items():
 # %%
 # The codes, coloured by the angle of the image.
 
-figure, axes = plt.subplots(1, 3, figsize=(11, 3.8), layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(11, 4), layout="constrained")
+figure.suptitle("Codes of an image that is turned, coloured by its angle")
 for ax, (name, Z) in zip(axes, codes.items(), strict=True):
     if Z.shape[1] == 1:
         points = ax.scatter(angles, Z, c=angles, cmap="twilight", s=8)

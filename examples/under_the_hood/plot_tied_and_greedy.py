@@ -23,8 +23,8 @@ import numpy as np
 from skae import AutoencoderTransformer, StackedAEPretrainer
 from skae.datasets import load_fashion_mnist
 
-X = load_fashion_mnist(n_samples=5_000).data
-X_test = load_fashion_mnist(subset="test", n_samples=2_000).data
+X = load_fashion_mnist(n_samples=3_000).data
+X_test = load_fashion_mnist(subset="test", n_samples=1_000).data
 
 # %%
 # Four ways to train the same network, as many epochs each. Tied weights: the decoder
@@ -34,36 +34,34 @@ X_test = load_fashion_mnist(subset="test", n_samples=2_000).data
 
 widths = (128, 64, 32)
 n_epochs = 32
-n_seeds = 1
 models = {}
 print(f"{len(X)} images to train on, {len(X_test)} held out, layers {widths}, 16 codes")
 for tied in (False, True):
-    for seed in range(n_seeds):
-        settings = {
-            "n_components": 16,
-            "hidden_layer_sizes": widths,
-            "tied_weights": tied,
-            "random_state": seed,
-        }
-        of_weights = "tied" if tied else "own weights"
-        models[f"joint, {of_weights}", seed] = AutoencoderTransformer(
-            max_epochs=n_epochs, **settings
-        )
-        models[f"greedy, {of_weights}", seed] = StackedAEPretrainer(
-            max_epochs=n_epochs // 8, fine_tune_epochs=n_epochs // 2, **settings
-        )
+    settings = {
+        "n_components": 16,
+        "hidden_layer_sizes": widths,
+        "tied_weights": tied,
+        "random_state": 0,
+    }
+    of_weights = "tied" if tied else "own weights"
+    models[f"joint, {of_weights}"] = AutoencoderTransformer(
+        max_epochs=n_epochs, **settings
+    )
+    models[f"greedy, {of_weights}"] = StackedAEPretrainer(
+        max_epochs=n_epochs // 8, fine_tune_epochs=n_epochs // 2, **settings
+    )
 
 figures = {}
 print(
     f"\n{'':20}{'parameters':>11}{'R², trained on':>16}{'held out':>10}{'seconds':>9}"
 )
-for (name, seed), model in models.items():
+for name, model in models.items():
     start = time.perf_counter()
     model.fit(X)
     seconds = time.perf_counter() - start
     n_parameters = sum(each.numel() for each in model.module_.parameters())
     r2 = model.score(X_test)
-    figures[name, seed] = n_parameters, r2, seconds
+    figures[name] = r2, seconds
     print(
         f"{name:20}{n_parameters:>11,}{model.score(X):>16.4f}{r2:>10.4f}{seconds:>9.1f}"
     )
@@ -72,26 +70,24 @@ for (name, seed), model in models.items():
 # What each phase of greedy training has gained. The errors of hidden layers are those
 # of the activations below them; that of the code is of the images.
 
-for phase in models["greedy, own weights", 0].phases_:
+for phase in models["greedy, own weights"].phases_:
     print(
         f"{phase['name']:8} of {phase['width']:>4}: error {phase['error_before']:.4f} "
         f"before, {phase['error_after']:.4f} after {phase['seconds']:.1f} seconds"
     )
 
 # %%
-# To the left, the validation loss while training goes on. That of greedy training can
-# be told only from when all layers are there. To the right, what came of it.
+# Left, the validation loss while training goes on. That of greedy training is known
+# only from when all layers are there. Right, what came of it.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
-names = list(dict.fromkeys(name for name, _ in models))
-for i, name in enumerate(names):
+for i, (name, model) in enumerate(models.items()):
     style = {"color": f"C{i}", "linestyle": "--" if "tied" in name else "-"}
-    curve = models[name, 0].validation_loss_curve_
+    curve = model.validation_loss_curve_
     left.plot(n_epochs + 1 - len(curve) + np.arange(len(curve)), curve, **style)
-    points = [figures[name, seed] for seed in range(n_seeds)]
-    _, r2, seconds = np.transpose(points)
+    r2, seconds = figures[name]
     marker = "^" if "greedy" in name else "o"
-    right.plot(seconds, r2, marker, color=f"C{i}", markersize=9, label=name)
+    right.plot(seconds, r2, marker, markersize=9, label=name, **style)
 left.axvspan(0, n_epochs // 2, color="0.95")
 left.text(
     0.37,
@@ -101,8 +97,12 @@ left.text(
     va="top",
     transform=left.transAxes,
 )
-left.set(xlabel="epoch", ylabel="mean squared error", title="Validation loss")
-right.set(xlabel="seconds", ylabel="R² of held-out images", title="In the end")
+left.set(xlabel="epoch", ylabel="mean squared error", title="Validation loss by epoch")
+right.set(
+    xlabel="seconds",
+    ylabel="R² of held-out images",
+    title="Quality and time in the end",
+)
 right.legend()
 right.grid(alpha=0.3)
 plt.show()
