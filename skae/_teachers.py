@@ -124,6 +124,10 @@ class Lesson(ABC):
         """Return the vote, from the weighted sum of the predictions."""
         return predictions
 
+    def shuffled(self, rows: np.ndarray, random: np.random.RandomState) -> np.ndarray:
+        """Return labelled rows in an order of which the first ones are a sample."""
+        return random.permutation(rows)
+
     def vote(self, teachers: Mapping[str, Teacher], rows: np.ndarray) -> Vote:
         """Weigh teachers by their losses on held-out rows; let them vote on others."""
         losses = dict.fromkeys(teachers, 0.0)
@@ -193,7 +197,7 @@ class Lesson(ABC):
         random = np.random.RandomState(self.seed)
         known = np.flatnonzero(labelled)
         if len(known) > MAX_ROWS // 2:
-            known = random.permutation(known)[: MAX_ROWS // 2]
+            known = self.shuffled(known, random)[: MAX_ROWS // 2]
         if not takes_unlabelled:
             return np.sort(known)
         others = np.flatnonzero(~labelled)
@@ -245,6 +249,15 @@ class ClassLesson(Lesson):
 
     def joined(self, predictions: np.ndarray) -> np.ndarray:
         return predictions / predictions.sum(axis=1, keepdims=True)
+
+    def shuffled(self, rows: np.ndarray, random: np.random.RandomState) -> np.ndarray:
+        # A sample without a rare class may have one class, which few classifiers take.
+        rows = random.permutation(rows)
+        by_class = np.argsort(self.target[rows], kind="stable")
+        labels = self.target[rows[by_class]]
+        rank = np.empty_like(by_class)
+        rank[by_class] = np.arange(len(rows)) - np.searchsorted(labels, labels)
+        return rows[np.argsort(rank >= _N_FOLDS, kind="stable")]
 
     def default_teachers(self) -> dict[str, Teacher]:
         n_neighbors = min(7, len(self.X) - 1)

@@ -384,6 +384,16 @@ def test_many_rows(monkeypatch, digits):
     assert np.mean(model.pseudo_labels_[voted] == true[voted]) > 0.6
 
 
+def test_rare_classes_among_many_labelled_rows(monkeypatch, digits):
+    """The rows that teachers are fitted to hold all classes, in all folds."""
+    monkeypatch.setattr(_teachers, "MAX_ROWS", 16)
+    X, _, true = digits
+    y = np.where(true == 0, marked(true, 3), np.where(true < 9, 1, -1))
+    for seed in range(3):
+        model = quick(random_state=seed, max_epochs=1).fit(X, y.astype(object))
+        assert list(model.teacher_weights_) == DEFAULT
+
+
 # Numbers
 
 
