@@ -169,8 +169,11 @@ class Lesson(ABC):
         def predictions(labelled: np.ndarray, rows: np.ndarray) -> np.ndarray:
             model = clone(estimator)
             for name, value in sorted(model.get_params().items()):
-                if name.rpartition("__")[2] == "random_state" and value is None:
+                parameter = name.rpartition("__")[2]
+                if parameter == "random_state" and value is None:
                     model.set_params(**{name: self.seed})
+                elif parameter == "decision_function_shape":
+                    model.set_params(**{name: "ovr"})  # one score for each class
             index = self._sample(labelled, takes_unlabelled(model))
             options = {}
             if has_fit_parameter(model, "sample_weight"):

@@ -316,6 +316,19 @@ def test_a_list_of_classifiers(digits):
     assert_array_equal(clone(model).fit(X, y).predict(X), model.predict(X))
 
 
+@pytest.mark.parametrize("n_classes", [3, 10])
+def test_scores_of_pairs_of_classes(n_classes, digits):
+    """Three classes have three pairs, too: these scores are not those of the classes."""
+    X, y, _ = digits
+    y = np.where(y < n_classes, y, -1)
+    pairs = make_pipeline(StandardScaler(), SVC(decision_function_shape="ovo"))
+    classes = make_pipeline(StandardScaler(), SVC())
+    losses = [
+        quick(teachers=[each]).fit(X, y).teacher_losses_ for each in (pairs, classes)
+    ]
+    assert losses[0] == losses[1]
+
+
 @pytest.mark.parametrize(
     ("teachers", "match"),
     [
