@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.multioutput import MultiOutputRegressor
@@ -320,14 +321,31 @@ def check_teachers(estimators: list, *, classify: bool) -> None:
             f"teachers is an empty list. Pass {kind} such as {example}, or None for no "
             "teachers."
         )
+    is_right = is_classifier if classify else is_regressor
     for each in estimators:
-        fits = not isinstance(each, type)
-        fits = fits and (is_classifier(each) if classify else is_regressor(each))
-        if not fits or not any(hasattr(each, method) for method in methods):
+        # What cannot be cloned has no tags, which the other checks ask for.
+        is_estimator = hasattr(each, "get_params") and not isinstance(each, type)
+        if isinstance(each, FrozenEstimator):
+            raise ValueError(
+                f"teachers must be {kind} that can be fitted: their weights are their "
+                f"losses on rows that they were not fitted to. Got {each!r} in the "
+                "list. Pass the estimator inside it."
+            )
+        if not (is_estimator and is_right(each) and _has_one_of(each, methods)):
             raise ValueError(
                 f"teachers must be 'auto', None or a list of {kind} with "
                 f"{' or '.join(methods)}, such as {example}. Got {each!r} in the list."
             )
+
+
+def _has_one_of(estimator: Any, methods: tuple[str, ...]) -> bool:
+    # Stacking has the methods of its default for the last estimator once it is fitted.
+    undecided = any(
+        name.rpartition("__")[2] == "final_estimator" and value is None
+        for name, value in estimator.get_params().items()
+    )
+    owner = type(estimator) if undecided else estimator
+    return any(hasattr(owner, method) for method in methods)
 
 
 def takes_unlabelled(model: Any) -> bool:

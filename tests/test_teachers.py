@@ -10,8 +10,10 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_diabetes, load_digits, make_moons
+from sklearn.ensemble import StackingClassifier, StackingRegressor, VotingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -316,6 +318,15 @@ def test_a_list_of_classifiers(digits):
     assert_array_equal(clone(model).fit(X, y).predict(X), model.predict(X))
 
 
+def test_stacked_classifiers(digits):
+    """They have no `predict_proba` before they are fitted."""
+    X, y, _ = digits
+    stack = StackingClassifier([("bayes", GaussianNB())], cv=2)
+    teachers = [stack, make_pipeline(StandardScaler(), stack)]
+    model = quick(teachers=teachers).fit(X, y)
+    assert list(model.teacher_weights_) == ["network", "StackingClassifier", "Pipeline"]
+
+
 @pytest.mark.parametrize("n_classes", [3, 10])
 def test_scores_of_pairs_of_classes(n_classes, digits):
     """Three classes have three pairs, too: these scores are not those of the classes."""
@@ -335,6 +346,14 @@ def test_scores_of_pairs_of_classes(n_classes, digits):
         ([], "teachers is an empty list"),
         ([SVC], "teachers must be 'auto', None or a list of classifiers"),
         ([StandardScaler()], r"Got StandardScaler\(\) in the list"),
+        (
+            [("svc", SVC())],
+            r"list of classifiers .* Got \('svc', SVC\(\)\) in the list",
+        ),
+        (["SVC"], "list of classifiers .* Got 'SVC' in the list"),
+        ([None], "list of classifiers .* Got None in the list"),
+        ([VotingClassifier([("svc", SVC())])], "Got VotingClassifier"),
+        ([FrozenEstimator(SVC())], "Pass the estimator inside it"),
         ("SVC", "The 'teachers' parameter of PretrainedClassifier must be"),
     ],
 )
@@ -475,8 +494,11 @@ def test_a_list_of_regressors(diabetes):
     X, y, _ = diabetes
     params = {"max_epochs": 2, "random_state": 0}
     pretrainer = AutoencoderTransformer(3, max_epochs=1, random_state=0)
-    model = PretrainedRegressor(pretrainer, teachers=[SVR(), Ridge()], **params)
-    assert list(model.fit(X, y).teacher_weights_) == ["network", "SVR", "Ridge"]
+    model = PretrainedRegressor(pretrainer, **params)
+    stack = StackingRegressor([("svr", SVR()), ("ridge", Ridge())], cv=2)
+    model.set_params(teachers=[SVR(), Ridge(), stack]).fit(X, y)
+    names = ["network", "SVR", "Ridge", "StackingRegressor"]
+    assert list(model.teacher_weights_) == names
     with pytest.raises(ValueError, match="a list of regressors with predict"):
         PretrainedRegressor(pretrainer, teachers=[SVC()]).fit(X, y)
 
