@@ -97,8 +97,9 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
     training. The network learns the probabilities that the teachers vote for, squared
     and normalised: what they are unsure of, it learns as unsure. Teachers other than
     the network are fitted to 5,000 rows at most, drawn at random, half of them labelled
-    at most, with three of each class or all that there are. All vote on 20,000 unlabelled rows at most, drawn at random. They see
-    missing values as the autoencoder fills them in, and images and series as rows.
+    at most, with three of each class where it has as many. All vote on 20,000
+    unlabelled rows at most, drawn at random. They see missing values as the autoencoder
+    fills them in, and images and series as rows.
 
     Some estimators encode `y` before they pass it on, and make a class of -1:
     :class:`~sklearn.ensemble.VotingClassifier`,

@@ -42,9 +42,10 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
         :class:`~sklearn.neighbors.KNeighborsRegressor`,
         :class:`~sklearn.ensemble.ExtraTreesRegressor` and :class:`~sklearn.svm.SVR`. A
         list holds regressors, which are cloned and fitted to the rows with a target,
-        centred and scaled, with `sample_weight` where they take it. None trains the
-        network on the rows with a target alone. The fit is the same where every row has
-        a target, or where fewer than ten have one.
+        centred and scaled, with `sample_weight` where they take it. Those that take one
+        target alone are fitted to each column of `y`. None trains the network on the
+        rows with a target alone. The fit is the same where every row has a target, or
+        where fewer than ten distinct rows have one.
 
     Attributes
     ----------

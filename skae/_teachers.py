@@ -1,7 +1,8 @@
 """Estimators that label the unlabelled rows together, each as far as it is trusted."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -12,7 +13,6 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import KFold, StratifiedKFold
-from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.semi_supervised import (
@@ -21,6 +21,7 @@ from sklearn.semi_supervised import (
     SelfTrainingClassifier,
 )
 from sklearn.svm import SVC, SVR
+from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 from skae.training import on_one_thread, private_draws
@@ -114,6 +115,12 @@ class Lesson(ABC):
         """Return the loss of the prediction for each of some labelled rows."""
 
     @abstractmethod
+    def targets_for(
+        self, estimator: Any, index: np.ndarray, labelled: np.ndarray
+    ) -> list[np.ndarray]:
+        """Return the targets of some rows, one array for each fit of an estimator."""
+
+    @abstractmethod
     def predict(self, model: Any, X: np.ndarray) -> np.ndarray:
         """Return the predictions (n_rows, n_outputs) of a fitted estimator."""
 
@@ -168,33 +175,49 @@ class Lesson(ABC):
         X = self.X if X is None else X
 
         def predictions(labelled: np.ndarray, rows: np.ndarray) -> np.ndarray:
-            model = clone(estimator)
-            for name, value in sorted(model.get_params().items()):
-                parameter = name.rpartition("__")[2]
-                if parameter == "random_state" and value is None:
-                    model.set_params(**{name: self.seed})
-                elif parameter == "decision_function_shape":
-                    model.set_params(**{name: "ovr"})  # one score for each class
-            index = self._sample(labelled, takes_unlabelled(model))
-            options = {}
-            if has_fit_parameter(model, "sample_weight"):
-                options["sample_weight"] = self.weight[index]
-            target = self.target[index]
-            if target.shape[1:] == (1,):
-                target = target[:, 0]
-            if takes_unlabelled(model):
-                target = np.where(labelled[index], target, -1)
-            # Label spreading divides zero by zero where no label reaches, and SVR draws
-            # from the global generator of NumPy.
-            with (
-                np.errstate(invalid="ignore", divide="ignore"),
-                on_one_thread(),
-                private_draws(self.seed, True),
-            ):
-                model.fit(X[index], target, **options)
-                return self.predict(model, X[rows])
+            index = self._sample(labelled, takes_unlabelled(estimator))
+            with _named_errors(estimator, labelled[index].sum()):
+                return np.hstack(
+                    [
+                        self._fitted_predictions(
+                            estimator, X[index], target, self.weight[index], X[rows]
+                        )
+                        for target in self.targets_for(estimator, index, labelled)
+                    ]
+                )
 
         return predictions
+
+    def _fitted_predictions(
+        self,
+        estimator: Any,
+        X: np.ndarray,
+        target: np.ndarray,
+        weight: np.ndarray,
+        new_rows: np.ndarray,
+    ) -> np.ndarray:
+        """Fit a clone of an estimator, and return its predictions for new rows."""
+        model = clone(estimator)
+        for name, value in sorted(model.get_params().items()):
+            parameter = name.rpartition("__")[2]
+            if parameter == "random_state" and value is None:
+                model.set_params(**{name: self.seed})
+            elif parameter == "decision_function_shape":
+                model.set_params(**{name: "ovr"})  # one score for each class
+        options = {}
+        # Estimators of estimators refuse weights, even equal ones, that those inside
+        # do not take.
+        if has_fit_parameter(model, "sample_weight") and np.ptp(weight) > 0:
+            options["sample_weight"] = weight
+        # Label spreading divides zero by zero where no label reaches, and SVR draws
+        # from the global generator of NumPy.
+        with (
+            np.errstate(invalid="ignore", divide="ignore"),
+            on_one_thread(),
+            private_draws(self.seed, True),
+        ):
+            model.fit(X, target, **options)
+            return self.predict(model, new_rows)
 
     def _sample(self, labelled: np.ndarray, takes_unlabelled: bool) -> np.ndarray:
         """Return the indices of the rows to fit to."""
@@ -244,6 +267,14 @@ class ClassLesson(Lesson):
         p = predictions[np.arange(len(rows)), self.target[rows]]
         return -np.log((1 - _DOUBT) * p + _DOUBT / self.n_classes)
 
+    def targets_for(
+        self, estimator: Any, index: np.ndarray, labelled: np.ndarray
+    ) -> list[np.ndarray]:
+        target = self.target[index]
+        if takes_unlabelled(estimator):
+            target = np.where(labelled[index], target, -1)
+        return [target]
+
     def predict(self, model: Any, X: np.ndarray) -> np.ndarray:
         known = np.asarray(model.classes_)
         p = np.zeros((len(X), self.n_classes))
@@ -290,18 +321,30 @@ class NumberLesson(Lesson):
     def losses(self, predictions: np.ndarray, rows: np.ndarray) -> np.ndarray:
         return np.square(predictions - self.target[rows]).mean(axis=1)
 
+    def targets_for(
+        self, estimator: Any, index: np.ndarray, labelled: np.ndarray
+    ) -> list[np.ndarray]:
+        target = self.target[index]
+        takes = get_tags(estimator).target_tags
+        if takes.multi_output and (target.shape[1] > 1 or not takes.single_output):
+            return [target]
+        return list(target.T)
+
     def predict(self, model: Any, X: np.ndarray) -> np.ndarray:
-        return model.predict(X).reshape(len(X), -1)
+        y = np.asarray(model.predict(X)).reshape(len(X), -1)
+        n_bad = int((~np.isfinite(y)).any(axis=1).sum())
+        if n_bad:
+            raise ValueError(f"{n_bad} of {len(y)} predictions are NaN or infinite.")
+        return y
 
     def default_teachers(self) -> dict[str, Teacher]:
-        alone = self.target.shape[1] == 1
         return {
             "ridge": self.teacher(RidgeCV(np.logspace(-3, 4, 15))),
             "nearest neighbors": self.teacher(KNeighborsRegressor(weights="distance")),
             "extra trees": self.teacher(
                 ExtraTreesRegressor(200, min_samples_leaf=2, random_state=self.seed)
             ),
-            "SVR": self.teacher(SVR() if alone else MultiOutputRegressor(SVR())),
+            "SVR": self.teacher(SVR()),
         }
 
 
@@ -346,6 +389,20 @@ def _has_one_of(estimator: Any, methods: tuple[str, ...]) -> bool:
     )
     owner = type(estimator) if undecided else estimator
     return any(hasattr(owner, method) for method in methods)
+
+
+@contextmanager
+def _named_errors(estimator: Any, n_labelled: int) -> Iterator[None]:
+    """Context in which a teacher is fitted; errors name it."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(
+            f"The teacher {estimator!r} failed on {n_labelled} labelled rows. Change "
+            "it, label more rows, or leave it out of teachers. A third of the labelled "
+            "rows is held out to weigh the teachers. The error is "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def takes_unlabelled(model: Any) -> bool:

@@ -8,13 +8,20 @@ import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_diabetes, load_digits, make_moons
-from sklearn.ensemble import StackingClassifier, StackingRegressor, VotingClassifier
+from sklearn.ensemble import (
+    GradientBoostingRegressor,
+    StackingClassifier,
+    StackingRegressor,
+    VotingClassifier,
+)
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.multioutput import MultiOutputRegressor, RegressorChain
 from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, RadiusNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import LabelSpreading
@@ -329,7 +336,7 @@ def test_stacked_classifiers(digits):
 
 @pytest.mark.parametrize("n_classes", [3, 10])
 def test_scores_of_pairs_of_classes(n_classes, digits):
-    """Three classes have three pairs, too: these scores are not those of the classes."""
+    """Three classes have three pairs, whose scores are not those of the classes."""
     X, y, _ = digits
     y = np.where(y < n_classes, y, -1)
     pairs = make_pipeline(StandardScaler(), SVC(decision_function_shape="ovo"))
@@ -360,6 +367,20 @@ def test_scores_of_pairs_of_classes(n_classes, digits):
 def test_errors(teachers, match, digits):
     with pytest.raises(ValueError, match=match):
         quick(teachers=teachers).fit(*digits[:2])
+
+
+def test_errors_name_the_teacher(digits, diabetes):
+    match = r"teacher KNeighborsClassifier\(n_neighbors=50\) failed on 40 labelled rows"
+    with pytest.raises(ValueError, match=match):
+        quick(teachers=[SVC(), KNeighborsClassifier(50)]).fit(*digits[:2])
+    pretrainer = AutoencoderTransformer(3, max_epochs=1, random_state=0)
+    model = PretrainedRegressor(pretrainer, teachers=[RadiusNeighborsRegressor(1e-9)])
+    match = "RadiusNeighborsRegressor.* of 14 predictions are NaN"
+    with (
+        pytest.warns(UserWarning, match="no neighbors within specified radius"),
+        pytest.raises(ValueError, match=match),
+    ):
+        model.fit(*diabetes[:2])
 
 
 # Kinds of rows
@@ -501,6 +522,42 @@ def test_a_list_of_regressors(diabetes):
     assert list(model.teacher_weights_) == names
     with pytest.raises(ValueError, match="a list of regressors with predict"):
         PretrainedRegressor(pretrainer, teachers=[SVC()]).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "teacher",
+    [
+        SVR(),
+        GradientBoostingRegressor(n_estimators=3),
+        make_pipeline(StandardScaler(), SVR()),
+        MultiOutputRegressor(make_pipeline(StandardScaler(), SVR())),
+        RegressorChain(Ridge()),
+    ],
+    ids=lambda teacher: type(teacher).__name__,
+)
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_regressors_of_one_target_or_of_several(teacher, n_outputs, diabetes):
+    X, y, _ = diabetes
+    several = np.column_stack([y, 3 * y + 1])[:, :n_outputs]
+    params = {"teachers": [teacher], "max_epochs": 1, "random_state": 0}
+    pretrainer = AutoencoderTransformer(3, max_epochs=1, random_state=0)
+    model = PretrainedRegressor(pretrainer, **params).fit(X, several)
+    assert model.pseudo_labels_.shape == several.shape
+    assert model.teacher_losses_[type(teacher).__name__] < 1.5
+    alone = PretrainedRegressor(pretrainer, **params).fit(X, several[:, 0])
+    assert alone.pseudo_labels_.shape == (len(X),)
+
+
+def test_metadata_routing_is_no_matter(diabetes):
+    X, y, _ = diabetes
+    params = {"max_epochs": 1, "random_state": 0}
+    pretrainer = AutoencoderTransformer(3, max_epochs=1, random_state=0)
+    model = PretrainedRegressor(pretrainer, **params)
+    weight = np.arange(len(y)) % 3 + 1
+    with config_context(enable_metadata_routing=True):
+        routed = clone(model).fit(X, np.c_[y, -y], sample_weight=weight)
+    model.fit(X, np.c_[y, -y], sample_weight=weight)
+    assert routed.teacher_losses_ == model.teacher_losses_
 
 
 def test_a_constant_target(diabetes):
