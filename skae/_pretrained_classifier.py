@@ -24,8 +24,8 @@ from skae._sklearn_compat import StrOptions
 from skae._teachers import ClassLesson, Lesson, sharpened
 from skae.training import Table, mean_one
 
-# Files of texts have these where -1 is meant.
-_MARKS_AS_TEXTS = {"-1", "-1.0", b"-1", b"-1.0"}
+# Texts have these where -1 or NaN is meant: NumPy makes them of numbers beside strings.
+_MARKS_AS_TEXTS = {"-1", "-1.0", "nan", b"-1", b"-1.0", b"nan"}
 
 
 @pretrained_docs(

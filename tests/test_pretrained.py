@@ -339,8 +339,8 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("kind", TEXTS)
-@pytest.mark.parametrize("mark", ["-1", "-1.0"])
-def test_minus_one_as_a_text(kind, mark, digits):
+@pytest.mark.parametrize("mark", ["-1", "-1.0", "nan"])
+def test_marks_as_texts(kind, mark, digits):
     y = TEXTS[kind](["zero", mark, "one"] * 100)
     with pytest.raises(ValueError, match=f"string '{mark}'.*with the number -1 or No"):
         quick().fit(digits[0], y)
