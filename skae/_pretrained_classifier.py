@@ -80,7 +80,7 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
 
     pseudo_labels_ : ndarray of shape (n_samples,)
         Most probable class of each unlabelled row that teachers voted on, and -1 for
-        all other rows.
+        all other rows, or NaN if -1 is a class.
 
     See Also
     --------
@@ -290,6 +290,8 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
 
     def _without_label(self, n_samples: int) -> np.ndarray:
         dtype = np.dtype(object)
+        if -1 in self.classes_:
+            return np.full(n_samples, np.nan)
         if self.classes_.dtype.kind in "biuf":
             dtype = np.result_type(self.classes_, np.int8)  # -1 is one of its values
         return np.full(n_samples, -1, dtype=dtype)

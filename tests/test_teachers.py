@@ -163,6 +163,15 @@ def test_labels_of_any_kind(labels, fitted, digits, tmp_path):
     assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
 
 
+@pytest.mark.filterwarnings("ignore:y holds -1 and 1 and nothing else:UserWarning")
+def test_minus_one_is_a_class(digits):
+    X, y, true = digits
+    model = quick().fit(X, np.where(y < 0, np.nan, np.where(y < 5, -1, 1)))
+    assert_array_equal(np.isnan(model.pseudo_labels_), y >= 0)
+    expected = np.where(true < 5, -1, 1)
+    assert np.mean(model.pseudo_labels_[y < 0] == expected[y < 0]) > 0.7
+
+
 def test_files_leave_teachers_of_other_kinds_out(digits, tmp_path):
     X, y, _ = digits
     model = quick(teachers=[SVC()]).fit(X, y)
