@@ -64,7 +64,7 @@ def made_pretrainer(
         return default_pretrainer(n_features, seed, device, estimator.verbose)
     frozen = isinstance(estimator.pretrainer, FrozenEstimator)
     given = estimator.pretrainer
-    pretrainer = given.estimator if frozen else clone(given)
+    pretrainer = given.estimator if frozen else given
     if not isinstance(pretrainer, BaseAutoencoder):
         raise ValueError(
             "pretrainer must be an autoencoder of skae, such as "
@@ -82,7 +82,9 @@ def made_pretrainer(
         check_is_fitted(pretrainer)
         # With scikit-learn's messages about other columns.
         validate_data(pretrainer, X, reset=False, skip_check_array=True)
-    elif pretrainer.random_state is None:
+        return pretrainer
+    pretrainer = clone(pretrainer)
+    if pretrainer.random_state is None:
         pretrainer.set_params(random_state=seed)
     return pretrainer
 

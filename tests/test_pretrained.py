@@ -725,6 +725,10 @@ def test_arguments_of_the_net(digits):
     [
         ({"pretrainer": StandardScaler()}, "must be an autoencoder of skae"),
         (
+            {"pretrainer": AutoencoderTransformer},
+            "must be an autoencoder of skae.* Got",
+        ),
+        (
             {"pretrainer": autoencoder(module=Own)},
             "Own has none. Set head_input='code'",
         ),
