@@ -32,6 +32,9 @@ MAX_ROWS = 5_000
 MAX_VOTED = 20_000
 
 _N_FOLDS = 3
+# Trees of a regressor, and how many values they are fitted to together.
+_MIN_TREES, _MAX_TREES = 30, 200
+_MAX_TREE_VALUES = 40_000_000
 # Fewer labelled rows say nothing of a regressor.
 _MIN_LABELLED = 10
 # Share of a uniform guess in the probabilities that the losses are computed of: a
@@ -338,11 +341,15 @@ class NumberLesson(Lesson):
         return y
 
     def default_teachers(self) -> dict[str, Teacher]:
+        # Trees of thousands of rows in hundreds of columns take minutes, and few trees
+        # are nearly as good there.
+        size = min(int(self.labelled.sum()), MAX_ROWS // 2) * self.X.shape[1]
+        n_trees = int(np.clip(_MAX_TREE_VALUES // size, _MIN_TREES, _MAX_TREES))
         return {
             "ridge": self.teacher(RidgeCV(np.logspace(-3, 4, 15))),
             "nearest neighbors": self.teacher(KNeighborsRegressor(weights="distance")),
             "extra trees": self.teacher(
-                ExtraTreesRegressor(200, min_samples_leaf=2, random_state=self.seed)
+                ExtraTreesRegressor(n_trees, min_samples_leaf=2, random_state=self.seed)
             ),
             "SVR": self.teacher(SVR()),
         }

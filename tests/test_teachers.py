@@ -569,6 +569,23 @@ def test_metadata_routing_is_no_matter(diabetes):
     assert routed.teacher_losses_ == model.teacher_losses_
 
 
+def test_fewer_trees_on_large_tables():
+    random = np.random.RandomState(0)
+    X, seen = random.randn(2100, 400).astype(np.float32), []
+
+    class Teachers(_teachers.NumberLesson):
+        def teacher(self, estimator, X=None):
+            seen.append(estimator)
+            return super().teacher(estimator, X)
+
+    for n_labelled in (100, 2000):
+        labelled = np.arange(len(X)) < n_labelled
+        y, weight = np.zeros((len(X), 1)), np.ones(len(X))
+        Teachers(X, X.copy, y, labelled, weight, 0).default_teachers()
+    trees = [each.n_estimators for each in seen if hasattr(each, "n_estimators")]
+    assert trees == [200, 50]
+
+
 def test_a_constant_target(diabetes):
     X, y, _ = diabetes
     params = {"max_epochs": 2, "random_state": 0}
