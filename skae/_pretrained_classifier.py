@@ -62,10 +62,12 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
         :class:`~sklearn.semi_supervised.LabelSpreading`, and label spreading on what
         the pretrained encoder hands to the head. A list holds classifiers with
         `predict_proba` or `decision_function`. They are cloned and fitted to the
-        labelled rows, centred and scaled, with `sample_weight` where they take it;
-        those of :mod:`sklearn.semi_supervised` get the unlabelled rows, too. None
-        trains the network on the labelled rows alone. The fit is the same where no row
-        is unlabelled, or where fewer than two classes have three labelled rows each.
+        labelled rows, centred and scaled, with `sample_weight`, which `class_weight` is
+        part of, where they take it; those of :mod:`sklearn.semi_supervised` get the
+        unlabelled rows, too. The classes are numbered from 0 for them. None trains the
+        network on the labelled rows alone. The fit is the same where no row is
+        unlabelled, or where fewer than two classes have three distinct labelled rows
+        each.
 
     Attributes
     ----------

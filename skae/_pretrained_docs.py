@@ -54,7 +54,8 @@ freeze_epochs : int, default=0
 
 reconstruction_weight : float, default=0.0
     Weight of the autoencoder's squared error in the loss, relative to the variance of
-    the columns. It is that of the labelled rows. Of no use with ``freeze="all"``.
+    the columns. It is that of the rows that the net is trained on. Of no use with
+    ``freeze="all"``.
 
 early_stopping : bool, default=False
     Whether to hold out labelled rows, to stop when their loss has not improved for
