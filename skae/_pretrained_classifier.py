@@ -82,7 +82,7 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
 
     pseudo_labels_ : ndarray of shape (n_samples,)
         Most probable class of each unlabelled row that teachers voted on, and -1 for
-        all other rows, or NaN if -1 is a class.
+        all other rows: NaN if -1 is a class, and NaT among dates.
 
     See Also
     --------
@@ -291,9 +291,11 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
         return self.classes_[vote.argmax(axis=1)]
 
     def _without_label(self, n_samples: int) -> np.ndarray:
-        dtype = np.dtype(object)
         if -1 in self.classes_:
             return np.full(n_samples, np.nan)
+        if self.classes_.dtype.kind in "mM":
+            return np.full(n_samples, "NaT", dtype=self.classes_.dtype)
+        dtype = np.dtype(object)
         if self.classes_.dtype.kind in "biuf":
             dtype = np.result_type(self.classes_, np.int8)  # -1 is one of its values
         return np.full(n_samples, -1, dtype=dtype)

@@ -172,6 +172,19 @@ def test_minus_one_is_a_class(digits):
     assert np.mean(model.pseudo_labels_[y < 0] == expected[y < 0]) > 0.7
 
 
+@pytest.mark.parametrize("unit", ["D", "ns"])
+def test_dates_are_classes(unit, fitted, digits):
+    X, y, _ = digits
+    dates = np.datetime64("2026-01-01", "D") + np.arange(10)
+    dates = dates.astype(f"datetime64[{unit}]")
+    labels = dates[y]
+    labels[y < 0] = np.datetime64("NaT")
+    model = quick().fit(X, labels)
+    assert_array_equal(np.isnat(model.pseudo_labels_), y >= 0)
+    expected = dates[fitted.pseudo_labels_[y < 0]]
+    assert_array_equal(model.pseudo_labels_[y < 0], expected)
+
+
 def test_files_leave_teachers_of_other_kinds_out(digits, tmp_path):
     X, y, _ = digits
     model = quick(teachers=[SVC()]).fit(X, y)
