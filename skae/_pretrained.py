@@ -1,4 +1,4 @@
-"""What the classifier and the regressor that start from an autoencoder share."""
+"""Base of the classifier and the regressor that start from an autoencoder."""
 
 import copy
 from abc import abstractmethod
@@ -69,9 +69,9 @@ class Seeds(NamedTuple):
 
 
 class BasePretrained(HalvesMixin, TrainedEstimator):
-    """What the classifier and the regressor share.
+    """Base of the classifier and the regressor.
 
-    A subclass says what is labelled and what the targets of the net are.
+    A subclass decides which rows are labelled and what the targets of the net are.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
 
     @abstractmethod
     def _learn_target(self, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """Take in the targets of distinct labelled rows, and return those to use."""
+        """Learn from the targets of distinct labelled rows; return those to use."""
 
     @abstractmethod
     def _n_outputs(self) -> int:
@@ -169,10 +169,10 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
 
     @abstractmethod
     def _strata(self, target: np.ndarray) -> np.ndarray:
-        """Classes that are to be on both sides of a split, as numbers."""
+        """Numbers of the classes that both sides of a split must have."""
 
     def _weighing(self, table: Table) -> Callable[[Table], Table]:
-        """Return a function that gives tables the weights of a loss of these rows."""
+        """Return a function that sets the weights of tables for the loss."""
         return lambda table: replace(table, weight=mean_one(table.weight))
 
     @abstractmethod
@@ -185,11 +185,11 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
 
     @abstractmethod
     def _targets_with(self, known: np.ndarray, vote: np.ndarray) -> np.ndarray:
-        """Return the targets to train on, of labelled rows and of those voted on."""
+        """Return the targets for training: of labelled rows, then of voted ones."""
 
     @abstractmethod
     def _pseudo_labels(self, vote: np.ndarray) -> np.ndarray:
-        """Return the targets that a vote stands for, as `y` has them."""
+        """Return the targets that a vote predicts, in the form of `y`."""
 
     @abstractmethod
     def _without_label(self, n_samples: int) -> np.ndarray:
@@ -213,8 +213,8 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
             Targets; the class docstring says how unlabelled rows are marked.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, in pretraining too. Weight 2 counts as the row twice,
-            weight 0 as the row left out.
+            Weights of the rows, also in pretraining. A row of weight 2 counts as two
+            rows, and a row of weight 0 is left out.
 
         Returns
         -------
@@ -298,7 +298,7 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
         return net, result, n_epochs
 
     def _quiet(self) -> Self:
-        """Return a copy that trains nets of which nobody hears."""
+        """Return a copy that trains nets without callbacks and output."""
         quiet = copy.copy(self)
         quiet.callbacks, quiet.verbose = None, 0
         quiet.net_params = {
@@ -555,7 +555,7 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
         )
 
     def _make_net(self, plan: Plan, table: Table, seed: int) -> SupervisedNet:
-        """Build the net, whose head is given standardised features."""
+        """Build the net; the input of its head is standardised."""
         net = self._build(plan, seed)
         module = net.plain_module_
         module.freeze(self.freeze)
@@ -586,7 +586,7 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
         return pretrainer is None or getattr(pretrainer, "_takes_gaps", False)
 
     def _check_new_rows(self, X: Any) -> Any:
-        """Check rows that the fitted estimator is given."""
+        """Check rows passed to the fitted estimator."""
         check_is_fitted(self)
         autoencoder: Any = self._autoencoder()
         fill = getattr(autoencoder, "fill", None)
@@ -599,7 +599,7 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
         return outputs.astype(np.float64)
 
     def transform(self, X: ArrayLike) -> np.ndarray:
-        """Return the codes of rows, from the encoder as it was trained last.
+        """Return the latent codes of rows, from the trained encoder.
 
         Parameters
         ----------

@@ -38,36 +38,36 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
     """Classifier that learns from unlabelled rows, too.
 
     An autoencoder is trained on all rows. Its encoder then becomes the first layers of
-    a classifier, and all of it is trained on the labelled rows [1]_, [3]_. Where few
-    rows have labels, teachers label the other rows first: the network itself, and
-    classifiers of scikit-learn. The network then learns from all rows.
+    a classifier, which is trained on the labelled rows [1]_, [3]_. If few rows have
+    labels, teachers label the other rows first: the network itself and classifiers of
+    scikit-learn. The network then learns from all rows.
 
     Unlabelled rows have -1 in `y`, as in :mod:`sklearn.semi_supervised`, or a missing
-    value: NaN, None, `pandas.NA` or a masked one. Labels that are strings are mixed
-    with -1 in an array of dtype object. One exception: numbers that are -1 and 1 and
-    nothing else are two classes, and all rows are labelled; where 1 is the only class
-    and -1 is to be no label, pass `y` with dtype object.
+    value: NaN, None, `pandas.NA` or a masked value. To mix strings with -1, use an
+    array of dtype object. One exception: if `y` holds only the numbers -1 and 1, they
+    are two classes, and all rows are labelled. If 1 is the only class and -1 marks
+    unlabelled rows, pass `y` with dtype object.
 
     Parameters
     ----------
     {parameters}
 
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes in the loss, by label. "balanced" gives all classes the
-        same weight together. None weights rows by `sample_weight` alone.
+        Weights of the classes in the loss, by label. With "balanced", the weights of
+        the rows of each class have the same sum. None weights rows by `sample_weight`
+        only.
 
     teachers : "auto", list of classifiers or None, default="auto"
         Classifiers that label the unlabelled rows, beside the network itself. "auto" is
         :class:`~sklearn.linear_model.LogisticRegression`, :class:`~sklearn.svm.SVC`,
-        :class:`~sklearn.semi_supervised.LabelSpreading`, and label spreading on what
-        the pretrained encoder hands to the head. A list holds classifiers with
-        `predict_proba` or `decision_function`. They are cloned and fitted to the
-        labelled rows, centred and scaled, with `sample_weight`, which `class_weight` is
-        part of, where they take it; those of :mod:`sklearn.semi_supervised` get the
-        unlabelled rows, too. The classes are numbered from 0 for them. None trains the
-        network on the labelled rows alone. The fit is the same where no row is
-        unlabelled, or where fewer than two classes have three distinct labelled rows
-        each.
+        :class:`~sklearn.semi_supervised.LabelSpreading`, and label spreading on the
+        input of the head, from the pretrained encoder. A list holds classifiers with
+        `predict_proba` or `decision_function`. Clones of them are fitted to the
+        labelled rows, centred and scaled. If they take `sample_weight`, it includes
+        `class_weight`. Classifiers of :mod:`sklearn.semi_supervised` are fitted to the
+        unlabelled rows, too. Teachers see the classes as numbers from 0. None trains
+        the network on the labelled rows only. So does any other value if no row is
+        unlabelled, or if fewer than two classes have three distinct labelled rows.
 
     Attributes
     ----------
@@ -78,11 +78,11 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
 
     teacher_losses_ : dict of str to float
         Mean log loss of each teacher on labelled rows that were held out from it. Empty
-        where there was no vote.
+        without a vote.
 
     pseudo_labels_ : ndarray of shape (n_samples,)
-        Most probable class of each unlabelled row that teachers voted on, and -1 for
-        all other rows: NaN if -1 is a class, and NaT among dates.
+        Most probable class of each unlabelled row that teachers voted on. Other rows
+        have -1, or NaN if -1 is a class, or NaT if the classes are dates.
 
     See Also
     --------
@@ -93,23 +93,23 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
     -----
     {notes}
 
-    The weight of a teacher is its log loss to the power -3. The loss is that of three
-    stratified folds of the labelled rows, where a tenth of a uniform guess is mixed
-    with the probabilities; classes with fewer than three labelled rows stay in
-    training. The network learns the probabilities that the teachers vote for, squared
-    and normalised: what they are unsure of, it learns as unsure. Teachers other than
-    the network are fitted to 5,000 rows at most, drawn at random, half of them labelled
-    at most, with three of each class where it has as many. All vote on 20,000
-    unlabelled rows at most, drawn at random. They see missing values as the autoencoder
-    fills them in, and images and series as rows.
+    The weight of a teacher is its log loss to the power -3. The loss is computed on
+    three stratified folds of the labelled rows, and a tenth of a uniform guess is mixed
+    with the probabilities. Classes with fewer than three labelled rows stay in
+    training. The network learns the probabilities of the vote, squared and normalised,
+    so it learns where the teachers are unsure. Teachers other than the network are
+    fitted to at most 5,000 rows, drawn at random. At most half of these are labelled,
+    with at least three rows of each class if it has as many. All teachers vote on at
+    most 20,000 unlabelled rows, drawn at random. They see missing values as the
+    autoencoder fills them, and images and series as rows.
 
-    Some estimators encode `y` before they pass it on, and make a class of -1:
+    Some estimators encode `y` before they pass it on, so -1 becomes a class:
     :class:`~sklearn.ensemble.VotingClassifier`,
     :class:`~sklearn.ensemble.StackingClassifier`,
     :class:`~sklearn.ensemble.BaggingClassifier`, and
-    :class:`~sklearn.calibration.CalibratedClassifierCV`. That cannot be seen from
-    within, so give them labelled rows alone, and a pretrainer that was fitted to all
-    rows, in a :class:`~sklearn.frozen.FrozenEstimator`.
+    :class:`~sklearn.calibration.CalibratedClassifierCV`. The classifier cannot detect
+    this. Pass only labelled rows to them, and a pretrainer that was fitted to all rows,
+    in a :class:`~sklearn.frozen.FrozenEstimator`.
 
     References
     ----------
@@ -339,7 +339,7 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
         return softmax(self._output(rows), axis=1).astype(rows.dtype, copy=False)
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:
-        """Compute the scores that the classes are chosen by.
+        """Compute the scores of the classes; the highest is predicted.
 
         Parameters
         ----------
@@ -349,8 +349,8 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
         Returns
         -------
         scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Logarithms of the probabilities up to a number for each row; of two
-            classes, how much that of the second is higher.
+            Logarithms of the probabilities, up to a constant for each row. With two
+            classes, the difference between the second and the first.
         """
         rows = self._check_new_rows(X)
         scores = self._output(rows).astype(rows.dtype, copy=False)
@@ -367,7 +367,7 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
             Rows.
 
         y : array-like of shape (n_samples,)
-            Their true labels; the mark of an unlabelled row is no exception.
+            True labels of all rows; there is no mark for unlabelled rows.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
@@ -375,7 +375,7 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
         Returns
         -------
         score : float
-            Share of rows whose label is predicted.
+            Share of correctly predicted rows.
         """
         # scikit-learn's metrics take arrays alone, or tensors alone.
         y, sample_weight = plain(y, "y"), plain(sample_weight, "sample_weight")

@@ -6,21 +6,21 @@ from skae._docs import _Estimator, filled_docs
 
 _PRETRAINED_PARAMETERS = """
 pretrainer : autoencoder or None, default=None
-    An autoencoder of skae. It is cloned and fitted on all rows, labelled or not; if
-    its `random_state` is None, it is given a seed. One that is fitted already is used
-    as it is inside a :class:`sklearn.frozen.FrozenEstimator`. None is a
+    An autoencoder of skae. It is cloned and fitted on all rows, labelled or not. If
+    its `random_state` is None, a seed is set. To use a fitted autoencoder as it is,
+    pass it in a :class:`sklearn.frozen.FrozenEstimator`. None is a
     :class:`DenoisingAutoencoder` with 30 % swap noise [2]_, random initial weights,
     two hidden layers of 100 and half as many components as there are columns, between
     4 and 32.
 
 pretrain : bool, default=True
-    Whether the encoder is pretrained. False begins with random weights in a net of
-    the same architecture, which shows what pretraining is worth. The centring and
-    the scaling of the columns are kept.
+    Whether to pretrain the encoder. False starts from random weights in a net of the
+    same architecture, which shows how much pretraining helps. The columns are still
+    centred and scaled.
 
 head_input : {"hidden", "code"}, default="hidden"
-    What the head is given, standardised: the activations of all hidden layers of the
-    encoder side by side, or the codes.
+    Input of the head, which is standardised: the activations of all hidden layers of
+    the encoder side by side, or the latent codes.
 
 head_hidden_layer_sizes : int or sequence of int, default=()
     Widths of the head's hidden layers. ``()`` is a linear head.
@@ -29,8 +29,8 @@ dropout : float, default=0.3
     Probability that an input of the head is set to zero in training.
 
 lr : float, default=3e-3
-    Learning rate of AdamW, the highest one of a schedule that rises for a tenth of
-    the steps and falls to zero.
+    Highest learning rate of AdamW. The schedule rises for a tenth of the steps and
+    then falls to zero.
 
 encoder_lr : float or None, default=None
     Learning rate of the encoder. None is `lr`.
@@ -39,30 +39,30 @@ weight_decay : float, default=0.01
     Decoupled weight decay of AdamW.
 
 max_epochs : int or "auto", default="auto"
-    Passes over the rows that the net is trained on. "auto" makes about 300 steps, or
-    600 with rows that teachers labelled, and at least one pass.
+    Passes over the training rows of the net. "auto" makes about 300 steps, or 600 with
+    pseudo-labelled rows, and at least one pass.
 
 batch_size : int or "auto", default="auto"
-    Rows in a step. "auto" is all that the net is trained on, at most 128.
+    Rows in a step. "auto" is all training rows of the net, at most 128.
 
 freeze : {"none", "all"} or int, default="none"
-    What of the encoder is kept as it is: nothing, all, or so many hidden layers, from
-    the input on. The linear path is no layer of these.
+    Part of the encoder that is not trained: nothing, all, or this number of hidden
+    layers, counted from the input. The linear path is not one of these layers.
 
 freeze_epochs : int, default=0
-    Epochs in the beginning that train only the head.
+    First epochs, which train only the head.
 
 reconstruction_weight : float, default=0.0
     Weight of the autoencoder's squared error in the loss, relative to the variance of
-    the columns. It is that of the rows that the net is trained on. Of no use with
-    ``freeze="all"``.
+    the columns. The error is that of the training rows of the net. It has no effect
+    with ``freeze="all"``.
 
 early_stopping : bool, default=False
     Whether to hold out labelled rows, to stop when their loss has not improved for
     `n_iter_no_change` epochs, and to keep the state in which it was lowest.
 
 validation_fraction : float, default=0.1
-    Share of the labelled rows held out{stratified}. Only used with
+    Share of the labelled rows to hold out{stratified}. Only used with
     ``early_stopping=True``.
 
 n_iter_no_change : int or "auto", default="auto"
@@ -70,38 +70,38 @@ n_iter_no_change : int or "auto", default="auto"
     with ``early_stopping=True``.
 
 callbacks : list of skorch callbacks, default=None
-    Callbacks for the net that `fit` ends with. A
-    :class:`skorch.callbacks.LRScheduler` takes the place of the schedule.
+    Callbacks of the net of the last training. A
+    :class:`skorch.callbacks.LRScheduler` replaces the schedule.
 
 net_params : dict, default=None
-    Any further arguments of that net, a :class:`skorch.NeuralNet`.
+    Further arguments of that net, a :class:`skorch.NeuralNet`.
 
 device : str or torch.device, default="auto"
-    Where to compute: "cpu", "cuda", "cuda:1", "mps". "auto" is "cuda" where there is
-    one, else "cpu". A `pretrainer` has its own.
+    Device to compute on: "cpu", "cuda", "cuda:1", "mps". "auto" is "cuda" if there is
+    one, else "cpu". A `pretrainer` has its own parameter.
 
 random_state : int, RandomState instance or None, default=None
-    Determines the pretraining, the initial weights, the dropout, the order of the rows,
-    the rows held out and the teachers. The same int gives the same result bit by bit on
-    the same machine. No global generator is drawn from.
+    Seed of the pretraining, the initial weights, the dropout, the order of the rows,
+    the held-out rows and the teachers. Pass an int for the same result bit by bit on
+    the same machine. Global generators are not used.
 
 verbose : int, default=0
-    1 shows a progress bar with the losses and the time left, or about ten lines where
-    standard output is a file; 2 prints a line for each epoch. A `pretrainer` has its
-    own.
+    1 shows a progress bar with the losses and the time left, or about ten lines if
+    standard output is a file. 2 prints a line for each epoch. A `pretrainer` has its
+    own parameter.
 """
 
 _PRETRAINED_ATTRIBUTES = """
 pretrainer_ : autoencoder or None
-    The fitted autoencoder that training began with; a frozen one itself. None with
-    ``pretrain=False``.
+    The fitted autoencoder that training started from. A frozen one is not copied. None
+    with ``pretrain=False``.
 
 net_ : skorch.NeuralNet
-    The net that `fit` ends with. The module is ``net_.module_``.
+    The trained net. Its module is ``net_.module_``.
 
 encoder_module_, decoder_module_ : torch.nn.Module
-    Copies of the encoder as it was trained last, rows to codes, and of the decoder,
-    codes to rows, for a network of your own; see :mod:`skae.modules`.
+    Copies of the trained encoder, rows to codes, and of the decoder, codes to rows, for
+    a network of your own; see :mod:`skae.modules`.
 
 n_components_ : int
     Size of the code.
@@ -111,19 +111,19 @@ n_labelled_ : int
 
 teacher_weights_ : dict of str to float
     Weight of each teacher in the vote on the unlabelled rows; they sum to 1. Empty
-    where there was no vote.
+    without a vote.
 
 n_pseudo_labelled_ : int
     Number of rows that teachers voted on.
 
 n_iter_ : int
-    Epochs that the net was trained.
+    Number of epochs of the net.
 
 loss_curve_ : list of float
     Mean training loss in each epoch{loss}.
 
 validation_loss_curve_ : list of float
-    Loss of the rows held out before the first step (entry 0) and after each epoch.
+    Loss of the held-out rows before the first step (entry 0) and after each epoch.
     Empty without ``early_stopping=True``.
 
 n_features_in_ : int
@@ -134,21 +134,21 @@ feature_names_in_ : ndarray of shape (n_features,)
 """
 
 _PRETRAINED_NOTES = """
-Rows that are the same count as one row with the sum of their weights, and are trained
-on in an order of their own. So a weight of 2 is exactly the row twice, and the order of
-the rows does not matter.
+Equal rows count as one row with the sum of their weights, and training sorts the rows
+first. So a row of weight 2 is exactly the same as two rows, and the order of the rows
+does not matter.
 
-With ``head_input="hidden"``, labels change the codes that `transform` gives through the
-hidden layers alone: the layer that makes codes of them, and the linear path beside it,
-are as the pretrainer left them. Where the pretrainer kept its start in closed form, the
-codes are linear, and the hidden layers are what training made of them.
+With ``head_input="hidden"``, labels change the codes of `transform` through the hidden
+layers only. The layer that computes codes from them and the linear path beside it stay
+as the pretrainer left them. If the pretrainer kept its start in closed form, the codes
+are linear, and the hidden layers come from its training.
 
-To cross-validate with unlabelled rows, score labelled rows alone, as in
+To cross-validate with unlabelled rows, score the labelled rows only, as in
 ``cv=[(train, test[labelled[test]]) for train, test in KFold(5).split(X)]`` with a mask
-``labelled``: `score` takes the mark of an unlabelled row for its label.
+``labelled``. `score` counts the mark of an unlabelled row as its label.
 
 Compare with ``pretrain=False`` and with :class:`sklearn.svm.{svm}`{spreading}: no
-method is the best one on all tables.
+method is best on all tables.
 """
 
 _PRETRAINED_REFERENCES = """

@@ -25,12 +25,12 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
     """Regressor that learns from rows without a target, too.
 
     An autoencoder is trained on all rows. Its encoder then becomes the first layers of
-    a regressor, and all of it is trained on the rows that have a target [1]_, [3]_.
-    Where there are rows without one, teachers predict it first: the network itself, and
-    regressors of scikit-learn. The network then learns from all rows.
+    a regressor, which is trained on the rows with a target [1]_, [3]_. If there are
+    rows without a target, teachers predict it first: the network itself and regressors
+    of scikit-learn. The network then learns from all rows.
 
     Rows without a target have NaN in `y`, or another missing value: None, `pandas.NA`
-    or a masked one. If `y` has several columns, one in a row is enough.
+    or a masked value. If `y` has several columns, one missing value in a row is enough.
 
     Parameters
     ----------
@@ -41,11 +41,11 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
         itself. "auto" is :class:`~sklearn.linear_model.RidgeCV`,
         :class:`~sklearn.neighbors.KNeighborsRegressor`,
         :class:`~sklearn.ensemble.ExtraTreesRegressor` and :class:`~sklearn.svm.SVR`. A
-        list holds regressors, which are cloned and fitted to the rows with a target,
-        centred and scaled, with `sample_weight` where they take it. Those that take one
-        target alone are fitted to each column of `y`. None trains the network on the
-        rows with a target alone. The fit is the same where every row has a target, or
-        where fewer than ten distinct rows have one.
+        list holds regressors. Clones of them are fitted to the rows with a target,
+        centred and scaled, with `sample_weight` if they take it. Regressors of a single
+        target are fitted to each column of `y`. None trains the network only on the
+        rows with a target. So does any other value if all rows have a target, or if
+        fewer than ten distinct rows do.
 
     Attributes
     ----------
@@ -53,11 +53,11 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
 
     teacher_losses_ : dict of str to float
         Mean squared error of each teacher on rows with a target that were held out from
-        it, in variances of the target. Empty where there was no vote.
+        it, in units of the variance of the target. Empty without a vote.
 
     pseudo_labels_ : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Target of each row without one that teachers voted on, and NaN for all other
-        rows.
+        Predicted target of each row without a target that teachers voted on. Other rows
+        have NaN.
 
     See Also
     --------
@@ -68,16 +68,15 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
     -----
     {notes}
 
-    The weight of a teacher is the inverse square of its loss, which is that of three
-    folds of the rows with a target. The network learns the weighted mean of their
-    predictions. Teachers other than the network are fitted to 2,500 rows at most, drawn
-    at random, and all vote on 20,000 rows without a target at most, drawn at random.
-    They see missing values as the autoencoder fills them in, and images and series as
-    rows.
+    The weight of a teacher is the inverse square of its loss on three folds of the rows
+    with a target. The network learns the weighted mean of the predictions. Teachers
+    other than the network are fitted to at most 2,500 rows, drawn at random. All
+    teachers vote on at most 20,000 rows without a target, drawn at random. They see
+    missing values as the autoencoder fills them, and images and series as rows.
 
     :class:`~sklearn.compose.TransformedTargetRegressor` refuses NaN. Transform the
-    target yourself, as by ``numpy.log1p(y)``, which keeps NaN, and transform the
-    predictions back.
+    target yourself, for instance by ``numpy.log1p(y)``, which keeps NaN, and transform
+    the predictions back.
 
     References
     ----------
@@ -176,7 +175,7 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
             Rows.
 
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their true targets; the mark of an unlabelled row is no exception.
+            True targets of all rows; there is no mark for unlabelled rows.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
@@ -184,7 +183,7 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
         Returns
         -------
         score : float
-            R² as :func:`sklearn.metrics.r2_score` gives it, averaged over the targets.
+            R² of :func:`sklearn.metrics.r2_score`, averaged over the targets.
         """
         # scikit-learn's metrics take arrays alone, or tensors alone.
         y, sample_weight = plain(y, "y"), plain(sample_weight, "sample_weight")
