@@ -233,7 +233,7 @@ def test_a_large_step_has_the_callers_threads(callers, two_threads):
 def test_larger_steps_have_more_threads(two_threads):
     torch.set_num_threads(4)
     n_threads = []
-    for batch_size in (15, 40, 60, 90):
+    for batch_size in (15, 120, 180, 270):
         NotesThreads.seen.clear()
         fit_with_large_table(batch_size=batch_size)
         (threads,) = {threads for _, threads in NotesThreads.seen}
