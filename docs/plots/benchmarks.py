@@ -106,6 +106,13 @@ def few_labels():
     figure.legend(loc="outside right upper")
 
 
+def few_targets():
+    rows = table("few_targets", "set")
+    names = [name for name in list(rows[0])[3:] if not name.startswith("same net")]
+    series = columns(rows, names, lambda row: f"{row['set']}, {row['targets']}")
+    dots(series, "R² of held-out samples, hundredths")
+
+
 def stacking():
     rows = table("stacking", "set")
     series = columns(

@@ -43,7 +43,7 @@ FRAMES = {
 }
 NAMES = ("diabetes", "friedman", "ozone", "boston", *FRAMES)
 TARGETS = (30, 100)
-N_DRAWS = 10
+N_DRAWS = 4
 MAX_ROWS = 2_500
 
 DEFAULT = "PretrainedRegressor"
