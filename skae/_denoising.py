@@ -126,8 +126,8 @@ class DenoisingAutoencoder(DenseWeightsMixin, BaseAutoencoder):
         "adamw" and "muon". "auto" is ``(25 * n_features / n_samples) ** 2``, where
         copies of a row are one sample, and at most 2; it draws the denoiser towards the
         linear one. For pairs of rows, whose noise is drawn once, it is four times as
-        much, and at most 6. It is 0 with another optimizer, without a fixed linear
-        path, and in `partial_fit`.
+        much, and at most 6. It is 0 with an optimizer other than "adamw", without a
+        fixed linear path, without hidden layers, and in `partial_fit`.
 
     {parameters}
 

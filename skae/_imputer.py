@@ -125,7 +125,7 @@ class AutoencoderImputer(RecipeEstimator):
         Weight decay of the optimizer: an L2 penalty for "adam" and "sgd", decoupled for
         "adamw" and "muon". "auto" is ``(25 * n_features / n_samples) ** 2``, where
         copies of a row are one sample, and at most 2; it draws the imputer towards the
-        Gaussian. It is 0 with another optimizer.
+        Gaussian. It is 0 with an optimizer other than "adamw".
 
     batch_size : int or "auto", default="auto"
         Number of rows in each step. "auto" is a fifth of the rows, but at most 256, at
@@ -137,8 +137,8 @@ class AutoencoderImputer(RecipeEstimator):
 
     early_stopping : bool or "auto", default="auto"
         Whether to stop when the validation loss has not improved for `n_iter_no_change`
-        epochs. "auto" stops if rows are held out: in many small tables, there is
-        nothing that the Gaussian does not find.
+        epochs. "auto" stops if rows are held out, because on many small tables the
+        network does not improve on the Gaussian.
 
     {parameters}
 

@@ -33,13 +33,14 @@ _MARKS_AS_TEXTS = {"-1", "-1.0", "nan", b"-1", b"-1.0", b"nan"}
     stratified=", with all classes among them",
     svm="SVC",
     spreading=" and :class:`sklearn.semi_supervised.LabelSpreading`",
+    unlabelled_score="`score` counts the mark of an unlabelled row as its label.",
 )
 class PretrainedClassifier(ClassifierMixin, BasePretrained):
     """Classifier that learns from unlabelled rows, too.
 
     An autoencoder is trained on all rows. Its encoder then becomes the first layers of
-    a classifier, which is trained on the labelled rows [1]_, [3]_. If few rows have
-    labels, teachers label the other rows first: the network itself and classifiers of
+    a classifier, which is trained on the labelled rows [1]_, [3]_. If some rows have
+    no label, teachers label them first: the network itself and classifiers of
     scikit-learn. The network then learns from all rows.
 
     Unlabelled rows have -1 in `y`, as in :mod:`sklearn.semi_supervised`, or a missing
@@ -87,7 +88,7 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
     See Also
     --------
     PretrainedRegressor : The same for numbers.
-    DenoisingAutoencoder : What it is pretrained with.
+    DenoisingAutoencoder : The default `pretrainer`.
 
     Notes
     -----

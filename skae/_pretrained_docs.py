@@ -145,7 +145,7 @@ are linear, and the hidden layers come from its training.
 
 To cross-validate with unlabelled rows, score the labelled rows only, as in
 ``cv=[(train, test[labelled[test]]) for train, test in KFold(5).split(X)]`` with a mask
-``labelled``. `score` counts the mark of an unlabelled row as its label.
+``labelled``. {unlabelled_score}
 
 Compare with ``pretrain=False`` and with :class:`sklearn.svm.{svm}`{spreading}: no
 method is best on all tables.

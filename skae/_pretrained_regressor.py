@@ -20,6 +20,7 @@ from skae.training import standardization
     stratified="",
     svm="SVR",
     spreading="",
+    unlabelled_score="`score` raises an error for a row without a target.",
 )
 class PretrainedRegressor(RegressorMixin, BasePretrained):
     """Regressor that learns from rows without a target, too.
@@ -62,7 +63,7 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
     See Also
     --------
     PretrainedClassifier : The same for classes.
-    DenoisingAutoencoder : What it is pretrained with.
+    DenoisingAutoencoder : The default `pretrainer`.
 
     Notes
     -----

@@ -106,7 +106,7 @@ class AutoencoderSampler(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
 
     The map of a column goes from the distribution of 4,000 generated rows to that of
     the training rows. A new row therefore does not depend on the number of rows that
-    are drawn with it. The distributions are stored at 501 levels, down to 0.02 % in the
+    are drawn with it. The distributions are stored as 501 quantiles, down to 0.02 % in the
     tails, and no new value lies outside the range of the training values. If a column
     has only whole numbers, or at most half as many different values as rows, its new
     values are training values. In other columns they lie between training values. So

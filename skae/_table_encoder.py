@@ -76,8 +76,9 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
     """Encode a table of mixed columns as a matrix of floats, and decode it.
 
     Numbers, dates, times and durations become a scaled column each. Strings, booleans,
-    categories and other objects become a column of zeros and ones for each level. A
-    missing value stays missing: it is NaN in all columns that encode it.
+    categories and other objects become a column of zeros and ones for each level, which
+    is one of their values. A missing value stays missing: it is NaN in all columns that
+    encode it.
     `inverse_transform` returns a table like that of `fit`: of the same library, with
     the same columns, dtypes, categories, time zones and numbers of decimals.
 

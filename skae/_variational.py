@@ -51,7 +51,7 @@ class VariationalAutoencoder(BaseAutoencoder):
     before the first step, the bound is the log-density of the rows under
     :class:`~sklearn.decomposition.PCA`, or
     :class:`~sklearn.decomposition.FactorAnalysis`. The trained network is kept if
-    held-out rows have a higher bound.
+    held-out rows have a higher bound; otherwise the start, fitted to all rows, is kept.
 
     Parameters
     ----------
