@@ -5,10 +5,10 @@ Before t-SNE: PCA or an autoencoder?
 t-SNE is often run on fifty components of PCA, or fewer, in place of all columns. Are
 the codes of an autoencoder better before it?
 
-It depends on how few they are. The table and the maps below compare maps of five and of
-thirty components, and of all pixels: how many neighbours on the map are neighbours
-among the images, and how many are of the same class. An autoencoder is worth its
-seconds where codes have to be short.
+It depends on the number of components. The table and the pictures below compare maps of
+five and of thirty components, and of all pixels. They count how many neighbours on the
+map are neighbours among the images, and how many are of the same class. An autoencoder
+is worth its time if codes have to be short.
 """
 
 # %%
@@ -33,12 +33,12 @@ X, X_test, y_test = train.data, test.data, test.target
 labels = np.array(test.target_names)[y_test]
 
 # %%
-# t-SNE maps the rows that it is fitted to and no others. So PCA and the autoencoder are
-# fitted to many rows, and their codes of others, unseen, are mapped. Two figures rate
-# a map. Trustworthiness asks whether neighbours on the map are neighbours
-# among the images, too: 1 is best, and a map at random has 0.5. The other is the share
-# of points whose nearest neighbour on the map is of their class: the accuracy of a
-# classifier with one neighbour.
+# t-SNE maps only the rows that it is fitted to. So PCA and the autoencoder are fitted
+# to many rows, and t-SNE maps their codes of held-out rows. Two figures measure the
+# quality of a map. Trustworthiness measures whether neighbours on the map are also
+# neighbours among the images: 1 is best, and a random map has 0.5. The other figure is
+# the share of points whose nearest neighbour on the map is of their class. It is the
+# accuracy of a classifier with one neighbour.
 
 
 def same_class(points):
@@ -70,8 +70,8 @@ for name, reducer in reducers.items():
     )
 
 # %%
-# The maps. Colours are classes, which neither t-SNE nor the reducers have seen.
-# Shares of 800 images are known to about two points.
+# The maps. Colours are classes; neither t-SNE nor the reducers have seen them. Shares
+# of 800 images are accurate to about two percentage points.
 
 figure, axes = plt.subplots(2, 2, figsize=(9.5, 8), layout="constrained")
 figure.suptitle("Images of clothing: maps of short codes, above, and of longer ones")

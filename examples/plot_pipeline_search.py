@@ -2,18 +2,18 @@
 Tuning an autoencoder before a classifier
 =========================================
 
-How many components, and which hidden layers? Before a classifier, neither needs a
-guess. An autoencoder is a step of a pipeline, and a grid search over the whole pipeline
-chooses both by the accuracy of the classifier. PCA is in the same grid, to compare
-with.
+How many components, and which hidden layers? Before a classifier, a grid search can
+choose both. The autoencoder is a step of a pipeline, and the search over the whole
+pipeline maximises the accuracy of the classifier. PCA is in the same grid, for
+comparison.
 
-Codes must be short for the autoencoder to pay. The fewer components there are, the
-further it is ahead of PCA, and with many there is no difference. So use the step where
-codes must be short, for speed, for memory or to look at them. Otherwise leave it out.
+The autoencoder helps if codes must be short. Its lead over PCA is largest with few
+components, and there is no difference with many. So use an autoencoder if you need
+short codes, for speed, for memory or to look at them. Otherwise leave it out.
 """
 
 # %%
-# The data: scikit-learn's digits, a quarter of them held out from all that follows.
+# The data: scikit-learn's digits. A quarter of them is held out from the search.
 
 import time
 
@@ -39,7 +39,7 @@ X, X_test, y, y_test = train_test_split(X, y, stratify=y, random_state=0)
 
 # %%
 # A step is a parameter like any other, so PCA and autoencoders are in one grid. In each
-# fold, none of them sees the rows that it is judged by.
+# fold, the whole pipeline is fitted without the test rows.
 
 sizes = [2, 4, 8, 16]
 layers = [(100,), (100, 100)]
@@ -66,7 +66,7 @@ search.fit(X, y)
 seconds = time.perf_counter() - start
 
 # %%
-# What the search has found: accuracy by size and layers.
+# The result of the search: accuracy by size and layers.
 
 results = search.cv_results_
 params, accuracy = results["params"], results["mean_test_score"]
@@ -82,8 +82,9 @@ for name, of_line in lines.items():
     print(f"{name:18}" + "".join(f"{each:8.3f}" for each in accuracy[of_line]))
 
 # %%
-# The best of a grid owes something to luck. Held-out rows show what it is worth, beside
-# the best PCA and the classifier on all columns.
+# The cross-validated accuracy of the best setting is optimistic, because it is the best
+# of many. Held-out rows have no such bias. The table compares it with the best PCA and
+# with the classifier on all columns.
 
 all_columns = clone(pipeline).set_params(reduce="passthrough")
 folds_accuracy = cross_val_score(all_columns, X, y, cv=folds).mean()
@@ -100,7 +101,7 @@ held_out = all_columns.fit(X, y).score(X_test, y_test)
 print(f"{'all columns':18}{folds_accuracy:>17.3f}{held_out:>10.3f}")
 
 # %%
-# Each point is the mean over the folds; bars are one standard error of it.
+# Each point is the mean over the folds, and each bar is one standard error.
 
 figure, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
 for i, (name, of_line) in enumerate(lines.items()):

@@ -2,14 +2,14 @@
 Reconstructions are bad: what to try
 ====================================
 
-Three things help, one after the other: more epochs, more and wider layers, more
-components. :func:`~skae.diagnose` says which to begin with. The table below has the
-share of the variance of held-out images that comes back after each of them.
+Three remedies help: more epochs, more and wider layers, and more components.
+:func:`~skae.diagnose` suggests which to try first. The table below has the share of the
+variance of held-out images that is reconstructed after each remedy.
 
-But beware of a network that can do anything. The last one reconstructs its hundred
-training images very well, from two numbers each. It has learned them by heart,
-and the two numbers say which image it is. For held-out images it is worse than PCA. So
-look at held-out rows, never at those of training.
+A network that is too powerful memorises. The last network reconstructs its hundred
+training images very well, from two numbers each. It has memorised them, and the two
+numbers only identify the image. On held-out images it is worse than PCA. So judge a
+network by held-out rows, never by training rows.
 """
 
 # %%
@@ -30,8 +30,8 @@ X_test = load_fashion_mnist(subset="test", n_samples=500).data
 # One remedy after the other
 # --------------------------
 #
-# Each is added to those before it. :func:`~skae.diagnose` looks at the first try, and
-# names what to do about it.
+# Each remedy is added to those before it. :func:`~skae.diagnose` checks the first try,
+# and suggests what to do.
 
 n_columns, side = 12, 28
 none = {"xticks": [], "yticks": []}
@@ -46,11 +46,11 @@ steps = {
     "first try": {"n_components": 2, "hidden_layer_sizes": (30,), "max_epochs": 2},
     "more epochs": {"max_epochs": 40},
     "more layers": {"hidden_layer_sizes": (200, 100)},
-    "more codes": {"n_components": 16},
+    "more components": {"n_components": 16},
 }
 print(f"{len(X)} images to train on, {len(X_test)} held out\n")
 print(
-    f"{'':14}{'codes':>6}{'layers':>12}{'epochs':>8}{'R², held out':>14}{'seconds':>9}"
+    f"{'':16}{'size':>4}{'layers':>12}{'epochs':>8}{'R², held out':>14}{'seconds':>9}"
 )
 params, models = {"random_state": 0}, {}
 for name, changes in steps.items():
@@ -58,7 +58,7 @@ for name, changes in steps.items():
     start = time.perf_counter()
     models[name] = model = AutoencoderTransformer(**params).fit(X)
     print(
-        f"{name:14}{model.n_components:>6}{model.hidden_layer_sizes!s:>12}"
+        f"{name:16}{model.n_components:>4}{model.hidden_layer_sizes!s:>12}"
         f"{model.n_iter_:>8}{model.score(X_test):>14.3f}"
         f"{time.perf_counter() - start:>9.1f}"
     )
@@ -80,22 +80,22 @@ for row, (name, model) in zip(axes[1:], models.items(), strict=True):
 plt.show()
 
 # %%
-# What is found in the first try:
+# The diagnosis of the first try:
 
 print(diagnose(models["first try"], X_test, X))
 
 # %%
-# And in the last:
+# The diagnosis of the last one:
 
-print(diagnose(models["more codes"], X_test, X))
+print(diagnose(models["more components"], X_test, X))
 
 # %%
-# Too much of it
-# --------------
+# A network that is too powerful
+# ------------------------------
 #
-# Now the same remedies without measure: wide layers and a long training, for a few
-# images and two codes. It is done by hand here, because by default training starts at
-# PCA, and what makes held-out rows worse is not kept.
+# Now the same remedies are taken too far: wide layers and a long training, with few
+# images and two components. This needs settings other than the defaults. By default,
+# training starts at PCA, and a network that makes held-out rows worse is not kept.
 
 n_few = 100
 start = time.perf_counter()
@@ -113,12 +113,12 @@ print(f"R² of others: {powerful.score(X_test):.3f}\n")
 print(diagnose(powerful, X_test, X[:n_few]))
 
 # %%
-# On the images that it was trained on, the powerful network looks best of all.
+# On its training images, the powerful network looks best of all.
 
 figure, axes = plt.subplots(
     4, n_columns, figsize=(11, 4.2), layout="constrained", subplot_kw=none
 )
-figure.suptitle("Two codes, learned by heart: good where trained, bad on other images")
+figure.suptitle("Two components, memorised: good on training images, bad on others")
 for pair, rows, name in [
     (axes[:2], X[:n_few], "trained on"),
     (axes[2:], X_test, "held out"),

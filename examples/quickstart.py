@@ -2,10 +2,9 @@
 Quick start: an autoencoder in place of PCA
 ===========================================
 
-Images of clothing become eight numbers each, by PCA and by an autoencoder, in the same
-pipeline before the same classifier, and before t-SNE. The autoencoder starts as PCA.
-It ends with better reconstructions of images that it has not seen, and takes seconds
-instead of a fraction of one.
+PCA and an autoencoder reduce images of clothing to eight numbers each. A classifier and
+t-SNE use these codes. The autoencoder starts as PCA. After training, it reconstructs
+held-out images better than PCA. It takes seconds, where PCA takes a fraction of one.
 """
 
 # %%
@@ -38,7 +37,7 @@ steps = {
     "skae": AutoencoderTransformer(8, random_state=0),
 }
 pipelines, reconstructions = {}, {}
-print(f"{len(X)} rows to train on, {len(X_test)} held out, 8 codes\n")
+print(f"{len(X)} rows to train on, {len(X_test)} held out, 8 components\n")
 table = [f"{'':6}{'R² of reconstruction':>22}{'accuracy':>10}{'seconds':>9}"]
 for name, step in steps.items():
     pipeline = make_pipeline(MinMaxScaler(), step, KNeighborsClassifier(10))
@@ -54,15 +53,16 @@ for name, step in steps.items():
 print("\n" + "\n".join(table))
 
 # %%
-# A second pipeline ends in t-SNE. The trained steps are frozen, so that it does not
-# train them again on the held-out rows.
+# A second pipeline ends in t-SNE. The trained steps are frozen, so the pipeline does
+# not train them again on the held-out rows.
 
 frozen = [FrozenEstimator(step) for step in pipelines["skae"][:2]]
 tsne = TSNE(max_iter=1000, random_state=0)
 points = make_pipeline(*frozen, tsne).fit_transform(X_test)
 
 # %%
-# One picture: held-out images above their reconstructions, the loss, the map.
+# The picture shows held-out images above their reconstructions, the loss by epoch, and
+# the map by t-SNE.
 
 figure = plt.figure(figsize=(11, 7), layout="constrained")
 figure.suptitle("Held-out images, and their reconstructions from eight numbers")

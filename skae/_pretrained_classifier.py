@@ -210,9 +210,9 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
         if texts & _MARKS_AS_TEXTS:
             raise ValueError(
                 f"y has the string {min(texts & _MARKS_AS_TEXTS, key=str)!r} among its "
-                "labels. To mark unlabelled rows beside labels that are strings, give "
-                "y dtype object, with the number -1 or None. If it is a class, give "
-                "that another name."
+                "labels. To mark unlabelled rows beside labels that are strings, pass "
+                "y with dtype object, and mark them with the number -1 or None. If it "
+                "is a class, rename the class."
             )
         if labels.dtype.kind in "if" and not objects:
             numbers = np.unique(labels).tolist()
@@ -226,8 +226,8 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
                 warn(
                     "y holds -1, 0 and 1 and nothing else: -1 is taken for the mark of "
                     "unlabelled rows, and there are two classes. If so, pass "
-                    "y.astype(object), which says that; if -1 is a class, give that "
-                    "another number, as y + 1 does.",
+                    "y.astype(object), and this warning is not issued. If -1 is a "
+                    "class, pass other numbers, such as y + 1.",
                 )
         labelled = ~missing
         if labels.dtype.kind in "iufO":

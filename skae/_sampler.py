@@ -106,11 +106,11 @@ class AutoencoderSampler(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
 
     The map of a column goes from the distribution of 4,000 generated rows to that of
     the training rows. A new row therefore does not depend on the number of rows that
-    are drawn with it. The distributions are stored as 501 quantiles, down to 0.02 % in the
-    tails, and no new value lies outside the range of the training values. If a column
-    has only whole numbers, or at most half as many different values as rows, its new
-    values are training values. In other columns they lie between training values. So
-    new rows contain values of the training rows, and sampling is no anonymisation.
+    are drawn with it. The distributions are stored as 501 quantiles, down to 0.02 % in
+    the tails, and no new value lies outside the range of the training values. If a
+    column has only whole numbers, or at most half as many different values as rows, its
+    new values are training values. In other columns they lie between training values.
+    So new rows contain values of the training rows, and sampling is no anonymisation.
 
     With a `TableAutoencoder`, `reg_covar` of the mixture is 0.01 for codes of unit
     variance, as codes of rows with the same categories are nearly the same. The missing

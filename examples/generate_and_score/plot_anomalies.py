@@ -2,24 +2,23 @@
 Anomalies, by error and by density
 ==================================
 
-An autoencoder reconstructs what is common. Are the rows that it reconstructs badly the
+An autoencoder reconstructs common rows well. Are the rows that it reconstructs badly
 anomalies? And does it find more of them than scikit-learn's detectors, which take a
 fraction of the time?
 
-Two tasks: malignant tumours among benign ones, and one digit that is rare among the
-others. Which detector is best differs between them, as the first table below shows. So
-if some anomalies are known, try several detectors on these. The second table counts
-false alarms where 5 % were asked for.
+There are two tasks: malignant tumours among benign ones, and one digit that is rare
+among the others. The best detector differs between them, as the first table below
+shows. So if you know some anomalies, try several detectors on them. The second table
+counts false alarms for a rate of 5 %.
 """
 
 # %%
-# Two ways to have anomalies
-# --------------------------
+# Two kinds of tasks
+# ------------------
 #
-# Breast cancer: a detector is fitted to benign tumours alone, as a laboratory has them
-# in plenty, and is shown both kinds afterwards. Digits: one digit is rare, 2 % of the
-# rows, nobody has marked it, and detectors are fitted to all rows. Each digit is the
-# rare one once.
+# Breast cancer: a detector is fitted to benign tumours only, and scores tumours of both
+# kinds afterwards. Digits: one digit is rare, with 2 % of the rows, and nobody has
+# marked it. Detectors are fitted to all rows. Three digits are the rare one in turn.
 
 import time
 
@@ -70,14 +69,14 @@ def digits(draw):
 # The detectors
 # -------------
 #
-# All of skae's estimators have `score_samples`, which is high for normal rows. For
-# :class:`~skae.AutoencoderTransformer` it is minus the error of the reconstruction. For
-# :class:`~skae.VariationalAutoencoder` it is a lower bound on the log-density of the
-# row, which also depends on where its code is. With ``variance="column"`` each column
-# has a variance of its own, and large errors count less where they are usual: right for
-# columns that measure different things, as those of tumours, less so for pixels.
-# :class:`~skae.AutoencoderOutlierDetector` takes the distance to the nearest training
-# rows, by code and by what the code does not hold.
+# All autoencoders and detectors of skae have `score_samples`, which is high for normal
+# rows. For :class:`~skae.AutoencoderTransformer` it is the negative reconstruction
+# error. For :class:`~skae.VariationalAutoencoder` it is a lower bound on the
+# log-density of the row, which also depends on the density of its code. With
+# ``variance="column"``, each column has a variance of its own, and errors count less in
+# columns with large errors. This suits columns that measure different things, such as
+# those of tumours, better than pixels. :class:`~skae.AutoencoderOutlierDetector` uses
+# the distance to the nearest training rows, by codes and residuals.
 
 
 class PCAError(PCA):
@@ -120,9 +119,9 @@ for task, (load, k, variance) in tasks.items():
             curves.setdefault((task, name), roc_curve(is_anomaly, score))
 
 # %%
-# The area under the ROC curve: how often an anomaly is given a worse score than a
-# normal row. Means over three divisions of the tumours, and over three digits, each
-# with its standard error.
+# The area under the ROC curve is the probability that an anomaly has a worse score than
+# a normal row. Figures are means and standard errors over three splits of the tumours,
+# and over three digits.
 
 print(f"{'':24}{'cancer':>15}{'digits':>15}{'seconds':>10}")
 for name in names:
@@ -134,14 +133,14 @@ for name in names:
     print(line + f"{np.mean(seconds['digits', name]):>10.2f}")
 
 # %%
-# How often is a false alarm?
-# ---------------------------
+# How frequent are false alarms?
+# ------------------------------
 #
-# An area does not say where to draw the line. In most detectors, `contamination` sets a
+# The area does not depend on a threshold. In most detectors, `contamination` sets the
 # threshold by training rows: 5 % of them are beyond it. `predict` of
-# :class:`~skae.AutoencoderOutlierDetector` draws the line by rows that it has held out.
-# These are the shares of benign tumours that raise an alarm where 5 % were asked for,
-# and of malignant ones that are found. With so few rows, all of them are near 5 %:
+# :class:`~skae.AutoencoderOutlierDetector` sets it by held-out rows. The table has the
+# shares of benign tumours with a false alarm, for a rate of 5 %, and of malignant
+# tumours that are found. With so few rows, all false alarm rates are near 5 %:
 
 alarms = {}
 for draw in range(n_draws):
@@ -160,9 +159,9 @@ for name, raised in alarms.items():
     print(f"{name:24}{false:>8.1%} of benign{found:>8.1%} of malignant")
 
 # %%
-# Left, one division of the tumours: the share of malignant ones that is found, against
-# that of benign ones that raise an alarm. Where the autoencoder has kept its start,
-# PCA, the two lines coincide. Right, the digits.
+# Left: one split of the tumours, with the share of malignant ones that are found by the
+# share of benign ones with a false alarm. If the autoencoder has kept its start, PCA,
+# the two lines coincide. Right: the digits.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.8), layout="constrained")
 colours = ["0.6", "C0", "C3", "C1", "C2", "C4", "C5"]

@@ -1,16 +1,16 @@
 """
-New images and rows from codes
-==============================
+Generating images and rows from codes
+=====================================
 
-A decoder turns any code into an image. To draw new images, one needs codes like those
-of the training images. A variational autoencoder is trained so that codes come from a
-normal distribution. For any other autoencoder, and for PCA, a Gaussian mixture is
-fitted to the codes afterwards.
+A decoder turns any code into an image. New images need codes like those of the training
+images. A variational autoencoder is trained so that codes have a normal distribution.
+For any other autoencoder, and for PCA, a Gaussian mixture is fitted to the codes
+afterwards.
 
-The codes of the variational autoencoder are only near to the distribution that they
-should have, so a mixture can be fitted to them, too. None of the new images passes for
-a real one: twenty numbers do not hold what distinguishes one shirt from another.
-Between two images, the codes on the way stand for images that are a bit of both.
+The codes of the variational autoencoder are only approximately normal, so a mixture can
+be fitted to them, too. None of the new images passes for a real one: twenty numbers do
+not contain the details that distinguish one shirt from another. Codes between those of
+two images are decoded to mixtures of both.
 """
 
 # %%
@@ -64,7 +64,7 @@ prior = np.random.default_rng(0).normal(size=(n_images, k))
 images["variational,\nprior"] = vae.inverse_transform(prior)
 
 # %%
-# Images by each way to draw them.
+# Images of each method.
 
 figure, axes = plt.subplots(
     len(images),
@@ -81,11 +81,11 @@ for row, (name, drawn) in zip(axes, images.items(), strict=True):
 plt.show()
 
 # %%
-# The autoencoder's images on straight ways between two codes. The first and the last of
-# each way are the reconstructions of two held-out images.
+# Images that the autoencoder decodes on straight lines between two codes. The first and
+# the last image of each line are the reconstructions of two held-out images.
 
 figure, axes = plt.subplots(3, 1, figsize=(11, 3.2), layout="constrained")
-figure.suptitle("Decoded on the way from the code of one image to that of another")
+figure.suptitle("Decoded from codes between those of two images")
 names = np.array(test.target_names)[test.target]
 for ax, (i, j) in zip(axes, [(0, 1), (13, 2), (8, 9)], strict=True):
     display = CodeGridDisplay.from_path(
@@ -105,8 +105,8 @@ plt.show()
 # A table
 # -------
 #
-# Rows of a table are drawn by ``sample``. A pipeline goes back to the units of the
-# table, and whole numbers stay whole: of wine, the last column is one.
+# ``sample`` draws rows of a table. With a pipeline, they have the units of the table.
+# Whole numbers stay whole, such as the last column of wine.
 
 wine = load_wine()
 pipeline = make_pipeline(StandardScaler(), AutoencoderTransformer(4, random_state=0))

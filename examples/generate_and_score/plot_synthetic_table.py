@@ -2,24 +2,26 @@
 A synthetic table
 =================
 
-How is a table made that looks like a real one, with its categories, dates and gaps?
+How can you generate a table that looks like a real one, with categories, dates and
+missing values?
 
 :class:`~skae.AutoencoderSampler` with a :class:`~skae.TableAutoencoder` draws codes
-from a mixture, and decodes them to rows. New rows have the columns and types of
-the table, and nearly the same distribution in each column. Above all, they keep what
-goes together: a classifier hardly distinguishes them from held-out rows, while it does
-distinguish rows whose columns are drawn each by itself.
+from a mixture, and decodes them to rows. New rows have the columns and types of the
+table, and nearly the same distribution in each column. Above all, they preserve the
+dependence between columns: a classifier hardly distinguishes them from held-out rows.
+It does distinguish rows whose columns are drawn independently.
 
 A synthetic table is good for trying out code, for teaching, or for showing what a table
-looks like. It is not private: nothing limits what it reveals of a row that was in the
-table, new rows contain values of old ones, and outliers may be nearly repeated. Nor is
-it more data: it knows no more than the rows that it was made from.
+looks like. It is not private: nothing limits what it reveals about a row of the table,
+new rows contain values of old ones, and outliers may be nearly repeated. It also adds
+no information to the rows that it was made from.
 """
 
 # %%
 # The data: scikit-learn's diabetes, 442 patients, as a mixed table. Sex is a category,
-# and how the disease went on is one with an order. The dates of visits are made up, and
-# so are the gaps: s5 is missing more often for the old, and together with s6.
+# and the progression of the disease is an ordered category. The dates of visits are
+# made up, and so are the missing values: s5 is missing more often for older patients,
+# and together with s6.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -44,7 +46,7 @@ table.loc[gone, ["s5", "s6"]] = None
 table, held_out = train_test_split(table, train_size=300, random_state=0)
 
 # %%
-# The sampler is fitted to 300 rows, and draws as many as one likes.
+# The sampler is fitted to 300 rows, and can draw any number of rows.
 
 autoencoder = TableAutoencoder(8)
 sampler = AutoencoderSampler(autoencoder, random_state=0).fit(table)
@@ -57,8 +59,8 @@ print("\nSynthetic rows:", synthetic[shown].head(4), sep="\n")
 
 # %%
 # Can a classifier distinguish them from held-out rows? An AUC of 0.5 means that it
-# cannot. For comparison: columns that are drawn each by itself from the table, and
-# other real rows.
+# cannot. For comparison: rows whose columns are drawn independently, and other real
+# rows.
 
 alone = pd.DataFrame(
     {
@@ -91,8 +93,8 @@ for name, rows in ways.items():
     print(f"  {name:24}{told_apart(rows):.2f}")
 
 # %%
-# Above, the columns one by one. Below, two of them together: drawn by themselves, they
-# lose what they have to do with each other.
+# Above: single columns. Below: two columns together. Columns that are drawn
+# independently lose their dependence.
 
 figure, axes = plt.subplots(2, 3, figsize=(11, 6.5), layout="constrained")
 figure.suptitle("Real and synthetic rows: single columns, and two of them together")

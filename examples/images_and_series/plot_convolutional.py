@@ -2,14 +2,14 @@
 Images: convolutional or dense?
 ===============================
 
-A dense autoencoder does not know which pixels are neighbours: shuffle all images in the
-same way, and it does as well. A convolutional one does know. What is that worth, with
-as many components?
+A dense autoencoder does not know which pixels are neighbours: if the pixels of all
+images are shuffled in the same way, it is as good as before. A convolutional
+autoencoder does know. How much better is it, with the same number of components?
 
-On clothes of Fashion-MNIST, the convolutional autoencoder is compared with the dense
-one, and with itself on images whose pixels are shuffled: what it then loses is what it
-gains from the neighbours. Use :class:`~skae.ConvAutoencoder` where neighbours belong
-together, and a dense autoencoder where they do not.
+On images of clothing, the convolutional autoencoder is compared with the dense one, and
+with itself on images whose pixels are shuffled. The difference to the shuffled images
+is the gain from neighbours. Use :class:`~skae.ConvAutoencoder` if neighbouring pixels
+are related, and a dense autoencoder if they are not.
 """
 
 # %%
@@ -32,10 +32,10 @@ side, n_components = 28, 30
 
 # %%
 # :class:`~skae.ConvAutoencoder` takes and returns arrays of images; the others take
-# rows. All have as many components and train for at most 12 epochs.
-# With ``init="random"``, the convolutional one is kept even if it is worse than PCA.
-# The last model is the convolutional one once more, with the pixels of all images
-# shuffled in the same way: PCA and the dense autoencoder would not notice.
+# rows. All have the same number of components and train for at most 12 epochs. With
+# ``init="random"``, the convolutional one is kept even if it is worse than PCA. The
+# last model is again convolutional, with the pixels of all images shuffled in the same
+# way. Shuffling would not change PCA or the dense autoencoder.
 
 order = np.random.default_rng(0).permutation(side**2)
 
@@ -59,7 +59,7 @@ def as_they_are(images):
 settings = {"max_epochs": 12, "random_state": 0}
 dense = AutoencoderTransformer(n_components, **settings)
 convolutional = ConvAutoencoder(n_components, init="random", **settings)
-# A model, and what is done to images before it and after it.
+# Each entry has a model, and functions that change images before and after it.
 models = {
     "PCA": (PCA(n_components, random_state=0), as_rows, as_they_are),
     "dense": (dense, as_rows, as_they_are),
@@ -82,7 +82,7 @@ for name, (model, before, after) in models.items():
     print(f"{name.replace(chr(10), ' '):31}{error:>20.4f}{seconds:>10.1f}")
 
 # %%
-# Held-out images above what each makes of them.
+# Held-out images above the reconstructions of each model.
 
 rows = {"image": test, **reconstructions}
 figure, axes = plt.subplots(

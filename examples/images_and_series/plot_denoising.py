@@ -1,14 +1,14 @@
 """
-Taking noise out of images and of sensor columns
-================================================
+Denoising images and sensor data
+================================
 
-If measurements are noisier than those of training, does a denoising autoencoder bring
-them back?
+New measurements may be noisier than those of training. Can a denoising autoencoder
+remove the noise?
 
-First images, then a table of measurements before four classifiers. Each time the
-denoiser is compared with the best linear denoiser, from which it starts, and with
-doing nothing. On the table there is another remedy, where the classifier may be trained
-anew: noisy copies of its training rows. The figures are in the tables below.
+The first part is about images, the second about a table of measurements before four
+classifiers. The denoiser is compared with the best linear denoiser, which is its start,
+and with no denoiser. On the table there is another remedy, if the classifier may be
+trained again: noisy copies of its training rows.
 """
 
 # %%
@@ -43,8 +43,8 @@ noisy = clean + rng.normal(scale=std, size=clean.shape)
 # All are trained on clean images. The denoisers make their own noise in training; its
 # level is in units of the scale of the data, the root of the mean variance over the
 # pixels. Without hidden layers the estimator is the best linear denoiser, in
-# closed form. PCA with eight components is the cheap remedy: what eight numbers cannot
-# hold is lost, noise or not.
+# closed form. PCA with eight components is a cheap remedy: it removes everything that
+# eight numbers cannot represent, noise or not.
 
 level = std / np.sqrt(train_images.var(axis=0).mean())
 models = {
@@ -87,10 +87,10 @@ print("\n" + "\n".join(table))
 
 # %%
 # The errors are mean squared errors against the clean pixels. The gain compares them
-# with doing nothing: 3 dB is half the error, 10 dB a tenth. The error of clean images
-# is the price: what a denoiser does to an image that had no noise. If only some rows
-# are noisy, give ``noise_level`` a pair such as ``(0, level)``; each row then draws its
-# own in training.
+# with the noisy images: 3 dB is half the error, 10 dB a tenth. The error of clean
+# images is the price: the change of images without noise. If only some rows are noisy,
+# set ``noise_level`` to a pair such as ``(0, level)``; each row then draws its own
+# level in training.
 
 figure, axes = plt.subplots(
     len(rows),
@@ -111,10 +111,10 @@ plt.show()
 # -------
 #
 # Thirty columns measured on images of cells, and whether the tumour is malignant. A
-# classifier was trained on good measurements. The rows that it is to judge come from a
-# worse instrument: the noise of a column is as strong as its spread. In a pipeline,
-# ``output="reconstruction"`` makes the estimator give denoised columns in place of
-# codes. On standardised columns the level of the noise is its standard deviation.
+# classifier was trained on good measurements. New rows come from a worse instrument:
+# the standard deviation of the noise equals that of the column. In a pipeline,
+# ``output="reconstruction"`` makes `transform` return denoised columns in place of
+# codes. On standardised columns, the level of the noise is its standard deviation.
 
 X, y = load_breast_cancer(return_X_y=True)
 remedies = {
@@ -144,11 +144,11 @@ classifiers = {
 }
 
 # %%
-# In three folds each row is tested by classifiers that have not seen it, with three
-# draws of the noise. Two things to compare with: the same classifiers on rows without
-# noise, and without denoiser but trained on three noisy copies of each row. The
-# pipelines cache their first steps, so each denoiser is trained once for all
-# classifiers.
+# In three folds, each row is tested by classifiers that have not seen it, with three
+# draws of the noise. There are two comparisons: the same classifiers on rows without
+# noise, and classifiers without a denoiser that are trained on three noisy copies of
+# each row. The pipelines cache their first steps, so each denoiser is trained once for
+# all classifiers.
 
 rng = np.random.default_rng(0)
 n_splits, n_copies = 3, 3
@@ -209,11 +209,10 @@ for i, name in enumerate(classifiers):
     )
 
 # %%
-# In brackets: the worst and the best fold. A test fold has about two hundred
-# rows, so differences of one point between remedies say little. Nor does this show what
-# happens with noise of a kind or strength that the denoiser was not trained for, or
-# with columns that have little to do with each other: a denoiser needs columns that
-# tell something of one another, as these do.
+# The worst and the best fold are in brackets. A test fold has about two hundred rows,
+# so differences of one percentage point mean little. The example has no noise of a kind
+# or strength that the denoiser was not trained for. It also has no unrelated columns: a
+# denoiser needs columns that depend on each other, as these do.
 
 # %%
 # The mean accuracies over the folds.

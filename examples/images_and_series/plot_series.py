@@ -1,16 +1,16 @@
 """
-Series of unequal length
-========================
+Time series of unequal length
+=============================
 
-How do series that differ in length become rows of a few numbers, and come back?
+How can time series of unequal length be encoded as a few numbers, and decoded?
 
-The data are generated: figures drawn with a pen whose position is read at equal times.
-Whoever draws slowly leaves a long series, and no table holds these without gaps.
-:class:`~skae.RecurrentAutoencoder` takes them as a list.
+The data are generated: figures drawn with a pen whose position is recorded at regular
+intervals. A slowly drawn figure is a long series, so the series do not fit into a table
+without gaps. :class:`~skae.RecurrentAutoencoder` accepts them as a list.
 
-Two decoders are compared with PCA of padded rows, from which the autoencoder starts:
-the recurrent one, and the dense one, which computes all steps at once. Try both: which
-is better, and in which time, is in the table below.
+The start of the autoencoder is PCA of padded rows. Two decoders are compared with it:
+the recurrent one, and the dense one, which computes all steps at once. The table below
+has their errors and times.
 """
 
 # %%
@@ -62,8 +62,8 @@ print(f"{len(series)} series of {min(map(len, series))} to {max(map(len, series)
 # Codes of eight numbers
 # ----------------------
 #
-# What else can be done: PCA of rows in which the mean of the column stands after the
-# end of a series.
+# For comparison: PCA of rows that are padded with the mean of the column after the end
+# of a series.
 
 N_COMPONENTS = 8
 N_STEPS = 40
@@ -106,10 +106,10 @@ for name, model in models.items():
     rows[name] = model.reconstruct(new).reshape(len(new), -1)
 
 # %%
-# The error is that of the positions of the pen. The accuracy is that of naming the
-# figure from the code by its nearest neighbour: codes of series of unequal length can
-# go into any classifier. Few epochs are enough to see the order; more of them bring
-# both errors down.
+# The error is that of the positions of the pen. The accuracy is that of a classifier
+# that predicts the kind of figure by the nearest code. Codes of series of unequal
+# length can be the input of any classifier. Few epochs are enough to compare the
+# decoders; with more epochs, both errors are lower.
 
 print(f"\n{'':20}{'error':>10}{'accuracy':>10}{'seconds':>10}")
 for name, X_hat in rows.items():
@@ -121,8 +121,8 @@ for name, X_hat in rows.items():
     )
 
 # %%
-# Drawn figures in grey, reconstructions of them in colour. Each reconstruction ends
-# where its series does.
+# Figures are grey, and their reconstructions are coloured. Each reconstruction ends
+# where its series ends.
 
 shown = [list(new_names).index(name) for name in FIGURES]
 figure, axes = plt.subplots(
@@ -134,7 +134,7 @@ figure, axes = plt.subplots(
     layout="constrained",
     subplot_kw={"aspect": "equal", "xticks": [], "yticks": []},
 )
-figure.suptitle("Drawn figures, and what comes back from eight numbers")
+figure.suptitle("Figures, and their reconstructions from eight numbers")
 for row, (name, X_hat) in zip(axes, rows.items(), strict=True):
     for ax, i in zip(row, shown, strict=True):
         there = np.isfinite(X_new[i]).reshape(-1, 2)[:, 0]

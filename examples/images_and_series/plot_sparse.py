@@ -1,15 +1,15 @@
 """
-What a sparse code says of an image
-===================================
+Sparse codes of images
+======================
 
-PCA describes every image by the same thirty components, each a little of everything.
-:class:`~skae.SparseAutoencoder` has three hundred atoms and describes an image by
-thirty of them, other ones for each image, and none is subtracted. What do the atoms
-look like, and which of them make an image?
+PCA describes all images by the same thirty components.
+:class:`~skae.SparseAutoencoder` has three hundred atoms. It describes each image by
+thirty of them, which differ between images, and it never subtracts an atom. What do the
+atoms look like, and which of them does an image consist of?
 
-The error of held-out images is compared with that of PCA that has as many numbers for
-an image that are not zero. The comparison is kind to the sparse code, which also has to
-say which numbers these are.
+The error of held-out images is compared with that of PCA with as many components as a
+sparse code has nonzero entries. The comparison favours the sparse code, because the
+positions of its nonzero entries also contain information.
 """
 
 # %%
@@ -31,10 +31,11 @@ side, n_units, n_active = 28, 300, 30
 
 # %%
 # Three ways to make codes sparse: keep the largest entries and set the others to zero
-# (``"topk"``, the default), penalise their sum (``"l1"``), or draw the mean of each
-# unit over the images to a low target (``"kl"``, with codes between 0 and 1).
-# ``sparsity`` is the share of active units that ``"topk"`` keeps and ``"kl"`` aims at;
-# with ``"l1"``, ``penalty_weight`` decides it. `code_activity_` is what came of it.
+# (``"topk"``, the default), penalise their sum (``"l1"``), or penalise units whose mean
+# over the images is not a low target (``"kl"``, with codes between 0 and 1).
+# ``sparsity`` is the share of active units that ``"topk"`` keeps, and the target of
+# ``"kl"``. With ``"l1"``, ``penalty_weight`` determines it. `code_activity_` has the
+# resulting shares.
 
 settings = {
     "sparsity": n_active / n_units,
@@ -67,11 +68,12 @@ for name, model in models.items():
     print(f"{name:6}{units:>8}{active:>9.1f}{dead:>7}{error:>21.4f}{seconds:>10.1f}")
 
 # %%
-# "Active" is the mean number of entries that are not zero; with ``"kl"``, where no
-# entry is zero, it is the sum of the units' means, which the target is for.
+# "Active" is the mean number of entries that are not zero. With ``"kl"``, no entry is
+# zero, and it is the sum of the units' means.
 #
-# The atoms are the columns of the decoder's weights. These are components of PCA, and
-# the atoms that are active most often. Red adds to a pixel, blue takes from it.
+# The atoms are the columns of the decoder's weights. The picture shows components of
+# PCA, and the atoms that are active most often. Red pixels are increased, and blue ones
+# are decreased.
 
 n_columns = 12
 none = {"xticks": [], "yticks": []}
@@ -96,8 +98,8 @@ for row, name in zip(axes, ["PCA", "PCA", "atoms", "atoms"], strict=True):
 plt.show()
 
 # %%
-# One image is taken apart: the mean image, and then its most active atoms, each with
-# the sum so far. All other atoms are silent.
+# One image is the mean image plus its active atoms. The picture shows its most active
+# atoms, each with the sum so far.
 
 codes = sparse.transform(test)
 example = np.argmin(np.abs(test.mean(axis=1) - np.median(test.mean(axis=1))))

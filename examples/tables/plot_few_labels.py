@@ -2,22 +2,22 @@
 Few labels: teachers and one network
 ====================================
 
-An autoencoder needs no labels, so it can learn from all rows. Its encoder can then
-start a classifier that learns from the few rows that have a label. In
-:class:`~skae.PretrainedClassifier`, *teachers* label the other rows, too: the network
-itself, logistic regression, a support vector machine and label spreading, each with the
-weight that it earns on labelled rows that are held out from it.
+An autoencoder needs no labels, so it can learn from all rows. Its encoder then becomes
+the first layers of a classifier, which learns from the few rows with a label. In
+:class:`~skae.PretrainedClassifier`, *teachers* label the other rows: the network
+itself, logistic regression, a support vector machine and label spreading. The weight of
+a teacher depends on its loss on held-out labelled rows.
 
 This example compares it with the same network without teachers, with the same network
 from random weights, and with two of the teachers alone. Classes of digits are clusters,
-so label spreading alone is best here. The vote finds out by itself which teacher to
-trust, and comes near.
+so label spreading alone is best here. It has the largest weight in the vote, and the
+network comes close to it.
 """
 
 # %%
-# The data: scikit-learn's digits, three quarters of them to train on. All rows train
-# the autoencoder; of each class, a few have a label. Unlabelled rows are marked by -1,
-# as everywhere in scikit-learn.
+# The data: scikit-learn's digits, with three quarters for training. All training rows
+# train the autoencoder. A few rows of each class have a label. Unlabelled rows are
+# marked by -1, as everywhere in scikit-learn.
 
 import warnings
 
@@ -40,8 +40,8 @@ n_draws = 2
 
 # %%
 # ``PretrainedClassifier()`` trains its autoencoder, a denoising one with swap noise, in
-# each fit. Here one autoencoder serves all fits, which is what
-# :class:`~sklearn.frozen.FrozenEstimator` is for.
+# each fit. Here, all fits use the same autoencoder, which is passed in a
+# :class:`~sklearn.frozen.FrozenEstimator`.
 
 autoencoder = DenoisingAutoencoder(
     n_components=32,
@@ -70,8 +70,8 @@ def models(seed):
 
 
 # %%
-# Each draw chooses other labelled rows; all methods get the same ones. A method that
-# knows nothing of unlabelled rows gets the labelled ones.
+# Each draw chooses other labelled rows, the same for all methods. Methods that cannot
+# use unlabelled rows are fitted to the labelled ones.
 
 accuracies = {name: np.zeros((len(n_labels), n_draws)) for name in models(0)}
 weights = []
@@ -101,9 +101,8 @@ for name, values in accuracies.items():
     print(f"{name:26}" + "".join(f"{value:8.3f}" for value in values.mean(axis=1)))
 
 # %%
-# Each draw is a point, and the lines are their means. The draws differ more than some
-# of the methods do, so look at the order of the lines and not at gaps between
-# neighbours.
+# Each draw is a point, and the lines are their means. Draws differ more than some of
+# the methods do, so ignore small gaps between lines.
 
 figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
 styles = zip(["-", "--", "-.", ":", "--"], ["C0", "C1", "C2", "C7", "C3"], strict=True)
@@ -124,7 +123,7 @@ axis.legend(loc="lower right")
 plt.show()
 
 # %%
-# What the teachers are worth on this table: the mean of their weights over all fits.
+# The weights of the teachers on this table, averaged over all fits.
 
 names = list(weights[0])
 mean_weights = [np.mean([each[name] for each in weights]) for name in names]

@@ -2,17 +2,18 @@
 Missing values: fill them, or leave them in
 ===========================================
 
-What do a mean fill, regressions in turns and an autoencoder make of the gaps of a real
-table, and what is it worth to the classifier that comes next?
+How accurately do means, regressions in turns and an autoencoder impute missing values?
+And how accurate is a classifier on the imputed rows?
 
-Digits with three pixels in ten missing. The mean of a pixel says nothing of the digit.
-The imputer, a Gaussian with a network that corrects it, comes nearest to the pixels
-that were there. An autoencoder needs no imputer at all: it takes the gaps as they are.
+In these digits, three pixels in ten are missing. The mean of a pixel contains no
+information about the digit. :class:`~skae.AutoencoderImputer`, a Gaussian with a
+network that corrects it, is nearest to the true pixels. An autoencoder needs no
+imputer: it accepts missing values.
 """
 
 # %%
-# The data: scikit-learn's digits, 1,797 images of 8 x 8 pixels. Pixels are taken out at
-# random, so that what was there is known.
+# The data: scikit-learn's digits, 1,797 images of 8 x 8 pixels. Pixels are removed at
+# random, so their true values are known.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -40,8 +41,8 @@ X_train_gaps, X_test_gaps = with_gaps(X_train), with_gaps(X_test)
 missing = np.isnan(X_test_gaps)
 
 # %%
-# Each imputer is fitted to the training rows with their gaps, and fills those of the
-# others.
+# Each imputer is fitted to the training rows with their missing values, and fills those
+# of the test rows.
 
 imputers = {
     "mean": SimpleImputer(keep_empty_features=True),
@@ -60,7 +61,7 @@ for name, imputer in imputers.items():
     print(f"{name:20} error {errors[name]:.3f}  accuracy {accuracies[name]:.3f}")
 
 # %%
-# Codes need no imputer: the autoencoder takes NaN.
+# Codes need no imputer: the autoencoder accepts NaN.
 
 pipeline = make_pipeline(
     AutoencoderTransformer(16, max_epochs=50, random_state=0),
@@ -71,7 +72,7 @@ accuracy = pipeline.fit(X_train_gaps, y_train).score(X_test_gaps, y_test)
 print(f"{'codes, gaps left in':20} accuracy {accuracy:.3f}")
 
 # %%
-# Images with gaps, which are red, as they were, and as they are filled.
+# Images with missing pixels in red, the true images, and the imputed ones.
 
 shown = {"as they were": X_test, "with gaps": X_test_gaps, **filled}
 colours = plt.get_cmap("gray_r").with_extremes(bad="tab:red")
@@ -90,7 +91,7 @@ for row_of_axes, (name, rows) in zip(axes, shown.items(), strict=True):
 plt.show()
 
 # %%
-# The pixels that were missing, beside what is filled in: on the diagonal it is right.
+# Imputed values by the true values. Points on the diagonal are correct.
 
 some = rng.permutation(missing.sum())[:1500]
 figure, axes = plt.subplots(

@@ -2,20 +2,20 @@
 A table with numbers and categories, encoded by hand
 ====================================================
 
-How do numbers and categories go into one autoencoder of numbers, and which of them come
-back?
+How does an autoencoder of numbers encode numbers and categories, and which of them are
+reconstructed?
 
-By a :class:`~sklearn.compose.ColumnTransformer`, as into any other estimator. What
-comes back depends on the scales of the columns and on the loss: a category comes back
-more often if it is scaled up, or with a loss for binary columns. The numbers pay for
-it where the model is PCA, and much less where it is an autoencoder.
-:class:`~skae.TableAutoencoder` takes the table as it is, and does this by itself; see
-the example of tables as they are.
+A :class:`~sklearn.compose.ColumnTransformer` encodes the table, as for any other
+estimator. The scales of the columns and the loss determine the errors: categories are
+reconstructed better if they are scaled up, or with a loss for binary columns. Numbers
+are then reconstructed worse by PCA, and only a little worse by an autoencoder.
+:class:`~skae.TableAutoencoder` encodes the table by itself; see the example of tables
+as they are.
 """
 
 # %%
 # The data: scikit-learn's diabetes, 442 patients. Nine columns are measurements, one is
-# how the disease went on, and sex is a category. It is a small table with one
+# the progression of the disease, and sex is a category. It is a small table with one
 # category, but a real one.
 
 import matplotlib.pyplot as plt
@@ -38,9 +38,9 @@ print(table.head(3))
 
 # %%
 # Numbers are standardised, and the category becomes two columns of zeros and ones.
-# These have a smaller variance than a standardised column, and the loss sees variances:
-# by ``transformer_weights``, the category may be made to count more. For cross-entropy,
-# all columns have to lie between 0 and 1.
+# These have a smaller variance than a standardised column, so they count less in the
+# loss. ``transformer_weights`` can scale the category up. For cross-entropy, all
+# columns have to lie between 0 and 1.
 
 
 def columns(scaler, weight=1):
@@ -81,8 +81,8 @@ candidates = {
 }
 
 # %%
-# A fifth of the rows is held out, three times. What comes back is compared in the units
-# of the table: errors of numbers over the standard deviation of their column, and
+# A fifth of the rows is held out, three times. Reconstructions are compared in the
+# units of the table: errors of numbers over the standard deviation of their column, and
 # whether the category is right.
 
 splits = ShuffleSplit(3, test_size=0.2, random_state=0)
@@ -108,7 +108,7 @@ for name, error in errors.items():
     )
 
 # %%
-# The same by column: left, the errors of the numbers, right, how often sex is wrong.
+# The same by column. Left: the errors of the numbers. Right: how often sex is wrong.
 
 shown = ["squared error", "squared error, sex x 3", "absolute error", "cross-entropy"]
 order = np.argsort(np.mean([errors[name].mean(axis=0)[:-1] for name in shown], axis=0))
@@ -122,7 +122,7 @@ for i, name in enumerate(shown):
 left.set_yticks(range(len(order)), np.array(numbers)[order])
 left.set(xlabel="squared error over variance", title="Numbers: errors by column")
 left.grid(alpha=0.3)
-left.legend(title="four codes of", loc="lower right")
+left.legend(title="four components of", loc="lower right")
 right.invert_yaxis()
 right.yaxis.tick_right()
 right.set(xlabel="share of rows", title="Sex: how often it is wrong")

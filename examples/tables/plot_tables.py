@@ -2,18 +2,19 @@
 A table as it is: codes, rows back, and cells that look wrong
 =============================================================
 
-What does an autoencoder make of a frame with categories, numbers and gaps, without any
-encoding by hand?
+How does an autoencoder encode a DataFrame with categories, numbers and missing values,
+without any encoding by hand?
 
-Two codes of each wine show the three cultivars as three clouds. Decoded, they are rows
-of a table again, with the levels and dtypes of the frame. A few cells are then made
-wrong. An imputer, which hides each cell and asks the others, finds many times as many
-of them as chance would. Beside them it finds true values that are far out.
+Codes of two components show the three cultivars of wine as three clouds. Decoded codes
+are rows of a table again, with the categories and dtypes of the DataFrame. Then a few
+cells are made wrong. An imputer hides each cell and predicts it from the others. It
+finds many times more wrong cells than chance would. It also finds true values that are
+unusual.
 """
 
 # %%
-# The data: scikit-learn's wines. The cultivar is a category, and two columns are made
-# ordered categories, as a form would ask for them. A twentieth of the cells is missing.
+# The data: scikit-learn's wines. The cultivar is a category, and two columns are turned
+# into ordered categories, as in a form. A twentieth of the cells is missing.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -39,7 +40,7 @@ print(table.head())
 print(table.dtypes)
 
 # %%
-# The frame goes in as it is, and frames come back.
+# The autoencoder accepts the DataFrame as it is, and returns DataFrames.
 
 model = TableAutoencoder(2, random_state=0)
 codes = model.fit_transform(table)
@@ -54,9 +55,9 @@ probabilities = model.category_probabilities(table.iloc[[row]])["cultivar"]
 print({level: f"{each[0]:.3f}" for level, each in probabilities.items()})
 
 # %%
-# Twenty cells get the value of another row. The imputer is fitted to the table with the
-# wrong cells in it, as one would have it. Of a cell that it finds wrong it says, too,
-# what it expects.
+# Twenty cells receive the value of another row. The imputer is fitted to the table with
+# the wrong cells, because in practice the true values are unknown. For a suspicious
+# cell, it also returns the value that it expects.
 
 wrong = table.copy()
 places = np.stack([rng.integers(len(table), size=60), rng.integers(8, size=60)], axis=1)
@@ -82,8 +83,8 @@ for (i, j), is_wrong in list(zip(cells, found, strict=True))[:5]:
     )
 
 # %%
-# Left, the codes by cultivar. Right, how many of the wrong cells are among the most
-# surprising ones; by chance it would be the line below.
+# Left: the codes by cultivar. Right: how many of the wrong cells are among the most
+# surprising ones. The line below is the number by chance.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
 for level in whole["cultivar"].cat.categories:

@@ -2,11 +2,11 @@
 A grid search on a cluster
 ==========================
 
-How does a grid search use more machines than one? joblib hands its fits to the workers
-of a Dask cluster. Here the cluster is two processes on this machine. For one that runs
-already, pass its address to ``Client``. The scores are those of a search without it.
+How does a grid search use several machines? joblib sends its fits to the workers of a
+Dask cluster. Here, the cluster is two processes on this machine. To use an existing
+cluster, pass its address to ``Client``. The scores are the same as without a cluster.
 
-The script needs the extra ``dask``. For so small a grid the cluster costs more time
+The script needs the extra ``dask``. With so small a grid, the cluster costs more time
 than it saves.
 """
 
@@ -44,8 +44,8 @@ def main():
         return scores
 
     here = search()
-    # Everything on each worker: then one that dies costs its own fits, and no more.
-    # Dask's manager of memory would take the spare copies away.
+    # With all data on each worker, a worker that dies loses only its own fits. Dask's
+    # memory manager would remove the spare copies.
     everything = [X, y, *itertools.chain(*folds)]
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as two,

@@ -3,9 +3,9 @@ A table larger than memory
 ==========================
 
 Can an autoencoder be trained on a file that does not fit into memory? Yes: ``fit``
-takes a memory map, ``transform`` writes into one, and the memory that they take does
-not grow with the number of rows. The table here is small enough for any machine, and
-large enough to be streamed.
+accepts a memory map, ``transform`` writes into one, and their memory does not grow with
+the number of rows. The table here is small enough for any machine, and large enough to
+be streamed.
 """
 
 # %%
@@ -37,12 +37,12 @@ print(f"{n_rows:,} rows of {n_features} columns: {X.nbytes / 1e6:,.0f} MB in a f
 
 
 # %%
-# Memory of the process without the pages of files, which the system can drop at any
-# time. Only Linux reports it.
+# This class measures the memory of the process without the pages of files, which the
+# system can drop at any time. Only Linux reports it.
 
 
 class Memory:
-    """Context that notes by how much the memory of the process grows at most."""
+    """Context that measures the largest growth of the memory of the process."""
 
     status = Path("/proc/self/status")
 
@@ -89,7 +89,7 @@ print("added by transform:", memory)
 print(f"R² of the first rows: {autoencoder.score(X[:5_000]):.3f}")
 
 # %%
-# The codes, coloured by where on the surface a row lies.
+# The codes, coloured by the place of the row on the surface.
 
 shown = slice(None, None, max(1, n_rows // 5_000))
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.3), layout="constrained")

@@ -2,19 +2,19 @@
 A network of your own: codes on a circle
 ========================================
 
-An image that is turned all the way round comes back to where it was. One number cannot
-represent that: a line has two ends, and somewhere neighbours get codes far apart. Two
-numbers on a circle can. No estimator has that built in, but any torch module with
-``encode`` and ``decode`` can be trained. Here it takes one line: the two numbers are
-divided by their length.
+An image that is rotated by 360 degrees is the same image again. Codes of one number
+cannot represent that: a line has two ends, so some similar images have codes that are
+far apart. Two numbers on a circle can represent it. No estimator has such codes, but
+any torch module with ``encode`` and ``decode`` can be trained. Here, one line makes
+them: it divides the two numbers by their length.
 
-The codes of the plain autoencoder with two numbers find a closed curve by themselves.
-With one number, it has to cut the circle somewhere. On the circle, images that are
-turned a little further have codes a little further round.
+The codes of the plain autoencoder with two numbers form a closed curve by themselves.
+With one number, the autoencoder has to cut the circle somewhere. On the circle, the
+angle of the code follows the angle of the image.
 """
 
 # %%
-# The data: one image of scikit-learn's digits, turned by 600 angles.
+# The data: one image of scikit-learn's digits, rotated by 600 angles.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -33,8 +33,8 @@ X = np.array([rotate(image, angle, reshape=False, order=1).ravel() for angle in 
 # The network
 # -----------
 #
-# The encoder is linear, and starts at PCA, whose codes go round once. A random start
-# may fold the circle, and training does not unfold it.
+# The encoder is linear, and starts at PCA, whose codes go round the centre once. A
+# random start may fold the circle, and training does not unfold it.
 
 
 class OnCircle(torch.nn.Module):
@@ -66,7 +66,7 @@ class OnCircle(torch.nn.Module):
 
 
 # %%
-# It is an argument of the estimator; all else is as before.
+# Pass the network as `module`. All other arguments are as before.
 
 params = {"max_epochs": 100, "random_state": 0}
 models = {
@@ -83,7 +83,7 @@ for name, model in models.items():
 # The codes, coloured by the angle of the image.
 
 figure, axes = plt.subplots(1, 3, figsize=(11, 4), layout="constrained")
-figure.suptitle("Codes of an image that is turned, coloured by its angle")
+figure.suptitle("Codes of a rotated image, coloured by its angle")
 for ax, (name, Z) in zip(axes, codes.items(), strict=True):
     if Z.shape[1] == 1:
         points = ax.scatter(angles, Z, c=angles, cmap="twilight", s=8)

@@ -2,13 +2,13 @@
 Tied weights, and training layer by layer
 =========================================
 
-Two old recipes for deep autoencoders. With tied weights, the decoder uses the
+There are two old recipes for deep autoencoders. With tied weights, the decoder uses the
 transposes of the encoder's weights. In greedy training, one layer is trained after the
-other, and all of them together only at last. Are they still of use?
+other, and all layers together at the end. Are these recipes still useful?
 
-The same network is trained in four ways, for as many epochs, on images of clothing.
-Tied weights halve the parameters. The table below shows what each recipe costs in R² of
-held-out images, and what it saves in seconds.
+The same network is trained in four ways, for the same number of epochs, on images of
+clothing. Tied weights halve the number of parameters. The table below has R² of
+held-out images and seconds for each recipe.
 """
 
 # %%
@@ -27,15 +27,15 @@ X = load_fashion_mnist(n_samples=3_000).data
 X_test = load_fashion_mnist(subset="test", n_samples=1_000).data
 
 # %%
-# Four ways to train the same network, as many epochs each. Tied weights: the decoder
-# uses the transposes of the encoder's weights. Greedy: each hidden layer is trained
-# between itself and its mirror image, then the layers next to the code, and in the
-# second half of the epochs all of them together.
+# Four ways to train the same network, with the same number of epochs. Tied weights: the
+# decoder uses the transposes of the encoder's weights. Greedy: each hidden layer is
+# trained together with its mirror image in the decoder, then the layers next to the
+# code, and in the second half of the epochs all layers.
 
 widths = (128, 64, 32)
 n_epochs = 32
 models = {}
-print(f"{len(X)} images to train on, {len(X_test)} held out, layers {widths}, 16 codes")
+print(f"{len(X)} images to train on, {len(X_test)} held out, layers {widths}, size 16")
 for tied in (False, True):
     settings = {
         "n_components": 16,
@@ -67,8 +67,8 @@ for name, model in models.items():
     )
 
 # %%
-# What each phase of greedy training has gained. The errors of hidden layers are those
-# of the activations below them; that of the code is of the images.
+# The errors before and after each phase of greedy training. For a hidden layer, it is
+# the error of the activations of the layer below; for the code, that of the images.
 
 for phase in models["greedy, own weights"].phases_:
     print(
@@ -77,8 +77,8 @@ for phase in models["greedy, own weights"].phases_:
     )
 
 # %%
-# Left, the validation loss while training goes on. That of greedy training is known
-# only from when all layers are there. Right, what came of it.
+# Left: the validation loss by epoch. For greedy training, it starts with the training
+# of all layers. Right: R² and seconds of each recipe.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
 for i, (name, model) in enumerate(models.items()):

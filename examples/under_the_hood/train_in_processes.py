@@ -2,18 +2,18 @@
 One network, several processes
 ==============================
 
-How do several processes train one network? Started by ``torchrun``, this script runs in
-each of them, and each takes its share of every batch. What they end with is what one
-process ends with, to rounding. Compare:
+How do several processes train one network? ``torchrun`` starts this script in each of
+them, and each process computes the gradients of its share of every batch. The result is
+that of one process, up to rounding. Compare:
 
 .. code-block:: bash
 
    python examples/under_the_hood/train_in_processes.py
    torchrun --nproc-per-node 2 examples/under_the_hood/train_in_processes.py
 
-Each step here takes some billion multiplications, and then the processes hand round
-9 MB. On one machine, threads do as well as processes (``torch.set_num_threads``);
-processes also go beyond it.
+Each step here takes some billion multiplications, and then the processes exchange 9 MB.
+On one machine, threads are as good as processes (``torch.set_num_threads``). Processes
+can also run on several machines.
 """
 
 # sphinx_gallery_thumbnail_path = '_static/processes.svg'
@@ -54,7 +54,8 @@ autoencoder.fit(X)
 seconds = time.perf_counter() - start
 
 # %%
-# They end with the same network, so the first one can speak for all.
+# All processes have the same network in the end, so only the first one prints the
+# result.
 
 if rank == 0:
     n_processes = dist.get_world_size() if together else 1
