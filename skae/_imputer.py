@@ -99,9 +99,9 @@ class AutoencoderImputer(RecipeEstimator):
 
     encoder : TableEncoder or None, default=None
         Encoder of tables with categories, dates or booleans. None is
-        :class:`TableEncoder` with its defaults for frames and arrays with such columns,
-        and no encoder for tables of numbers. The parameter `add_indicator` of the
-        encoder is not used.
+        :class:`TableEncoder` with its defaults for DataFrames and arrays with such
+        columns, and no encoder for tables of numbers. The parameter `add_indicator` of
+        the encoder is not used.
 
     hidden_layer_sizes : int or sequence of int, default=(256, 256)
         Widths of the hidden layers of the network. ``()`` is the Gaussian alone,
@@ -428,8 +428,8 @@ class AutoencoderImputer(RecipeEstimator):
 
         Parameters
         ----------
-        X : array-like or frame of shape (n_samples, n_features)
-            Rows. Rows without any value are left out. A frame of pandas or polars may
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows. Rows without any value are left out. A pandas or polars DataFrame may
             have columns of strings, categories, booleans and dates.
 
         y : None
@@ -512,16 +512,16 @@ class AutoencoderImputer(RecipeEstimator):
 
         Parameters
         ----------
-        X : array-like or frame of shape (n_samples, n_features)
+        X : array-like or DataFrame of shape (n_samples, n_features)
             Rows. A row without any value becomes the mean row.
 
         Returns
         -------
-        X_imputed : ndarray or frame of shape (n_samples, n_features_out)
+        X_imputed : ndarray or DataFrame of shape (n_samples, n_features_out)
             Rows without missing values. Values that were not missing are unchanged.
             With an `encoder_`, a table like that of `fit`: of the same library, with
             the same columns and dtypes. Otherwise an array, unless `set_output` sets a
-            frame.
+            DataFrame.
 
         Raises
         ------
@@ -619,7 +619,7 @@ class AutoencoderImputer(RecipeEstimator):
 
         Parameters
         ----------
-        X : array-like or frame of shape (n_samples, n_features)
+        X : array-like or DataFrame of shape (n_samples, n_features)
             Rows.
 
         Returns

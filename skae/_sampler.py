@@ -344,8 +344,8 @@ class AutoencoderSampler(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         Returns
         -------
         X : ndarray or DataFrame of shape (n_samples, n_features)
-            New rows in the units of the training rows. If `fit` received a frame of
-            pandas or polars, a frame of the same library is returned, with the same
+            New rows in the units of the training rows. If `fit` received a pandas
+            or polars DataFrame, one of the same library is returned, with the same
             column names. Columns of integers, floats or booleans keep their type. Other
             columns, such as categories of numbers, become floats. A `TableAutoencoder`
             keeps the types of all columns, as its `inverse_transform` does.

@@ -48,7 +48,7 @@ _KINDS = {"number": NUMBER, "date": NUMBER, "category": LEVEL, "missing": MARK}
 class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
     """Autoencoder of tables with numbers, categories, dates and missing values.
 
-    It accepts frames of pandas and polars, and arrays. `transform` returns codes.
+    It accepts pandas and polars DataFrames, and arrays. `transform` returns codes.
     `inverse_transform` and `reconstruct` return tables like that of `fit`: of the same
     library, with the same columns, dtypes and levels.
 
@@ -350,9 +350,9 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like or frame of shape (n_samples, n_features)
-            The table: a frame of pandas or polars, an array of NumPy, also of strings
-            or objects, or a list of rows. NaN, None, NaT and `pandas.NA` are missing.
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The table: a pandas or polars DataFrame, a NumPy array, also of strings or
+            objects, or a list of rows. NaN, None, NaT and `pandas.NA` are missing.
 
         y : None
             Ignored.
@@ -362,7 +362,7 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
             weight 0 is left out. Rare levels are counted by rows, whatever their
             weights.
 
-        X_val : array-like or frame of shape (n_val, n_features), default=None
+        X_val : array-like or DataFrame of shape (n_val, n_features), default=None
             Validation rows, in place of `validation_fraction`: training then uses all
             rows of `X`.
 
@@ -394,7 +394,7 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like or frame of shape (n_samples, n_features)
+        X : array-like or DataFrame of shape (n_samples, n_features)
             Table, with the columns of `fit`. Any value may be missing. A row without
             any value counts as the mean row.
 
@@ -418,10 +418,10 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
 
         Returns
         -------
-        table : frame or ndarray of shape (n_samples, n_features)
+        table : DataFrame or ndarray of shape (n_samples, n_features)
             Table like that of `fit`: of the same library, with the same columns and
             dtypes. Categories have the most probable level. No value is missing, unless
-            the encoder has ``add_indicator=True``. A frame of pandas has the index of
+            the encoder has ``add_indicator=True``. A pandas DataFrame has the index of
             `X` if `X` is also one.
         """
         return _with_index_of(X, super().inverse_transform(X))
@@ -431,14 +431,14 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like or frame of shape (n_samples, n_features)
+        X : array-like or DataFrame of shape (n_samples, n_features)
             Table.
 
         Returns
         -------
-        table : frame or ndarray of shape (n_samples, n_features)
-            Reconstruction, ``inverse_transform(transform(X))``. A frame of pandas has
-            the index of `X`.
+        table : DataFrame or ndarray of shape (n_samples, n_features)
+            Reconstruction, ``inverse_transform(transform(X))``. A pandas DataFrame
+            has the index of `X`.
         """
         return _with_index_of(X, super().reconstruct(X))
 
@@ -452,7 +452,7 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like or frame of shape (n_samples, n_features)
+        X : array-like or DataFrame of shape (n_samples, n_features)
             Table.
 
         per_feature : bool, default=False
@@ -487,7 +487,7 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like or frame of shape (n_samples, n_features)
+        X : array-like or DataFrame of shape (n_samples, n_features)
             Table.
 
         Returns
@@ -509,7 +509,7 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like or frame of shape (n_samples, n_features)
+        X : array-like or DataFrame of shape (n_samples, n_features)
             Table.
 
         y : None
@@ -539,7 +539,7 @@ class TableAutoencoder(DenseWeightsMixin, BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like or frame of shape (n_samples, n_features)
+        X : array-like or DataFrame of shape (n_samples, n_features)
             Table.
 
         Returns

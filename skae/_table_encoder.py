@@ -91,7 +91,7 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
 
         - "from_dtype": all columns that are not of numbers, dates, times or durations.
           A column of a NumPy array of objects is one if it holds anything but numbers.
-        - array-like of str: names of columns, for frames.
+        - array-like of str: names of columns, for DataFrames.
         - array-like of int: positions of columns.
         - array-like of bool of shape (n_features,): a mask.
         - None: no column.
@@ -143,7 +143,7 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
 
     Notes
     -----
-    Frames of pandas and polars need the package narwhals, which scikit-learn requires
+    pandas and polars DataFrames need the package narwhals, which scikit-learn requires
     from its version 1.9 on. Arrays do not need it.
 
     A level that `fit` has not seen is missing in `transform`. Levels that a category
@@ -230,9 +230,9 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
 
         Parameters
         ----------
-        X : array-like or frame of shape (n_samples, n_features)
-            The table: a frame of pandas or polars, an array of NumPy, also of strings
-            or objects, or a list of rows. NaN, None, NaT and `pandas.NA` are missing.
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The table: a pandas or polars DataFrame, a NumPy array, also of strings or
+            objects, or a list of rows. NaN, None, NaT and `pandas.NA` are missing.
 
         y : None
             Ignored.
@@ -252,7 +252,7 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
             are not unique, or if all values are missing.
 
         ImportError
-            If `X` is a frame, and the package narwhals is not installed.
+            If `X` is a DataFrame, and the package narwhals is not installed.
 
         Warns
         -----
@@ -279,14 +279,14 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
 
         Parameters
         ----------
-        X : array-like or frame of shape (n_samples, n_features)
+        X : array-like or DataFrame of shape (n_samples, n_features)
             The table, with the columns of `fit`.
 
         Returns
         -------
         matrix : ndarray of shape (n_samples, n_features_out)
             The matrix; NaN where a value is missing or has an unknown level. It is a
-            frame if `set_output` is set so.
+            DataFrame if `set_output` is set so.
 
         Raises
         ------
@@ -322,8 +322,8 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
 
         Returns
         -------
-        table : frame or ndarray of shape (n_samples, n_features)
-            Table like that of `fit`. A frame of pandas has the index of `X` if `X` is
+        table : DataFrame or ndarray of shape (n_samples, n_features)
+            Table like that of `fit`. A pandas DataFrame has the index of `X` if `X` is
             also one.
 
         Raises

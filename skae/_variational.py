@@ -440,8 +440,8 @@ class VariationalAutoencoder(BaseAutoencoder):
             New rows in the units of the training rows, or of zeros and ones with
             ``loss="binary_cross_entropy"``. For means given the codes, use
             ``inverse_transform(numpy.random.normal(size=(n_samples, n_components_)))``.
-            If `fit` received a frame of pandas or polars, a frame of the same library
-            is returned, with the same column names. Columns of integers, floats or
+            If `fit` received a pandas or polars DataFrame, one of the same library is
+            returned, with the same column names. Columns of integers, floats or
             booleans keep their type. Other columns become floats.
         """
         check_is_fitted(self)

@@ -39,6 +39,15 @@ class LossCurveDisplay:
 
     figure_ : matplotlib Figure
         Figure of the axes.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.plotting import LossCurveDisplay
+    >>> X = load_iris().data
+    >>> model = AutoencoderTransformer(2, max_epochs=3, random_state=0).fit(X)
+    >>> display = LossCurveDisplay.from_estimator(model)
     """
 
     def __init__(

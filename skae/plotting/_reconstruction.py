@@ -54,7 +54,7 @@ class ReconstructionDisplay:
 
     cell_error : array-like of shape (n_samples, n_features), default=None
         Losses of the cells of a table of mixed columns, in units of the loss of the
-        mean row; NaN where a value is missing. `X` and `X_hat` may then be frames.
+        mean row; NaN where a value is missing. `X` and `X_hat` may then be DataFrames.
         None: all columns are numbers.
 
     Attributes
