@@ -38,9 +38,9 @@ def narwhals() -> ModuleType:
         import narwhals.stable.v2 as nw
     except ImportError as error:
         raise ImportError(
-            "Frames need the package narwhals 2.0.1 or newer, which is not installed. "
-            "Install it: pip install 'narwhals>=2.0.1', or skae with the extra "
-            "'tables'. Arrays do not need it."
+            "DataFrames need the package narwhals 2.0.1 or newer, which is not "
+            "installed. Install it: pip install 'narwhals>=2.0.1', or skae with the "
+            "extra 'tables'. Arrays do not need it."
         ) from error
     return nw
 

@@ -76,11 +76,11 @@ def check_is_table(X: Any, name: str) -> None:
     elif isinstance(X, Iterable) and not one:
         how = f" Pass list({name})."
     elif isinstance(X, Mapping):
-        how = f" Pass a frame made of it, or list({name}.values()) if these are rows."
+        how = f" Pass pandas.DataFrame({name}), or list({name}.values()) for rows."
     else:
         how = ""
     raise TypeError(
-        f"{name} must be an array, a frame, a tensor, a sparse matrix or a list of "
+        f"{name} must be an array, a DataFrame, a tensor, a sparse matrix or a list of "
         f"rows. Got {X!r:.80}, of type {type(X).__name__}.{how}"
     )
 

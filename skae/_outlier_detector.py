@@ -585,8 +585,8 @@ class AutoencoderOutlierDetector(
         contributions : ndarray or DataFrame of shape (n_samples, n_features)
             Squared errors of the columns over their means on held-out rows: about 1 for
             normal rows. NaN if a value is missing. It is a DataFrame if `X` is one, and
-            has the shape of `X` for images and series. Columns are those of the input of
-            the autoencoder, which steps before it may have changed.
+            has the shape of `X` for images and series. Columns are those of the input
+            of the autoencoder, which steps before it may have changed.
         """
         X = self._check_new(X)
         rows = self._prepared(X)

@@ -197,7 +197,7 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
         if y.ndim == 2 and y.shape[1] == 1:
             warn(
                 "A column-vector y was passed when a 1d array was expected. Pass "
-                "y.ravel(), or the column of a frame.",
+                "y.ravel(), or a column of the DataFrame.",
                 DataConversionWarning,
             )
         y, missing = column_or_1d(y), missing.reshape(-1)

@@ -514,8 +514,8 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
         bases = {base.__module__.partition(".")[0] for base in type(X).__mro__}
         if not bases & {"pandas", "polars"}:
             raise TypeError(
-                f"X is a {type(X).__name__} of {type(X).__module__}. Pass a frame of "
-                "pandas or polars, for instance X.to_pandas()."
+                f"X is a {type(X).__name__} of {type(X).__module__}. Pass a pandas or "
+                "polars DataFrame, for instance X.to_pandas()."
             )
         narwhals()  # raise at once if it is not installed
         if 0 in X.shape:
@@ -575,7 +575,7 @@ class TableEncoder(DocLinkMixin, TransformerMixin, NearNamesMixin, BaseEstimator
         if self._is_array:
             raise ValueError(
                 f"categorical_features has the name {name!r}, but X is an array, which "
-                "has no names. Use positions or a mask, or pass a frame."
+                "has no names. Use positions or a mask, or pass a DataFrame."
             )
         if name in self._names:
             return self._names.index(name)

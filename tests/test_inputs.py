@@ -171,7 +171,7 @@ def test_hard_masks_keep_results_out():
     "X, message",
     [
         (pl.DataFrame({"a": [1.0, 2.0]}).lazy(), r"Pass X.collect\(\)"),
-        ({"a": [1.0, 2.0]}, "Pass a frame"),
+        ({"a": [1.0, 2.0]}, r"Pass pandas.DataFrame\(X\)"),
         ((row for row in rows()), r"Pass list\(X\)"),
         ("rows.csv", "Got 'rows.csv', of type str"),
         (None, "Got None"),
@@ -187,7 +187,7 @@ def test_what_is_no_table(estimator, X, message):
 
 
 def test_validation_rows_that_are_no_table():
-    with pytest.raises(TypeError, match=r"X_val must be an array, a frame"):
+    with pytest.raises(TypeError, match=r"X_val must be an array, a DataFrame"):
         AutoencoderTransformer(2).fit(rows(), X_val="rows.csv")
 
 

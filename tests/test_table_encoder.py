@@ -447,7 +447,7 @@ def test_other_inputs_that_are_refused():
         TableEncoder().fit(pd.DataFrame({"x": [1, np.inf]}))
     with pytest.raises(TypeError, match=r"Pass X.collect\(\)"):
         TableEncoder().fit(pl.LazyFrame({"x": [1]}))
-    with pytest.raises(TypeError, match=r"frame of pandas or polars.*to_pandas"):
+    with pytest.raises(TypeError, match=r"pandas or polars DataFrame.*to_pandas"):
         TableEncoder().fit(pl.DataFrame({"x": [1]}).to_arrow())
     with pytest.raises(ValueError, match="at least one row and one column"):
         TableEncoder().fit(pd.DataFrame({"x": []}))
