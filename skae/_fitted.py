@@ -85,8 +85,8 @@ class FittedAutoencoderMixin(TransformerMixin):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows. Missing values are NaN. They are accepted if `fit` accepts them, even
-            if none was missing in `fit`, unless it had more than 1,000 columns. A row
+            Rows. Missing values are NaN. They are accepted if `fit` accepts them. If no
+            value was missing in `fit`, they are accepted up to 1,000 columns. A row
             without any value counts as the mean row.
 
         out : ndarray of shape (n_samples, n_features_out), default=None
@@ -179,7 +179,7 @@ class FittedAutoencoderMixin(TransformerMixin):
         -------
         X_hat : ndarray of shape (n_samples, n_features)
             Reconstructions, ``inverse_transform(transform(X))``. They have no missing
-            values, even if `X` has some.
+            values, even if `X` has some, except after the end of a series.
         """
         X_hat = self._apply(reconstruct_rows, self._check_new_rows(X))
         return self._form.restore(X_hat)

@@ -1,4 +1,4 @@
-"""Rows of which some have a target."""
+"""Rows, some of them with a target."""
 
 from typing import NamedTuple, Self
 

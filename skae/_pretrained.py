@@ -210,7 +210,7 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
             Rows, labelled and unlabelled. A sparse matrix is made dense.
 
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets; the class docstring says how unlabelled rows are marked.
+            Targets; the class docstring describes how to mark unlabelled rows.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, also in pretraining. A row of weight 2 counts as two
