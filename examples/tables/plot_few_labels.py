@@ -130,5 +130,5 @@ mean_weights = [np.mean([each[name] for each in weights]) for name in names]
 figure, axis = plt.subplots(figsize=(7, 2.5), layout="constrained")
 axis.barh(names, mean_weights)
 axis.invert_yaxis()
-axis.set(xlabel="mean weight in the vote", title="Teachers: weights earned on digits")
+axis.set(xlabel="mean weight in the vote", title="Teachers: weights on digits")
 plt.show()

@@ -74,7 +74,7 @@ print(f"{'codes, gaps left in':20} accuracy {accuracy:.3f}")
 # %%
 # Images with missing pixels in red, the true images, and the imputed ones.
 
-shown = {"as they were": X_test, "with gaps": X_test_gaps, **filled}
+shown = {"true": X_test, "with gaps": X_test_gaps, **filled}
 colours = plt.get_cmap("gray_r").with_extremes(bad="tab:red")
 figure, axes = plt.subplots(
     len(shown),
@@ -83,7 +83,7 @@ figure, axes = plt.subplots(
     layout="constrained",
     subplot_kw={"xticks": [], "yticks": []},
 )
-figure.suptitle("Digits with gaps, as they were, and filled by four imputers")
+figure.suptitle("Digits with missing pixels, the true ones, and imputed ones")
 for row_of_axes, (name, rows) in zip(axes, shown.items(), strict=True):
     row_of_axes[0].set_ylabel(name, rotation=0, ha="right", va="center")
     for ax, row in zip(row_of_axes, rows, strict=False):
@@ -97,12 +97,12 @@ some = rng.permutation(missing.sum())[:1500]
 figure, axes = plt.subplots(
     1, len(filled), figsize=(11, 3.4), sharex=True, sharey=True, layout="constrained"
 )
-figure.suptitle("Values filled in, by the values that were missing")
+figure.suptitle("Imputed values, by the true values")
 for ax, (name, rows) in zip(axes, filled.items(), strict=True):
     ax.plot([0, 1], [0, 1], color="tab:gray", linewidth=1)
     ax.scatter(X_test[missing][some], rows[missing][some], s=4, alpha=0.3)
     title = f"{name}: error {errors[name]:.3f}"
     ax.set_title(title, fontsize=10)
-    ax.set_xlabel("value that was missing")
-axes[0].set_ylabel("value filled in")
+    ax.set_xlabel("true value")
+axes[0].set_ylabel("imputed value")
 plt.show()
