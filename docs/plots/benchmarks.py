@@ -123,18 +123,19 @@ def stacking():
     dots(series, "R² of test images, by hidden layers")
 
 
+def image_errors(name):
+    """Draw the errors of test images by model, for each number of images."""
+    rows = table(name, "images")
+    series = groups(rows, "model", "images", "error of test images")
+    dots(series, "error of test images")
+
+
 def convolutional():
-    rows = table("convolutional", "images")
-    dots(
-        groups(rows, "model", "images", "error of test images"), "error of test images"
-    )
+    image_errors("convolutional")
 
 
 def sparse():
-    rows = table("sparse", "images")
-    dots(
-        groups(rows, "model", "images", "error of test images"), "error of test images"
-    )
+    image_errors("sparse")
 
 
 def book():
