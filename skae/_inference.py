@@ -16,6 +16,12 @@ def in_evaluation(module: nn.Module) -> Any:
     return copy.deepcopy(module).eval() if module.training else module
 
 
+def in_whole_blocks(x: Tensor) -> Tensor:
+    """Repeat the last row until the number of rows is a multiple of the block size."""
+    n_missing = -len(x) % recipe.BLOCK_ROWS
+    return torch.cat([x, x[-1:].expand(n_missing, -1)]) if n_missing else x
+
+
 def apply_in_batches(
     module: nn.Module,
     function: Callable[[Any, Tensor], Tensor],
@@ -72,9 +78,7 @@ def apply_in_batches(
             batch = X[rows]
             x = float_tensor(batch, device, copy=copy_rows)
             n_rows = len(x)
-            if n_rows % recipe.BLOCK_ROWS:
-                x = torch.cat([x, x[-1:].expand(-n_rows % recipe.BLOCK_ROWS, -1)])
-            part = function(module, x)[:n_rows].cpu().numpy()
+            part = function(module, in_whole_blocks(x))[:n_rows].cpu().numpy()
             if then is not None:
                 part = then(batch if targets is None else targets[rows], part)
             if out is None:

@@ -14,9 +14,10 @@ from sklearn.utils import gen_batches
 
 from skae._base import BaseAutoencoder
 from skae._fitted import OUTPUTS
+from skae._inference import in_whole_blocks
 from skae._mixture import fit_mixture, log_density, whitening
 from skae._sampled_rows import rows_of
-from skae.training import n_rows_in, recipe
+from skae.training import n_rows_in
 
 # Rows to learn a score from: more would make it slower, but hardly better.
 MAX_ROWS = 20_000
@@ -139,10 +140,8 @@ class Density:
     def score(model: BaseAutoencoder, X: Any, state: State) -> np.ndarray:
         blocks = _codes_and_residuals(model, X)
         codes = torch.from_numpy(np.concatenate([codes for codes, _, _ in blocks]))
-        n_rows = len(codes)
-        padding = codes[-1:].expand(-n_rows % recipe.BLOCK_ROWS, -1)
         parts = map(torch.from_numpy, mixture_of(state))
-        density = log_density(torch.cat([codes, padding]), *parts)[:n_rows].numpy()
+        density = log_density(in_whole_blocks(codes), *parts)[: len(codes)].numpy()
         return density + error_weight(model, state) * Error.score(model, X, {})
 
 

@@ -273,10 +273,7 @@ class ClassLesson(Lesson):
     def targets_for(
         self, estimator: Any, index: np.ndarray, labelled: np.ndarray
     ) -> list[np.ndarray]:
-        target = self.target[index]
-        if takes_unlabelled(estimator):
-            target = np.where(labelled[index], target, -1)
-        return [target]
+        return [np.where(labelled[index], self.target[index], -1)]
 
     def predict(self, model: Any, X: np.ndarray) -> np.ndarray:
         known = np.asarray(model.classes_)

@@ -119,8 +119,8 @@ def distinct_pairs(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find the distinct rows, or pairs of a row with a target, and sum their weights.
 
-    Their order does not depend on `X`: in training, a row with weight 2 and the row
-    twice have the same result bit by bit.
+    Their order does not depend on that of `X`: in training, a row with weight 2 and the
+    row twice have the same result bit by bit.
 
     Parameters
     ----------
