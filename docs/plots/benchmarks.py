@@ -9,7 +9,7 @@ FOLDER = Path("../benchmarks")
 MARKERS = "os^Dv<>P"
 
 
-def table(name, first, number=0):
+def table(name, first):
     """Return the rows of the table whose first column is called `first`, as dicts."""
     blocks = (FOLDER / f"{name}.md").read_text().split("\n\n")
     tables = [
@@ -17,7 +17,7 @@ def table(name, first, number=0):
         for lines in map(str.splitlines, map(str.strip, blocks))
         if lines and lines[0].startswith("|")
     ]
-    header, _, *rows = [rows for rows in tables if rows[0][0] == first][number]
+    header, _, *rows = next(rows for rows in tables if rows[0][0] == first)
     return [dict(zip(header, row, strict=True)) for row in rows]
 
 
@@ -203,11 +203,8 @@ def memory():
 
 def scaling():
     rows = table("scaling", "rows x columns")
-    series = {}
-    for row in rows:
-        name = f"{row['threads']} threads".replace("1 threads", "1 thread")
-        series.setdefault(name, {})[row["rows x columns"]] = row["fit, s"]
-    dots(series, "seconds of a fit", log=True)
+    series = groups(rows, "threads", "rows x columns", "fit, s")
+    dots(series, "seconds of a fit", log=True, legend="threads")
 
 
 def outliers():
