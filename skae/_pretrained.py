@@ -54,8 +54,9 @@ from skae.training import (
 )
 
 _N_STEPS = 300
-# With rows that teachers labelled, there is more to learn.
-_N_TAUGHT_STEPS = 600
+# As many again if teachers labelled as many rows. A few of them need few steps more: of
+# steps without new rows, the net only gets too certain.
+_N_TAUGHT_STEPS = 300
 _MAX_BATCH_SIZE = 128
 
 
@@ -249,7 +250,9 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
             n_steps = _N_STEPS
             taught = self._taught(train, given, autoencoder, table, seeds)
             if taught is not train:
-                weigh, train, n_steps = self._weighing(taught), taught, _N_TAUGHT_STEPS
+                n_voted = len(taught) - len(train)
+                n_steps += round(_N_TAUGHT_STEPS * min(n_voted / len(train), 1))
+                weigh, train = self._weighing(taught), taught
             net, result, n_epochs = self._train_net(
                 autoencoder,
                 table,

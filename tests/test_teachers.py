@@ -101,6 +101,21 @@ def test_teachers_help_where_few_rows_have_labels():
     assert np.mean(log_loss["auto"]) < np.mean(log_loss[None]) - 0.1
 
 
+def test_few_pseudo_labels_add_few_steps(digits):
+    X, _, y = digits
+    labels = y.copy()
+    labels[:4] = -1
+
+    def n_steps(labels, **params):
+        model = quick(max_epochs="auto", **params).fit(X, labels)
+        n_rows = model.n_labelled_ + model.n_pseudo_labelled_
+        return model.n_iter_ * np.ceil(n_rows / model.net_.batch_size)
+
+    few, none = n_steps(labels), n_steps(labels, teachers=None)
+    assert 0.95 * none <= few <= 1.05 * none
+    assert n_steps(digits[1]) == pytest.approx(2 * none, rel=0.05)
+
+
 def test_the_teacher_that_is_right_has_the_largest_weight():
     X, y = make_moons(400, noise=0.05, random_state=0)
     labels = marked(y + 1, 15)
