@@ -207,7 +207,7 @@ class _HeldOut:
         self._rows: Any = table.inputs[:]
         self._weight = table.weight
         train = split.train.filled()
-        columns = train.statistics()
+        columns = train.columns
         n_axes = min(len(train), train.n_features, _MAX_AXES)
         linear, _ = fit_pca(train, columns, n_axes, np.random.RandomState(seed))
         centred = np.nan_to_num(self._rows - columns.mean)

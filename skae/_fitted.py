@@ -295,7 +295,7 @@ class FittedAutoencoderMixin(TransformerMixin):
         share = (~np.isnan(table.inputs)).mean(axis=1)  # type: ignore[arg-type]
         errors = np.where(share > 0, self._row_errors(table.inputs) * share, 0)
         # Filled values do not vary.
-        return float(np.average(errors, weights=table.weight)), table.statistics()
+        return float(np.average(errors, weights=table.weight)), table.columns
 
     def _row_errors(self, X: Matrix, targets: Matrix | None = None) -> np.ndarray:
         return self._apply(reconstruct_rows, X, _row_error, targets=targets)

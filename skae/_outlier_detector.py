@@ -652,7 +652,7 @@ def _with_weight(
 def _pca_size(rows: np.ndarray, weight: np.ndarray) -> int:
     """Return the number of components of PCA for a share of the variance of rows."""
     table = Table(rows, weight=weight, missing=True).filled()
-    columns = table.statistics()
+    columns = table.columns
     centred = (table.inputs[:] - columns.mean) * np.sqrt(weight)[:, None]
     variance = np.square(linalg.svdvals(centred))
     share = np.cumsum(variance) / (variance.sum() or 1.0)

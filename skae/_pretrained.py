@@ -236,7 +236,7 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
             train, valid = self._labelled_table(labelled), None
             weigh = self._weighing(train)
             if self.early_stopping:
-                train, valid = hold_out_strata(
+                train, valid, _ = hold_out_strata(
                     train,
                     self._strata(np.asarray(train.targets)),
                     fraction=self.validation_fraction,
@@ -342,7 +342,7 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
         known_weight = np.ones(len(train)) if weight is None else np.asarray(weight)
         # The scale of the head's input needs no more rows than others are fitted to.
         some = table.read(np.sort(random.permutation(len(table))[:MAX_ROWS]))
-        columns = table.statistics()
+        columns = table.columns
         lesson = self._lesson(
             X=(rows - columns.mean) / columns.scale,
             features=partial(self._features, rows, autoencoder, some, seeds.net),
@@ -516,7 +516,7 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
             },
             table.n_features,
             n_train,
-            unit=float(table.statistics().variance.mean()) or 1.0,
+            unit=float(table.columns.variance.mean()) or 1.0,
         )
 
     def _plan_of(

@@ -129,5 +129,5 @@ def random_module(
             table = fit_fill(module, table, seed)
         prepare_for_gaps(module, table, seed)
     if hasattr(module, "standardize") and scaled_by_rows:
-        standardize(module, table.statistics())
+        standardize(module, table.columns)
     return module, arguments

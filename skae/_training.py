@@ -190,7 +190,7 @@ class _DeviceRows(NamedTuple):
 def set_start(estimator: Any, net: AutoencoderNet, plan: Plan, table: Table) -> None:
     """Fit the noise to training rows, and set the state before the first step."""
     if plan.fits_noise and net.noise_ is not None:
-        columns = table.statistics()
+        columns = table.columns
         sample: Any = table.sample().inputs
         with net.guarded():
             rows = float_tensor(sample, copy=draws_globally(net.noise_))

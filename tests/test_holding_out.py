@@ -8,6 +8,7 @@ from estimators import BECOMES_PCA, ESTIMATORS, OF_NUMBERS, quick
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import set_config
 from sklearn.base import clone
+from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -166,6 +167,26 @@ def test_copies_and_weights_are_held_out_alike(curved):
     assert_array_equal(weighted.valid.inputs[:], repeated.valid.inputs[:])
     assert_allclose(weighted.valid.weight, repeated.valid.weight)
     assert_allclose(weighted.train.weight.sum(), len(weighted.train))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_moments_of_all_rows_are_pooled_from_training_and_validation_rows(
+    dtype, weighted
+):
+    X = load_digits().data.astype(dtype)
+    X = np.concatenate([X, X[:300]])
+    weight = np.random.RandomState(0).uniform(0.5, 3, len(X)) if weighted else None
+    split = hold_out(Table(X, weight=weight), fraction=0.1, needed=10, seed=3)
+    pooled = split.whole(Table(X, weight=weight))
+    columns, covariance = pooled.columns, pooled.covariance
+    assert_allclose(columns.mean, np.average(X, axis=0, weights=weight), atol=1e-5)
+    expected = np.cov(X.astype(float), rowvar=False, ddof=0, aweights=weight)
+    tolerance = 1e-5 if dtype == np.float32 else 1e-11
+    assert_allclose(covariance, expected, atol=tolerance * expected.max())
+    assert_allclose(columns.variance, np.diag(expected), atol=1e-10)
+    constant = np.ptp(X, axis=0) == 0
+    assert constant.any() and (columns.variance[constant] == 0).all()
 
 
 def test_weight_two_is_the_row_twice_with_validation_rows(curved):

@@ -66,7 +66,7 @@ def prepare_for_gaps(
     elif by_means:
         no_loadings = np.zeros((table.n_features, 1))
         ones = np.ones(table.n_features)
-        module.fill.set_low_rank(table.statistics().mean, no_loadings, ones)
+        module.fill.set_low_rank(table.columns.mean, no_loadings, ones)
 
 
 def _some_rows(table: Table) -> tuple[np.ndarray, np.ndarray | None]:

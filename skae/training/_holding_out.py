@@ -12,7 +12,7 @@ from skae.training._distinct import distinct_rows, row_hashes
 from skae.training._selection import spread_sample
 from skae.training._statistics import fill_missing
 from skae.training._streaming import n_rows_in
-from skae.training._table import Table
+from skae.training._table import Part, Table
 
 # With fewer rows, an improvement over the start may be chance.
 MIN_VALIDATION_ROWS = 10
@@ -33,10 +33,23 @@ class Split(NamedTuple):
         copies. They have groups if there are enough groups to compare. They are a copy
         if the table is large, and are taken from it by index otherwise. None: there are
         no validation rows.
+
+    train_share : float or None
+        Share of the training rows in the weight of all rows. None: some rows are in
+        neither table, or in both.
     """
 
     train: Table
     valid: Table | None = None
+    train_share: float | None = None
+
+    def whole(self, table: Table) -> Table:
+        """Return the table of all rows with its moments pooled from its two parts."""
+        share = self.train_share
+        if share is None or self.valid is None:
+            return table
+        parts = Part(self.train, share), Part(self.valid, 1 - share)
+        return replace(table, parts=parts)
 
 
 def hold_out(table: Table, *, fraction: float, needed: int, seed: int) -> Split:
@@ -116,9 +129,13 @@ def hold_out(table: Table, *, fraction: float, needed: int, seed: int) -> Split:
         groups_val = groups[first[chosen]]
         if len(np.unique(groups_val)) < MIN_VALIDATION_ROWS:
             groups_val = None
+    share = None
+    if not table.large:
+        share = float(np.average(trains, weights=table.weight))
     return Split(
         replace(train, weight=mean_one(train.weight), groups=None),
         replace(valid, weight=mean_one(weight_val), groups=groups_val),
+        share,
     )
 
 

@@ -7,7 +7,6 @@ import numpy as np
 from scipy import linalg
 from sklearn import config_context
 from sklearn.decomposition import PCA
-from sklearn.utils import gen_batches
 
 from skae.training._statistics import Columns
 from skae.training._table import Table
@@ -15,8 +14,6 @@ from skae.training._table import Table
 # Limits within which scikit-learn's PCA also uses the covariance matrix.
 _MAX_COLUMNS = 1000
 _ROWS_PER_COLUMN = 10
-# Number of values in a block of rows.
-_BLOCK_VALUES = 2**20
 
 
 class LinearMap(NamedTuple):
@@ -80,27 +77,13 @@ def fit_pca(
     if gaussian is not None and gaussian.covariance is not None:
         axes, explained = _axes_of(gaussian.covariance, n_axes)
     elif is_tall and not table.large:
-        axes, explained = _axes_of(_covariance(table, columns), n_axes)
+        axes, explained = _axes_of(table.covariance, n_axes)
     else:
         axes, explained = _by_scikit_learn(table, columns, n_axes, seed)
     residual = max(0.0, columns.variance.sum() - explained) / n_features
     encoder, decoder = spread(axes, axes.T, n_components, random_state)
     linear = LinearMap(encoder, decoder, np.zeros(n_features))
     return linear, math.sqrt(residual)
-
-
-def _covariance(table: Table, columns: Columns) -> np.ndarray:
-    """Compute the covariance of rows in memory, without a copy of them."""
-    X: Any = table.inputs
-    mean = columns.mean.astype(X.dtype)
-    covariance = np.zeros((X.shape[1], X.shape[1]))
-    for rows in gen_batches(len(X), max(1, _BLOCK_VALUES // X.shape[1])):
-        centred = X[rows] - mean
-        if table.weight is not None:
-            centred *= np.sqrt(table.weight[rows, None])
-        covariance += centred.T @ centred
-    total = len(X) if table.weight is None else table.weight.sum()
-    return covariance / total
 
 
 def _axes_of(covariance: np.ndarray, n_axes: int) -> tuple[np.ndarray, float]:

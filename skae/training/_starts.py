@@ -48,7 +48,7 @@ class Start:
     ) -> None:
         """Set the state of a net from training rows."""
         table = table.filled()
-        columns = table.statistics()
+        columns = table.columns
         standardize(net.plain_module_, columns)
         self.set_weights(net, table, columns, random_state)
 
@@ -202,7 +202,7 @@ class GaussianStart(Start):
         self, net: AutoencoderNet, table: Table, random_state: np.random.RandomState
     ) -> None:
         """Set the state of a net whose layer `fill` is fitted already."""
-        columns = table.statistics()
+        columns = table.columns
         rows: Any = table.sample().inputs
         varies = np.fmax.reduce(rows) > np.fmin.reduce(rows)
         # A constant has a tiny deviation by rounding, which must not be scaled up.
@@ -232,7 +232,7 @@ class MixedStart(Start):
     ) -> None:
         """Set the state of a net whose loss is a `MixedLoss`."""
         module, loss = net.plain_module_, net.criterion_
-        columns = table.statistics()
+        columns = table.columns
         # The variance of numbers is one, and that of categories is about one.
         module.standardize(torch.as_tensor(columns.mean), torch.ones(()))
         module.mixed_link.load_state_dict(loss.link.state_dict())
@@ -410,7 +410,7 @@ class SignedPCA(Start):
 
 def _target_statistics(table: Table) -> Columns:
     table = Table(table.reconstructed, weight=table.weight)
-    return table.statistics()
+    return table.columns
 
 
 def _seed(random_state: np.random.RandomState) -> int:

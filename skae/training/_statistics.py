@@ -9,6 +9,9 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from skae.training._streaming import LargeTable, Matrix
 
+# Number of values in a block of rows for matrix products.
+_BLOCK_VALUES = 2**20
+
 
 class Columns(NamedTuple):
     """Mean and variance of each column, of shape (n_features,), in float64."""
@@ -56,6 +59,32 @@ def column_statistics(X: Matrix, sample_weight: np.ndarray | None = None) -> Col
         squares += weight @ block + np.square(delta) * in_block * (1 - share)
         mean += delta * share
     return Columns(first + mean, squares / total)
+
+
+def pooled_columns(parts: list[tuple[Columns, float]]) -> Columns:
+    """Compute the statistics of rows from those of parts and the shares of these."""
+    # Relative to the first mean, so that constant columns have variance zero.
+    first = parts[0][0].mean
+    mean = first + sum(share * (part.mean - first) for part, share in parts)
+    variance = sum(
+        share * (part.variance + np.square(part.mean - mean)) for part, share in parts
+    )
+    return Columns(mean, np.asarray(variance))
+
+
+def covariance(
+    X: np.ndarray, sample_weight: np.ndarray | None, mean: np.ndarray
+) -> np.ndarray:
+    """Compute the covariance of rows in memory, without a copy of them."""
+    mean = mean.astype(X.dtype)
+    products = np.zeros((X.shape[1], X.shape[1]))
+    for rows in gen_batches(len(X), max(1, _BLOCK_VALUES // X.shape[1])):
+        centred = X[rows] - mean
+        if sample_weight is not None:
+            centred *= np.sqrt(sample_weight[rows, None])
+        products += centred.T @ centred
+    total = len(X) if sample_weight is None else sample_weight.sum()
+    return products / total
 
 
 def fill_missing(X: np.ndarray, sample_weight: np.ndarray | None = None) -> np.ndarray:

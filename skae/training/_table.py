@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,7 +10,13 @@ import torch
 from skae.training._batches import Rows
 from skae.training._distinct import count_different, row_hashes
 from skae.training._gaussian_em import Gaussian
-from skae.training._statistics import Columns, column_statistics, fill_missing
+from skae.training._statistics import (
+    Columns,
+    column_statistics,
+    covariance,
+    fill_missing,
+    pooled_columns,
+)
 from skae.training._streaming import (
     LargeTable,
     Matrix,
@@ -48,6 +54,10 @@ class Table:
     gaussian : Gaussian, default=None
         Moments of rows with values that are, or were, missing. None: moments of the
         inputs.
+
+    parts : tuple of Part, default=()
+        Parts that all rows are in. The moments of the inputs are computed from those
+        of the parts, if there are any.
     """
 
     inputs: Matrix
@@ -56,6 +66,7 @@ class Table:
     groups: np.ndarray | None = None
     missing: bool = False
     gaussian: Gaussian | None = None
+    parts: tuple["Part", ...] = ()
 
     def __post_init__(self) -> None:
         if self.targets is not None and self.large != self._is_large(self.targets):
@@ -121,6 +132,7 @@ class Table:
             targets=None if self.targets is None else of(self.targets),
             weight=part(self.weight),
             groups=part(self.groups),
+            parts=(),
         )
 
     def sample(self) -> "Table":
@@ -140,14 +152,31 @@ class Table:
         if not self.missing:
             return table
         inputs: Any = fill_missing(table.inputs, table.weight)  # type: ignore[arg-type]
-        return replace(table, inputs=inputs, missing=False)
+        return replace(table, inputs=inputs, missing=False, parts=())
 
-    def statistics(self) -> Columns:
-        """Compute the mean and the variance of the columns of the inputs."""
+    @cached_property
+    def columns(self) -> Columns:
+        """Mean and variance of the columns of the inputs."""
         if self.gaussian is not None:
             return Columns(self.gaussian.mean, self.gaussian.variance)
+        if self.parts:
+            return pooled_columns(
+                [(part.table.columns, part.share) for part in self.parts]
+            )
         table = self.filled()
         return column_statistics(table.inputs, table.weight)
+
+    @cached_property
+    def covariance(self) -> np.ndarray:
+        """Covariance of the inputs, for rows in memory without missing values."""
+        if not self.parts:
+            rows: Any = self.inputs
+            return covariance(rows, self.weight, self.columns.mean)
+        total = np.zeros((self.n_features, self.n_features))
+        for table, share in self.parts:
+            shift = table.columns.mean - self.columns.mean
+            total += share * (table.covariance + np.outer(shift, shift))
+        return total
 
     @cached_property
     def hashes(self) -> np.ndarray:
@@ -199,3 +228,10 @@ class Table:
             return True
         is_one = X.dtype == np.float32 and X.flags.writeable
         return self.targets is None and not is_one
+
+
+class Part(NamedTuple):
+    """Some of the rows of a table, and their share of the weight of all."""
+
+    table: Table
+    share: float
