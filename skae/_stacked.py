@@ -49,8 +49,8 @@ class StackedAEPretrainer(DenseWeightsMixin, BaseAutoencoder):
     change. Then the layers next to the code are trained, and finally all layers
     together. The layers can initialise a classifier or a regressor if few rows have
     labels, see :class:`PretrainedClassifier`. For that, set ``init="random"``,
-    ``noise="swap"`` and ``noise_level=0.3``: with the default start, the linear path
-    has much of what the classifier needs, and it does not see that path.
+    ``noise="swap"`` and ``noise_level=0.3``. With the default start, the linear path
+    has much of what the classifier needs, but its head reads the hidden layers only.
 
     Like :class:`AutoencoderTransformer`, it has a linear path that starts as PCA. The
     trained network is kept if it reconstructs held-out rows better than PCA; otherwise

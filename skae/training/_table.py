@@ -160,9 +160,7 @@ class Table:
         if self.gaussian is not None:
             return Columns(self.gaussian.mean, self.gaussian.variance)
         if self.parts:
-            return pooled_columns(
-                [(part.table.columns, part.share) for part in self.parts]
-            )
+            return pooled_columns([(each.columns, share) for each, share in self.parts])
         table = self.filled()
         return column_statistics(table.inputs, table.weight)
 
