@@ -272,7 +272,6 @@ class BaseAutoencoder(
                 plan = plan.going_on_from(self.net_)
             with threads_for(net):
                 result, n_epochs = fit_net(self, net, plan, table, table_val, tasks)
-                take_gaps_from_now_on(self, net, plan, table)
                 # A kept PCA must not change.
                 self._order_codes(net, table, many_rows=result.best_epoch == 0)
                 self._describe(net, table)

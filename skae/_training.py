@@ -54,6 +54,8 @@ def fit_net(
 ) -> tuple[Run, int]:
     """Hold out rows, set the start, train, and keep the floor unless training beats it.
 
+    The trained module is also prepared to fill missing values of new rows.
+
     Returns
     -------
     result : Run
@@ -63,6 +65,7 @@ def fit_net(
         Number of epochs that was planned.
     """
     split = split_rows(estimator, plan, table, table_val)
+    table = split.whole(table)
     complete = _without_gaps(estimator, net, plan, split.train)
     on_gaps = plan.objective.trains_on_gaps
     train = on_device(estimator, net, split.train if on_gaps else complete)
@@ -71,7 +74,9 @@ def fit_net(
         set_start(estimator, net, plan, complete)
         too_few = split.valid is None and estimator.validation_fraction is not None
         if plan.floor is not None and too_few:
-            return _keep_floor_of_few(estimator, net, plan, table, complete), 0
+            result = _keep_floor_of_few(estimator, net, plan, table, complete)
+            take_gaps_from_now_on(estimator, net, plan, table)
+            return result, 0
         rows = _with_validation_rows(estimator, net, plan, train, split.valid)
         floor = None
         if plan.floor is not None and rows.valid is not None:
@@ -95,6 +100,7 @@ def fit_net(
             result = result._replace(
                 why_start="it is the best state of a network without hidden layers"
             )
+        take_gaps_from_now_on(estimator, net, plan, table)
     return result, n_epochs
 
 

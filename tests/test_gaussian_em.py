@@ -102,7 +102,7 @@ def test_complete_rows_have_their_mean_and_a_shrunk_covariance():
     assert_allclose(gaussian.mean, X.mean(axis=0))
     assert_allclose(gaussian.covariance, covariance, rtol=1e-9)
     assert_allclose(gaussian.variance, X.var(axis=0))
-    assert gaussian.n_iter == 1
+    assert gaussian.n_iter == 0
 
 
 @pytest.mark.parametrize("n_features", [8, 1001])

@@ -61,7 +61,7 @@ class Floor:
         assert split.valid is not None  # as `valid` is
         self._start = start
         self._net = net
-        self._table = table if table.missing else split.whole(table)
+        self._table = table
         self._held_out = split.valid
         self._valid = valid
         self._random_state = random_state

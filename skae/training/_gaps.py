@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from sklearn.utils import gen_batches
 
-from skae.training._gaussian_em import fit_gaussian
+from skae.training._gaussian_em import complete_gaussian, fit_gaussian
 from skae.training._streaming import LargeTable
 from skae.training._table import Table
 
@@ -43,7 +43,10 @@ def fit_fill(module: Any, table: Table, seed: int) -> Table:
         The same table. If it has gaps, it also has its moments, `gaussian`.
     """
     if not table.missing:
-        fit_gaussian(*_some_rows(table), seed).put_into(module.fill)
+        # The covariance of all rows is known if PCA was fitted to them.
+        rows = table if table.knows_covariance else _some_rows(table)
+        gaussian = complete_gaussian(rows.columns, rows.covariance, rows.n_distinct())
+        gaussian.put_into(module.fill)
         return table
     sample: Any = table.sample()
     gaussian = fit_gaussian(sample.inputs, sample.weight, seed)
@@ -69,13 +72,12 @@ def prepare_for_gaps(
         module.fill.set_low_rank(table.columns.mean, no_loadings, ones)
 
 
-def _some_rows(table: Table) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return evenly spaced rows that suffice for a covariance, and their weights."""
+def _some_rows(table: Table) -> Table:
+    """Return evenly spaced rows that suffice for a covariance."""
     enough = max(_MIN_ROWS, _ROWS_PER_COLUMN * table.n_features)
     step = math.ceil(len(table) / enough)
     some = table.read(np.arange(0, len(table), step))
-    inputs: Any = some.inputs
-    return inputs, some.weight
+    return Table(some.inputs, weight=some.weight)
 
 
 def filled(

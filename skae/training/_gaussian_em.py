@@ -12,6 +12,7 @@ from torch import Tensor
 
 from skae.modules import ConditionalMean
 from skae.training._distinct import distinct_rows, row_hashes
+from skae.training._statistics import Columns, column_statistics, covariance
 
 # With more columns, exact steps take too long and need more rows.
 _MAX_EXACT = 300
@@ -102,8 +103,7 @@ def fit_gaussian(
     Missing Data, section 11.2) on standardised columns. The covariance is shrunk
     towards its diagonal. Steps are stopped early: further cells are hidden in some of
     the rows, and the step with the lowest error on them is kept. One more step uses all
-    cells. For rows without gaps and with up to 1,000 columns, this step is the only
-    one.
+    cells. Rows without gaps need no step if they have up to 1,000 columns.
 
     All steps but the last use a sample of the rows of large tables. With more than 300
     columns, the covariance is that of factor analysis with missing values, fitted to a
@@ -135,19 +135,64 @@ def fit_gaussian(
     if empty.any():
         empty[empty] = np.isnan(X[:, empty]).all(axis=0)
         X = np.where(empty, 0, X) if empty.any() else X
-    centre, scale = _units(X, weight)
     # Copies count as weights. Neither of them changes which cells are hidden.
     first, number = distinct_rows(row_hashes(X))
+    if X.shape[1] <= _MAX_DENSE and not np.isnan(X).any():
+        columns = column_statistics(X, weight)
+        second = covariance(X, weight, columns)
+        return complete_gaussian(columns, second, len(first), shrinkage=shrinkage)
+    centre, scale = _units(X, weight)
     total = np.bincount(number, weights=weight).astype(np.float64)
     if len(first) < len(X):
         X = X[first]
     total /= total.mean()
     table = _Standardized(X, centre, scale)
-    # Without gaps, one step is exact and nothing has to be chosen.
-    most = _MAX_EXACT if np.isnan(X).any() else _MAX_DENSE
-    if X.shape[1] > most:
+    if X.shape[1] > _MAX_EXACT:
         return _fit_low_rank(table, total, rng, shrinkage).in_units(centre, scale)
     return _fit_dense(table, total, rng, shrinkage).in_units(centre, scale)
+
+
+def complete_gaussian(
+    columns: Columns,
+    covariance: np.ndarray,
+    n_rows: int,
+    *,
+    shrinkage: float | None = None,
+) -> Gaussian:
+    """Return the Gaussian of rows without gaps.
+
+    Parameters
+    ----------
+    columns : Columns
+        Mean and variance of each column.
+
+    covariance : ndarray of shape (n_features, n_features)
+        Covariance of the rows.
+
+    n_rows : int
+        Number of distinct rows.
+
+    shrinkage : float, default=None
+        As in :func:`fit_gaussian`.
+
+    Returns
+    -------
+    gaussian : Gaussian
+        The Gaussian, with a positive definite covariance.
+    """
+    mean, variance = columns
+    if shrinkage is None:
+        shrinkage = _shrinkage(len(mean), n_rows)
+    varies = _varies(mean, np.sqrt(variance))
+    covariance = np.where(varies & varies[:, None], (1 - shrinkage) * covariance, 0)
+    np.fill_diagonal(covariance, np.where(varies, variance, _MIN_VARIANCE))
+    return Gaussian(mean, covariance)
+
+
+def _shrinkage(n_features: int, n_values: float) -> float:
+    """Return the shrinkage for columns with this mean number of values."""
+    shrinkage = _SHRINKAGE * n_features / n_values
+    return min(max(shrinkage, _MIN_SHRINKAGE), _MAX_SHRINKAGE)
 
 
 def conditional_mean(gaussian: Gaussian, X: np.ndarray) -> np.ndarray:
@@ -217,9 +262,13 @@ def _units(X: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.nda
     mean = sums[1] / sums[0]
     scale = np.sqrt(np.maximum(sums[2] / sums[0] - np.square(mean), 0))
     mean += origin
-    # A constant has a tiny deviation by rounding, which must not be scaled up.
-    varies = scale > 10 * np.finfo(np.float64).eps * np.abs(mean)
+    varies = _varies(mean, scale)
     return np.where(varies, mean, origin), np.where(varies, scale, 1.0)
+
+
+def _varies(mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Return which columns are not constants, whose deviation is rounding."""
+    return scale > 10 * np.finfo(np.float64).eps * np.abs(mean)
 
 
 class _Standardized(NamedTuple):
@@ -328,14 +377,10 @@ class _Moments:
     ----------
     mean : tensor of shape (n_features,)
         Centre of the rows.
-
-    dtype : dtype, default=numpy.float64
-        Dtype of the products of a block of rows.
     """
 
-    def __init__(self, mean: Tensor, dtype: Any = np.float64) -> None:
+    def __init__(self, mean: Tensor) -> None:
         self.mean = mean
-        self.dtype = dtype
         self.total = 0.0
         self.first = torch.zeros_like(mean)
         self.second = mean.new_zeros(len(mean), len(mean))
@@ -344,7 +389,6 @@ class _Moments:
         self.total += float(weight.sum())
         self.first += weight @ expected.centred
         scaled = (expected.centred * weight.sqrt()[:, None]).numpy()
-        scaled = scaled.astype(self.dtype, copy=False)
         # NumPy computes only one half of such a symmetric product.
         self.second += torch.from_numpy(scaled.T @ scaled)
         if expected.covariances is not None and expected.cells is not None:
@@ -447,27 +491,23 @@ def _fit_dense(
     shrinkage: float | None,
 ) -> _Model:
     X = table.X
-    n_missing = np.count_nonzero(np.isnan(X))
     if shrinkage is None:
-        in_column = (X.size - n_missing) / X.shape[1]
-        shrinkage = _SHRINKAGE * X.shape[1] / in_column
-        shrinkage = min(max(shrinkage, _MIN_SHRINKAGE), _MAX_SHRINKAGE)
+        n_values = X.size - np.count_nonzero(np.isnan(X))
+        shrinkage = _shrinkage(X.shape[1], n_values / X.shape[1])
     varies = np.fmax.reduce(X, axis=0) > np.fmin.reduce(X, axis=0)
     mean = torch.zeros(len(varies), dtype=torch.float64)
     covariance = torch.from_numpy(np.diag(np.where(varies, 1.0, _MIN_VARIANCE)))
-    n_iter = 0
-    if n_missing > 0:
-        part = _sample(X, rng)
-        Z = table.read(part)
-        best = _early_stopped(Z, weight[part], mean, covariance, rng, shrinkage)
-        (mean, covariance), n_iter = best.model, best.n_iter
-    # Standardised rows lose little precision in their own dtype.
-    moments = _Moments(mean, X.dtype if n_missing == 0 else np.float64)
+    part = _sample(X, rng)
+    best = _early_stopped(
+        table.read(part), weight[part], mean, covariance, rng, shrinkage
+    )
+    mean, covariance = best.model
+    moments = _Moments(mean)
     for part in gen_batches(len(X), max(1, _STEP_VALUES // X.shape[1])):
         rows = _Rows(table.read(part), weight[part])
         for expected in rows.expected(mean, covariance):
             moments.add(expected, torch.from_numpy(rows.weight[expected.rows]))
-    return _Model(*moments.maximum(shrinkage), None, None, n_iter + 1)
+    return _Model(*moments.maximum(shrinkage), None, None, best.n_iter + 1)
 
 
 def _early_stopped(

@@ -46,10 +46,9 @@ class Split(NamedTuple):
     def whole(self, table: Table) -> Table:
         """Return the table of all rows with its moments pooled from its two parts."""
         share = self.train_share
-        if share is None or self.valid is None:
+        if share is None or self.valid is None or table.missing:
             return table
-        parts = Part(self.train, share), Part(self.valid, 1 - share)
-        return replace(table, parts=parts)
+        return table.made_of(Part(self.train, share), Part(self.valid, 1 - share))
 
 
 def hold_out(table: Table, *, fraction: float, needed: int, seed: int) -> Split:

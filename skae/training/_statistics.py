@@ -73,18 +73,23 @@ def pooled_columns(parts: list[tuple[Columns, float]]) -> Columns:
 
 
 def covariance(
-    X: np.ndarray, sample_weight: np.ndarray | None, mean: np.ndarray
+    X: np.ndarray, sample_weight: np.ndarray | None, columns: Columns
 ) -> np.ndarray:
     """Compute the covariance of rows in memory, without a copy of them."""
-    mean = mean.astype(X.dtype)
+    scale = np.sqrt(columns.variance)
+    # Products of standardised columns cannot overflow.
+    inverse = np.divide(1, scale, out=np.zeros_like(scale), where=scale > 0)
+    mean, inverse = columns.mean.astype(X.dtype), inverse.astype(X.dtype)
     products = np.zeros((X.shape[1], X.shape[1]))
     for rows in gen_batches(len(X), max(1, _BLOCK_VALUES // X.shape[1])):
         centred = X[rows] - mean
+        centred *= inverse
         if sample_weight is not None:
             centred *= np.sqrt(sample_weight[rows, None])
         products += centred.T @ centred
-    total = len(X) if sample_weight is None else sample_weight.sum()
-    return products / total
+    products *= np.outer(scale, scale)
+    products /= len(X) if sample_weight is None else sample_weight.sum()
+    return products
 
 
 def fill_missing(X: np.ndarray, sample_weight: np.ndarray | None = None) -> np.ndarray:

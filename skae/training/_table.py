@@ -164,12 +164,25 @@ class Table:
         table = self.filled()
         return column_statistics(table.inputs, table.weight)
 
+    def made_of(self, *parts: "Part") -> "Table":
+        """Return the same table with its moments pooled from those of its parts."""
+        table = replace(self, parts=parts)
+        # Hashes take as long as the moments, and they are the same.
+        if "hashes" in vars(self):
+            vars(table)["hashes"] = self.hashes
+        return table
+
+    @property
+    def knows_covariance(self) -> bool:
+        """Whether `covariance` has been computed."""
+        return "covariance" in vars(self)
+
     @cached_property
     def covariance(self) -> np.ndarray:
         """Covariance of the inputs, for rows in memory without missing values."""
         if not self.parts:
             rows: Any = self.inputs
-            return covariance(rows, self.weight, self.columns.mean)
+            return covariance(rows, self.weight, self.columns)
         total = np.zeros((self.n_features, self.n_features))
         for table, share in self.parts:
             shift = table.columns.mean - self.columns.mean
