@@ -7,8 +7,9 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 from sklearn.base import clone
-from sklearn.datasets import load_digits, load_iris
+from sklearn.datasets import load_digits, load_iris, load_wine
 from sklearn.decomposition import PCA
+from sklearn.preprocessing import scale
 
 import skae
 from skae import (
@@ -62,6 +63,13 @@ def test_codes_are_ordered_and_decode_to_the_same_rows(estimator, monkeypatch):
     with torch.no_grad():
         x_hat, expected = model.module_(x), unturned(x)
     assert_allclose(x_hat, expected, atol=1e-5 * float(expected.abs().max()))
+
+
+def test_large_means_do_not_change_what_codes_explain():
+    X = scale(load_wine().data) + 1000
+    model = AutoencoderTransformer(4, hidden_layer_sizes=(), random_state=0).fit(X)
+    expected = PCA(4).fit(X).explained_variance_ratio_
+    assert_allclose(model.explained_variance_ratio_, expected, rtol=3e-5)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -15,7 +15,7 @@ from skae.training._table import Table
 
 # Rows and values in them that suffice for the moments of a code, and the minimum number
 # of rows for each component.
-_MAX_ROWS, _MAX_VALUES, _ROWS_PER_COMPONENT = 8192, 2**23, 8
+_MAX_ROWS, _MAX_VALUES, _ROWS_PER_COMPONENT = 8192, 2**22, 8
 # Factor of the number of rows if the codes are left as they are.
 _MANY = 8
 # Number of rows that pass through a module at once.
@@ -77,7 +77,8 @@ def fit_turn(
         Codes. They have at most as many components as the rows have columns.
 
     decoded : iterator of ndarray of shape (n_rows, n_features)
-        Decoded rows of the codes, in order, block by block.
+        Decoded rows of the codes, in order, block by block. A constant row may be
+        subtracted. Products of a block are computed in its dtype.
 
     total : float
         Variance of the rows, summed over columns.
@@ -106,7 +107,8 @@ def fit_turn(
     slopes: Any = 0.0
     start = 0
     for rows in decoded:
-        slopes = slopes + whitened[start : start + len(rows)].T @ rows
+        block = whitened[start : start + len(rows)].astype(rows.dtype)
+        slopes = slopes + (block.T @ rows).astype(np.float64)
         start += len(rows)
     left, size, axes = linalg.svd(slopes, full_matrices=False)
     left *= _signs(axes.T)
@@ -167,6 +169,7 @@ def turn_of(
     table = _some_rows(table, n_components, seed, _MANY if many_rows else 1)
     rows: Any = table.reconstructed
     inputs: Any = table.inputs
+    scale: Any = 1
     filled, z = [], []
     with torch.no_grad():
         for part in gen_batches(len(table), _BLOCK_ROWS):
@@ -182,10 +185,16 @@ def turn_of(
         elif table.missing:
             rows = fill_missing(rows[:], table.weight)
         variance = column_statistics(rows, table.weight).variance
-        scale = np.ones(1) if column_scale is None else column_scale(variance)
-        total = float((variance / np.square(scale)).sum())
-        decoded = (module.decode(part).cpu().numpy() / scale for part in z)
-        return fit_turn(codes, decoded, total, table.weight)
+        if column_scale is not None:
+            scale = column_scale(variance)
+            variance = variance / np.square(scale)
+            scale = float_tensor(scale, net.device)
+        # Large means would lose the precision of float32.
+        origin = module.decode(z[0][:1])
+        decoded = (
+            module.decode(part).sub_(origin).div_(scale).cpu().numpy() for part in z
+        )
+        return fit_turn(codes, decoded, float(variance.sum()), table.weight)
 
 
 def _some_rows(table: Table, n_components: int, seed: int, times: int) -> Table:
