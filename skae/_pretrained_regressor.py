@@ -14,6 +14,9 @@ from skae._pretrained_docs import pretrained_docs
 from skae._teachers import Lesson, NumberLesson
 from skae.training import standardization
 
+# Larger numbers overflow float32.
+_MAX_TARGET = 1e37
+
 
 @pretrained_docs(
     loss=" (squared error of the standardised target)",
@@ -113,6 +116,13 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
             ensure_all_finite="allow-nan",
             input_name="y",
         )
+        largest = np.nanmax(np.abs(y), initial=0)
+        if largest > _MAX_TARGET or 0 < largest < 1 / _MAX_TARGET:
+            raise ValueError(
+                f"y has values of magnitude up to {largest:.3g}. Predictions may be in "
+                f"float32, so this must be between {1 / _MAX_TARGET:g} and "
+                f"{_MAX_TARGET:g}. Choose another unit of y."
+            )
         return y, ~np.isnan(y.reshape(len(y), -1)).any(axis=1)
 
     def _encode(self, y: np.ndarray) -> np.ndarray:

@@ -771,6 +771,9 @@ def test_errors_of_targets(digits):
         quick().fit(X, None)
     with pytest.raises(ValueError, match="contains infinity"):
         quick(PretrainedRegressor).fit(X, np.where(true == 0, np.inf, true))
+    for unit in (1e300, 1e-300):
+        with pytest.raises(ValueError, match=r"magnitude up to 9e[+-].* unit of y"):
+            quick(PretrainedRegressor).fit(X, true * unit)
 
 
 def test_a_rate_that_is_too_high(digits):
