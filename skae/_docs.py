@@ -163,11 +163,11 @@ explained_variance_ratio_ : ndarray of shape (n_components,)
     Share of the variance of `X` that each component explains by itself with the best
     linear decoder; equal to PCA's where PCA is kept. Components are uncorrelated and
     sorted by this share. The sum is less than `score`, as the decoder is not linear. At
-    most 8,192 rows are used, or 65,536 if the start is kept. For a smaller code, fit
-    again: the first components of a larger code are about as good as PCA of that size.
-    Access raises an AttributeError with the reason if weights are tied, if the module
-    is your own, if there are more components than rows, columns or 1,000, and after
-    `partial_fit`.
+    most 8,192 rows are used, fewer if there are more than 512 columns, and eight times
+    as many if the start is kept. For a smaller code, fit again: the first components of
+    a larger code are about as good as PCA of that size. Access raises an AttributeError
+    with the reason if weights are tied, if the module is your own, if there are more
+    components than rows, columns or 1,000, and after `partial_fit`.
 
 explained_variance_ : ndarray of shape (n_components,)
     Variance of each component, which is the variance that it explains, as in

@@ -54,9 +54,6 @@ from skae.training import (
 )
 
 _N_STEPS = 300
-# As many again if teachers labelled as many rows. A few of them need few steps more: of
-# steps without new rows, the net only gets too certain.
-_N_TAUGHT_STEPS = 300
 _MAX_BATCH_SIZE = 128
 
 
@@ -127,6 +124,7 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
     _criterion: ClassVar[type[nn.Module]]
     # Mark of an unlabelled row in `y`, for messages.
     _mark: ClassVar[str]
+    _steps_per_output: ClassVar[int] = 0
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **TrainedEstimator._parameter_constraints,
@@ -247,11 +245,12 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
                 table, train = (filled(autoencoder, each) for each in (table, train))
                 valid = None if valid is None else filled(autoencoder, valid)
             self.n_labelled_ = len(labelled.X)
-            n_steps = _N_STEPS
+            length = 1.0
             taught = self._taught(train, given, autoencoder, table, seeds)
             if taught is not train:
-                n_voted = len(taught) - len(train)
-                n_steps += round(_N_TAUGHT_STEPS * min(n_voted / len(train), 1))
+                # A few rows more need few steps more: of steps without new rows, the
+                # net only gets too certain.
+                length += min((len(taught) - len(train)) / len(train), 1)
                 weigh, train = self._weighing(taught), taught
             net, result, n_epochs = self._train_net(
                 autoencoder,
@@ -259,7 +258,7 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
                 weigh(train),
                 None if valid is None else weigh(valid),
                 seeds.net,
-                n_steps,
+                length,
                 tasks,
             )
             self._store(net, result)
@@ -275,15 +274,16 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
         train: Table,
         valid: Table | None,
         seed: int,
-        n_steps: int = _N_STEPS,
+        length: float = 1.0,
         tasks: FitTasks | None = None,
     ) -> tuple[SupervisedNet, Run, int]:
         """Train an encoder with a head; return the net, what happened, and epochs.
 
-        `table` has all rows, which the head's input is standardised by.
+        `table` has all rows, which the head's input is standardised by. `length` is a
+        factor of the number of steps.
         """
         plan = self._plan(autoencoder, table, len(train), seed)
-        plan = replace(plan, n_steps=n_steps)
+        plan = replace(plan, n_steps=round(length * plan.n_steps))
         net = self._make_net(plan, table, seed)
         n_epochs = plan.n_epochs(len(train), net.batch_size)
         watcher = None
@@ -547,7 +547,7 @@ class BasePretrained(HalvesMixin, TrainedEstimator):
             weight_decay=self.weight_decay,
             batch_size=batch_size,
             max_epochs=None if max_epochs == "auto" else max_epochs,
-            n_steps=_N_STEPS,
+            n_steps=max(_N_STEPS, self._steps_per_output * self._n_outputs()),
             net_class=SupervisedNet,
             net_options={
                 "iterator_valid__batch_size": n_rows,

@@ -185,6 +185,8 @@ class PretrainedClassifier(ClassifierMixin, BasePretrained):
 
     _mark = "-1"
     _criterion = nn.CrossEntropyLoss
+    # The network has to tell each class from all others.
+    _steps_per_output = 20
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BasePretrained._parameter_constraints,

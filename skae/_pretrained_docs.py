@@ -39,9 +39,9 @@ weight_decay : float, default=0.01
     Decoupled weight decay of AdamW.
 
 max_epochs : int or "auto", default="auto"
-    Passes over the training rows of the net. "auto" makes about 300 steps, and at least
-    one pass. Pseudo-labelled rows add up to 300 steps: all of these if there are at
-    least as many of them as labelled rows.
+    Passes over the training rows of the net. "auto" makes about 300 steps, or 20 for
+    each class if that is more, and at least one pass. Pseudo-labelled rows add as many
+    steps again, or fewer if there are fewer of them than labelled rows.
 
 batch_size : int or "auto", default="auto"
     Rows in a step. "auto" is all training rows of the net, at most 128.

@@ -105,8 +105,19 @@ class RecurrentAutoencoder(BaseAutoencoder):
         What `transform` returns: the codes, the reconstructions, or the last state of
         the encoder. It may be changed after fitting.
 
+    lr : float or "auto", default="auto"
+        Learning rate; the highest one if there is a schedule. The loss is measured in
+        units of the loss of the mean row, so the best rate does not depend on the units
+        of `X`. "auto" is 4e-6 times the number of series, between 3e-3 and 8e-3, and at
+        most ``0.0075 * sqrt(batch_size / n_features)``, where `n_features` is steps
+        times channels (0.1 for "sgd", 0.01 for "muon", 1 for "lbfgs").
+
+    batch_size : int or "auto", default="auto"
+        Number of series in each step. "auto" is a twentieth of them, between 16 and
+        128. It is all of them for "lbfgs".
+
     max_epochs : int or "auto", default="auto"
-        Maximum number of passes over the training rows. "auto" makes about 1,000 steps,
+        Maximum number of passes over the training rows. "auto" makes about 1,500 steps,
         or 500 with a recurrent decoder, whatever the number of rows, and at least one
         pass (100 passes for "lbfgs").
 
@@ -158,7 +169,9 @@ class RecurrentAutoencoder(BaseAutoencoder):
     """
 
     # A step takes several times as long as one of a dense net.
-    _recipe = recipe.Recipe(n_steps=1000, clip_norm=1.0)
+    _recipe = recipe.Recipe(
+        adam_lr=None, batch_shares=((20, 128),), n_steps=1500, clip_norm=1.0
+    )
     # A step with a recurrent decoder takes twice as long again, and more steps gain
     # little.
     _n_recurrent_steps = 500

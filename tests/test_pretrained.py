@@ -794,6 +794,15 @@ def test_a_fit_that_fails_leaves_the_earlier_one(digits):
     assert_array_equal(model.predict(X), before)
 
 
+def test_many_classes_need_more_steps(digits):
+    X, _, y = digits
+    n_steps = []
+    for labels in (y, np.arange(300) % 30):
+        model = quick(max_epochs="auto", batch_size=30).fit(X, labels)
+        n_steps.append(model.n_iter_ * 10)
+    assert n_steps == [300, 600]
+
+
 def test_weight_decay_is_that_of_the_optimizer(digits):
     X, y = digits[0][:100], np.arange(100) % 2
     pretrainer = AutoencoderTransformer(2, max_epochs=1)
