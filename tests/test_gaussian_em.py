@@ -105,6 +105,19 @@ def test_complete_rows_have_their_mean_and_a_shrunk_covariance():
     assert gaussian.n_iter == 0
 
 
+@pytest.mark.parametrize("offset", [0, 2e6 + 0.06, 3e6 + 0.12])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_copies_of_columns_far_from_zero(dtype, offset):
+    X = (StandardScaler().fit_transform(correlated(3000)) + offset).astype(dtype)
+    X = np.concatenate([X, X], axis=1)
+    gaussian = fitted(X)
+    assert_valid(gaussian)
+    scale = X.std(axis=0, dtype=float)
+    difference = gaussian.covariance - np.cov(X.T.astype(float), bias=True)
+    assert_allclose(difference / np.outer(scale, scale), 0, atol=0.01)
+    ConditionalMean(X.shape[1]).set(gaussian.mean, gaussian.covariance)
+
+
 @pytest.mark.parametrize("n_features", [8, 1001])
 def test_weight_two_is_the_row_twice(n_features):
     X = with_gaps(correlated(80, n_features))

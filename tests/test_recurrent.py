@@ -215,7 +215,7 @@ def test_a_recurrent_decoder_has_no_width_but_its_state(images):
 
 
 @pytest.mark.parametrize("decoder, n_steps", [("dense", 1500), ("recurrent", 500)])
-def test_a_recurrent_decoder_is_trained_for_a_third_of_the_steps(decoder, n_steps, images):
+def test_a_recurrent_decoder_is_trained_for_fewer_steps(decoder, n_steps, images):
     small = {"hidden_size": 2, "decoder_hidden_size": 2, "batch_size": 20}
     model = RecurrentAutoencoder(decoder=decoder, validation_fraction=None, **small)
     assert 2 * model.fit(images[:40, :2]).n_iter_ == n_steps

@@ -184,6 +184,8 @@ def complete_gaussian(
     if shrinkage is None:
         shrinkage = _shrinkage(len(mean), n_rows)
     varies = _varies(mean, np.sqrt(variance))
+    # Both have errors of rounding, and the covariance must be positive definite.
+    variance = np.maximum(variance, covariance.diagonal())
     covariance = np.where(varies & varies[:, None], (1 - shrinkage) * covariance, 0)
     np.fill_diagonal(covariance, np.where(varies, variance, _MIN_VARIANCE))
     return Gaussian(mean, covariance)

@@ -79,7 +79,10 @@ def covariance(
     scale = np.sqrt(columns.variance)
     # Products of standardised columns cannot overflow.
     inverse = np.divide(1, scale, out=np.zeros_like(scale), where=scale > 0)
-    mean, inverse = columns.mean.astype(X.dtype), inverse.astype(X.dtype)
+    mean = columns.mean.astype(X.dtype)
+    # The mean is rounded in float32, and the rows are centred by what it becomes.
+    shift = (columns.mean - mean) * inverse
+    inverse = inverse.astype(X.dtype)
     products = np.zeros((X.shape[1], X.shape[1]))
     for rows in gen_batches(len(X), max(1, _BLOCK_VALUES // X.shape[1])):
         centred = X[rows] - mean
@@ -87,9 +90,8 @@ def covariance(
         if sample_weight is not None:
             centred *= np.sqrt(sample_weight[rows, None])
         products += centred.T @ centred
-    products *= np.outer(scale, scale)
     products /= len(X) if sample_weight is None else sample_weight.sum()
-    return products
+    return (products - np.outer(shift, shift)) * np.outer(scale, scale)
 
 
 def fill_missing(X: np.ndarray, sample_weight: np.ndarray | None = None) -> np.ndarray:
