@@ -4,7 +4,6 @@ import math
 from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
@@ -341,7 +340,8 @@ def _keep_floor_of_few(
             "them, as needed to test whether training helps",
         )
     # Noisy copies of rows are made in memory.
-    table = _few_rows(table) if plan.validates_noisy else table
+    if plan.validates_noisy:
+        table = table.draw(_FEW_VALUES // table.n_features + 1, estimator._split_seed)
     train = on_device(estimator, net, table)
     rows = _with_validation_rows(estimator, net, plan, train, table)
     loss = net.mean_loss(rows.valid)  # type: ignore[arg-type]
@@ -363,12 +363,6 @@ def _why_too_few(table: Table) -> str:
     if fraction <= 0.5:
         text += f"; validation_fraction={fraction:g} would hold out enough"
     return text
-
-
-def _few_rows(table: Table) -> Table:
-    """Return rows, evenly spaced, that take little memory."""
-    step = math.ceil(len(table) * table.n_features / _FEW_VALUES)
-    return table if step == 1 else table.read(np.arange(0, len(table), step))
 
 
 def _with_floor(estimator: Any, plan: Plan, result: Run, floor: Floor, why: str) -> Run:

@@ -150,6 +150,19 @@ def test_a_column_without_values_when_training_goes_on(estimator, X, X_gaps):
         assert np.isfinite(model.partial_fit(rows).transform(rows)).all()
 
 
+@pytest.mark.parametrize("period", [2, 4])
+def test_rows_that_alternate(period):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1000 * period, 1)) + 0.1 * rng.normal(size=(1000 * period, 4))
+    X[::period] = 20 + rng.normal(size=X[::period].shape)
+    model = AutoencoderTransformer(2, init="random", max_epochs=1, random_state=0)
+    fill = model.fit(X).module_.fill
+    gaps = with_gaps(X)
+    filled = fill(torch.tensor(gaps, dtype=torch.float32)).numpy()
+    missing = np.isnan(gaps) & ~np.isnan(gaps).all(axis=1, keepdims=True)
+    assert np.square(filled - X)[missing].mean() < 2
+
+
 def test_gaps_after_many_complete_columns():
     rows = np.random.default_rng(0).normal(size=(40, 1001))
     model = AutoencoderTransformer(random_state=0).partial_fit(rows)

@@ -34,8 +34,8 @@ def fit_fill(module: Any, table: Table, seed: int) -> Table:
         Training rows, with or without gaps.
 
     seed : int
-        Determines the cells that choose the number of iterations. With the same seed in
-        all calls, the fit depends on the rows only.
+        Determines the cells that choose the number of iterations, and the sample of
+        many rows. With the same seed in all calls, the fit depends on the rows only.
 
     Returns
     -------
@@ -44,7 +44,10 @@ def fit_fill(module: Any, table: Table, seed: int) -> Table:
     """
     if not table.missing:
         # The covariance of all rows is known if PCA was fitted to them.
-        rows = table if table.knows_covariance else _some_rows(table)
+        rows = table
+        if not table.knows_covariance:
+            enough = max(_MIN_ROWS, _ROWS_PER_COLUMN * table.n_features)
+            rows = table.draw(enough, seed)
         gaussian = complete_gaussian(rows.columns, rows.covariance, rows.n_distinct())
         gaussian.put_into(module.fill)
         return table
@@ -70,14 +73,6 @@ def prepare_for_gaps(
         no_loadings = np.zeros((table.n_features, 1))
         ones = np.ones(table.n_features)
         module.fill.set_low_rank(table.columns.mean, no_loadings, ones)
-
-
-def _some_rows(table: Table) -> Table:
-    """Return evenly spaced rows that suffice for a covariance."""
-    enough = max(_MIN_ROWS, _ROWS_PER_COLUMN * table.n_features)
-    step = math.ceil(len(table) / enough)
-    some = table.read(np.arange(0, len(table), step))
-    return Table(some.inputs, weight=some.weight)
 
 
 def filled(

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.utils.random import sample_without_replacement
 
 from skae.training._batches import Rows
 from skae.training._distinct import count_different, row_hashes
@@ -139,6 +140,17 @@ class Table:
         """Return the table as arrays in memory; a sample of a large table."""
         X = self.inputs
         return self.read(X.sample) if isinstance(X, SelectedRows) else self
+
+    def draw(self, n_rows: int, seed: int) -> "Table":
+        """Return at most this number of rows, drawn at random, in memory."""
+        X = self.inputs
+        index = X.sample if isinstance(X, SelectedRows) else np.arange(len(self))
+        if len(index) > n_rows:
+            some = sample_without_replacement(len(index), n_rows, random_state=seed)
+            index = index[np.sort(some)]
+        elif not self.large:
+            return self
+        return self.read(index)
 
     def filled(self) -> "Table":
         """Return the rows with NaN replaced by the means of the columns.

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from scipy import linalg
 from sklearn.utils import gen_batches
-from sklearn.utils.random import sample_without_replacement
 
 from skae.training._statistics import column_statistics, fill_missing
 from skae.training._streaming import float_tensor
@@ -166,7 +165,8 @@ def turn_of(
     """
     module = net.plain_module_
     n_components = module.decoder[0].in_features
-    table = _some_rows(table, n_components, seed, _MANY if many_rows else 1)
+    enough = max(_MAX_VALUES // table.n_features, _ROWS_PER_COMPONENT * n_components)
+    table = table.draw((_MANY if many_rows else 1) * min(enough, _MAX_ROWS), seed)
     rows: Any = table.reconstructed
     inputs: Any = table.inputs
     scale: Any = 1
@@ -195,18 +195,3 @@ def turn_of(
             module.decode(part).sub_(origin).div_(scale).cpu().numpy() for part in z
         )
         return fit_turn(codes, decoded, float(variance.sum()), table.weight)
-
-
-def _some_rows(table: Table, n_components: int, seed: int, times: int) -> Table:
-    """Return enough rows for the moments of their codes, or `times` as many."""
-    enough = max(_MAX_VALUES // table.n_features, _ROWS_PER_COMPONENT * n_components)
-    enough = times * min(enough, _MAX_ROWS)
-    if not table.large and len(table) <= enough:
-        return table
-    index = np.arange(len(table))
-    if table.large:
-        index = table.inputs.sample  # type: ignore[union-attr]
-    if len(index) > enough:
-        some = sample_without_replacement(len(index), enough, random_state=seed)
-        index = index[np.sort(some)]
-    return table.read(index)
