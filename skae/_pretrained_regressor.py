@@ -116,13 +116,13 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
             ensure_all_finite="allow-nan",
             input_name="y",
         )
-        largest = np.nanmax(np.abs(y), initial=0)
-        if largest > _MAX_TARGET or 0 < largest < 1 / _MAX_TARGET:
-            raise ValueError(
-                f"y has values of magnitude up to {largest:.3g}. Predictions may be in "
-                f"float32, so this must be between {1 / _MAX_TARGET:g} and "
-                f"{_MAX_TARGET:g}. Choose another unit of y."
-            )
+        for largest in np.nanmax(np.abs(y.reshape(len(y), -1)), axis=0, initial=0):
+            if largest > _MAX_TARGET or 0 < largest < 1 / _MAX_TARGET:
+                raise ValueError(
+                    f"y has a target of magnitude up to {largest:.3g}. Predictions may "
+                    f"be in float32, so this must be between {1 / _MAX_TARGET:g} and "
+                    f"{_MAX_TARGET:g}. Choose another unit of y."
+                )
         return y, ~np.isnan(y.reshape(len(y), -1)).any(axis=1)
 
     def _encode(self, y: np.ndarray) -> np.ndarray:
@@ -131,8 +131,13 @@ class PretrainedRegressor(RegressorMixin, BasePretrained):
     def _learn_target(self, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
         self._one_dimensional = y.ndim == 1
         target = y.reshape(len(y), -1)
-        self._target_mean, self._target_scale = standardization(target, weight)
-        return (target - self._target_mean) / self._target_scale
+        # Each by itself, because units may be as different as farads and hertz.
+        each = [standardization(column[:, None], weight) for column in target.T]
+        self._target_mean, scale = map(np.concatenate, zip(*each, strict=True))
+        learned = (target - self._target_mean) / scale
+        # A constant is predicted exactly.
+        self._target_scale = np.where(learned.any(axis=0), scale, 0.0)
+        return learned
 
     def _lesson(self, **fields: Any) -> Lesson:
         return NumberLesson(**fields)

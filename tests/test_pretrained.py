@@ -551,6 +551,21 @@ def test_what_a_net_does_not_tell_apart_is_one_row(estimator, digits):
 # Targets of the regressor
 
 
+def test_units_of_several_targets(diabetes):
+    X, y, _ = diabetes
+    units = np.array([1e-12, 1, 1e9])
+    Y = np.column_stack([y] * 3)
+    fitted = [quick(PretrainedRegressor).fit(X, Y * unit) for unit in (1, units)]
+    same, other = (model.predict(X) for model in fitted)
+    assert_allclose(other / units, same, rtol=0.05)
+    Y[:, 1] = np.where(np.isnan(y), np.nan, 1e-36)
+    predicted = quick(PretrainedRegressor).fit(X, Y).predict(X)
+    assert_array_equal(predicted[:, 1], np.full(len(X), 1e-36, predicted.dtype))
+    Y[:, 1] *= 1e-10
+    with pytest.raises(ValueError, match=r"y has a target of magnitude up to 1e-46"):
+        quick(PretrainedRegressor).fit(X, Y)
+
+
 def test_several_targets(diabetes):
     X, y, true = diabetes
     Y = np.column_stack([y, 1000 - true])
