@@ -174,7 +174,10 @@ class BaseAutoencoder(
         """
         weight = table.weight
         if new:
-            self._weight_unit = 1.0 if weight is None else float(weight.mean())
+            # The mean of equal weights may differ from them by rounding.
+            same = weight is not None and np.ptp(weight) == 0
+            unit = 1.0 if weight is None else weight[0] if same else weight.mean()
+            self._weight_unit = float(unit)
         # Estimators in older files have no unit.
         unit = getattr(self, "_weight_unit", 1.0)
         if weight is None and unit != 1:
